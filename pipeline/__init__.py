@@ -1,0 +1,1 @@
+"""Train small neural networks over any grid of choices, track every run, compare them honestly."""

@@ -1,0 +1,100 @@
+"""Loss and accuracy on the three splits at the end of every epoch, and the confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from pipeline.data.tensors import Split
+from pipeline.dropout import Dropout
+from pipeline.losses import Loss
+from pipeline.module import ClassifierModule
+from pipeline.network import Network
+
+__all__ = ["Evaluation", "best_on_val", "confusion_matrix", "evaluate"]
+
+CHUNK = 10_000
+"""Examples at once: bounds the memory that the hidden layers take."""
+
+
+def _logits_by_chunk(
+    network: Network, split: Split, dropout: Dropout | None
+) -> Iterator[tuple[Float[Tensor, "chunk classes"], Int[Tensor, " chunk"]]]:
+    chunks = zip(split.inputs.split(CHUNK), split.labels.split(CHUNK), strict=True)
+    for inputs, labels in chunks:
+        yield network(inputs, dropout), labels
+
+
+@torch.no_grad()
+def evaluate(
+    network: Network, split: Split, loss: Loss, dropout: Dropout | None = None
+) -> tuple[float, float]:
+    """Return the mean loss, without penalty, and the accuracy in [0, 1] over a split."""
+    total = torch.zeros((), dtype=torch.float64, device=split.inputs.device)
+    correct = torch.zeros((), dtype=torch.int64, device=split.inputs.device)
+    for logits, labels in _logits_by_chunk(network, split, dropout):
+        total += loss(logits, labels).sum(dtype=torch.float64)
+        correct += (logits.argmax(-1) == labels).sum()
+    return float(total) / len(split), float(correct) / len(split)
+
+
+@torch.no_grad()
+def confusion_matrix(
+    network: Network, split: Split, num_classes: int, dropout: Dropout | None = None
+) -> Int[Tensor, "classes classes"]:
+    """Return how often each class (row) was taken for each class (column)."""
+    counts = torch.zeros(num_classes**2, dtype=torch.int64)
+    for logits, labels in _logits_by_chunk(network, split, dropout):
+        cells = labels * num_classes + logits.argmax(-1)
+        counts += torch.bincount(cells.cpu(), minlength=num_classes**2)
+    return counts.view(num_classes, num_classes)
+
+
+class Evaluation(Callback):
+    """Evaluates train, val and test at the end of every epoch.
+
+    `epochs` holds one dict of metrics per epoch: train/loss, train/accuracy, val/loss,
+    val/accuracy (if there are validation examples), test/loss, test/accuracy. train/loss is the
+    loss over the whole training set with the weights that the epoch ends with.
+    """
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluate, and leave the metrics where Lightning's early stopping looks for them."""
+        assert isinstance(pl_module, ClassifierModule)
+        dropout = pl_module.evaluation_dropout
+        if dropout:
+            dropout.start_epoch(trainer.current_epoch + 1)
+        metrics: dict[str, float] = {}
+        for name in ("train", "val", "test"):
+            split: Split = getattr(pl_module.data, name)
+            if len(split) == 0:
+                continue
+            loss, accuracy = evaluate(pl_module.network, split, pl_module.loss, dropout)
+            metrics |= {f"{name}/loss": loss, f"{name}/accuracy": accuracy}
+        self.epochs.append(metrics)
+        trainer.callback_metrics.update({key: torch.tensor(v) for key, v in metrics.items()})
+
+
+def best_on_val(epochs: list[dict[str, float]]) -> dict[str, float]:
+    """Return the metrics of the epoch with the lowest val/loss as best/…, {} without val.
+
+    Args:
+        epochs: metrics of every epoch, the first epoch first.
+
+    Returns:
+        best/epoch (from 1) and best/val_loss, best/val_accuracy, best/test_loss,
+        best/test_accuracy of that epoch.
+    """
+    if not epochs or "val/loss" not in epochs[0]:
+        return {}
+    best = min(range(len(epochs)), key=lambda epoch: epochs[epoch]["val/loss"])
+    keys = ("val/loss", "val/accuracy", "test/loss", "test/accuracy")
+    values = {f"best/{key.replace('/', '_')}": epochs[best][key] for key in keys}
+    return {"best/epoch": float(best + 1), **values}

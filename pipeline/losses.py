@@ -1,0 +1,118 @@
+"""Losses: functions of (logits, targets) that return one value per example.
+
+They are computed from the logits in a form that stays finite where ln a or ln(1 - a) would not.
+To add one: a function here with `@_loss`, its YAML in conf/loss, a row in tests/test_losses.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812  (torch's own convention)
+
+from pipeline.config import LossConfig
+
+__all__ = ["LOSSES", "Loss", "make_loss"]
+
+Loss = Callable[
+    [Float[Tensor, "*batch classes"], Int[Tensor, "*batch"]], Float[Tensor, "*batch"]
+]
+"""(logits z^L, right class per example) → loss per example."""
+
+TermFunction = Callable[
+    [Float[Tensor, "*batch classes"], Int[Tensor, "*batch"], str],
+    Float[Tensor, "*batch terms"],
+]
+"""(logits, right class per example, output function) → the terms that `reduction` combines."""
+
+LOSSES: dict[str, TermFunction] = {}
+
+
+def _loss(function: TermFunction) -> TermFunction:
+    LOSSES[function.__name__] = function
+    return function
+
+
+def make_loss(config: LossConfig, output: str) -> Loss:
+    """Return the loss function of a config.
+
+    Args:
+        config: which loss, and whether an example's terms are averaged or summed.
+        output: "softmax" or "sigmoid", the output function that turns logits into activations.
+    """
+    terms = LOSSES[config.name]
+    combine = torch.mean if config.reduction == "mean" else torch.sum
+
+    def loss(
+        logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch"]:
+        return combine(terms(logits, targets, output), dim=-1)
+
+    return loss
+
+
+@_loss
+def mse(
+    logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*batch"], output: str
+) -> Float[Tensor, "*batch classes"]:
+    """(a - y)² of every output."""
+    return _differences(logits, targets, output).square()
+
+
+@_loss
+def quadratic(
+    logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*batch"], output: str
+) -> Float[Tensor, "*batch classes"]:
+    """½(a - y)² of every output; summed, it is Nielsen's quadratic cost (equation 6)."""
+    return _differences(logits, targets, output).square() / 2
+
+
+@_loss
+def ce(
+    logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*batch"], output: str
+) -> Float[Tensor, "*batch classes"]:
+    """-[y ln a + (1 - y) ln(1 - a)] of every output; summed, Nielsen's equation 63."""
+    log_a, log_not_a = (_log_softmax if output == "softmax" else _log_sigmoid)(logits)
+    return -torch.where(_one_hot(logits, targets), log_a, log_not_a)
+
+
+@_loss
+def nll(
+    logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*batch"], output: str
+) -> Float[Tensor, "*batch 1"]:
+    """-ln a of the right class, for softmax outputs (Nielsen's equation 80)."""
+    assert output == "softmax", output
+    log_a = torch.log_softmax(logits, dim=-1)
+    return -log_a.gather(-1, targets.unsqueeze(-1))
+
+
+def _one_hot(logits: Tensor, targets: Tensor) -> Tensor:
+    classes = torch.arange(logits.shape[-1], device=logits.device)
+    return targets.unsqueeze(-1) == classes
+
+
+def _differences(logits: Tensor, targets: Tensor, output: str) -> Tensor:
+    activations = logits.softmax(-1) if output == "softmax" else logits.sigmoid()
+    return activations - _one_hot(logits, targets).to(logits.dtype)
+
+
+def _log_sigmoid(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ln a and ln(1 - a) for a = σ(z)."""
+    return F.logsigmoid(logits), F.logsigmoid(-logits)
+
+
+def _log_softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ln a and ln(1 - a) for a = softmax(z).
+
+    1 - a cancels where a is near 1, which only the largest a can be; there it is the sum of the
+    others, so ln(1 - a) is the log-sum-exp of the other logits less that of all.
+    """
+    log_a = torch.log_softmax(logits, dim=-1)
+    is_largest = _one_hot(logits, logits.argmax(-1))
+    others = log_a.masked_fill(is_largest, -torch.inf)
+    log_not_largest = torch.logsumexp(others, dim=-1, keepdim=True)
+    log_not_others = torch.log1p(-others.exp())
+    return log_a, torch.where(is_largest, log_not_largest, log_not_others)

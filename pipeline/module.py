@@ -1,0 +1,124 @@
+"""The LightningModule of one run: mini-batch descent by autograd, many steps per Lightning step."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float, Int
+from pytorch_lightning import LightningModule
+from torch import Tensor, optim
+
+from pipeline.config import Config
+from pipeline.data.tensors import Data
+from pipeline.dropout import Dropout, keep_probabilities
+from pipeline.errors import UserError
+from pipeline.losses import make_loss
+from pipeline.network import Network, initial_parameters
+from pipeline.optimizers import make_optimizer
+from pipeline.regularizers import penalty
+from pipeline.streams import example_order, generator
+
+__all__ = ["ClassifierModule"]
+
+STEPS_PER_CALL = 50
+"""Optimizer steps per training_step: Lightning's cost per call is that of several small steps."""
+
+
+class ClassifierModule(LightningModule):
+    """Trains one network on examples that lie in memory, on the device."""
+
+    def __init__(self, config: Config, data: Data) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.config = config
+        self.data = data
+        self.network = _make_network(config, data)
+        self.loss = make_loss(config.loss, config.model.output)
+        self._batches: tuple[Int[Tensor, " batch"], ...] = ()
+
+        p_keeps = keep_probabilities(config.dropout, len(self.network.weights))
+        drops_in = {"train": ("train",), "test": ("evaluate",), "always": ("train", "evaluate")}
+        active = drops_in[config.dropout.phase] if min(p_keeps) < 1 else ()
+        self._train_dropout, self.evaluation_dropout = (
+            Dropout(p_keeps, config.seed, purpose) if purpose in active else None
+            for purpose in ("train", "evaluate")
+        )
+
+    @property
+    def num_steps(self) -> int:
+        """Optimizer steps per epoch."""
+        return -(-len(self.data.train) // self.config.data.batch_size)
+
+    def train_dataloader(self) -> range:
+        """Return the first step of every call of training_step; the examples are in memory."""
+        return range(0, self.num_steps, STEPS_PER_CALL)
+
+    def configure_optimizers(self) -> optim.Optimizer:
+        """Return the run's optimizer."""
+        return make_optimizer(self.network.parameters(), self.config.optimizer)
+
+    def on_fit_start(self) -> None:
+        """Move the examples to where the network is."""
+        self.data = self.data.to(self.device, self.network.weights[0].dtype)
+
+    def on_train_epoch_start(self) -> None:
+        """Draw the epoch's order of examples; restart the dropout streams."""
+        epoch = self.current_epoch + 1
+        order = example_order(self.config.seed, epoch, len(self.data.train))
+        self._batches = order.to(self.device).split(self.config.data.batch_size)
+        if self._train_dropout:
+            self._train_dropout.start_epoch(epoch)
+
+    def training_step(self, first_step: int) -> None:
+        """Take up to STEPS_PER_CALL optimizer steps, beginning with number `first_step`.
+
+        Raises:
+            UserError: the loss or the weights are no longer finite.
+        """
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, optim.Optimizer)
+        rows = self._batches[first_step : first_step + STEPS_PER_CALL]
+        objectives = torch.stack([self._step(optimizer, batch) for batch in rows])
+        self._check_finite(objectives, first_step)
+
+    def _step(self, optimizer: optim.Optimizer, rows: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
+        """Take one optimizer step on a mini-batch; return what it minimised, loss and penalty."""
+        inputs = self.data.train.inputs.index_select(0, rows)
+        targets = self.data.train.labels.index_select(0, rows)
+        objective = self.loss(self.network(inputs, self._train_dropout), targets).mean()
+        if self.config.regularizer.strength > 0:
+            objective = objective + penalty(self.config.regularizer, list(self.network.weights))
+        optimizer.zero_grad()
+        objective.backward()
+        optimizer.step()
+        return objective.detach()
+
+    def _check_finite(self, objectives: Float[Tensor, " steps"], first_step: int) -> None:
+        parameters = torch.stack([p.detach().sum() for p in self.network.parameters()])
+        if torch.cat([objectives, parameters]).isfinite().all():
+            return
+        finite = objectives.isfinite()
+        at_loss = not finite.all()
+        # The first bad objective, or the call's last step: an earlier bad gradient would have
+        # shown in the next objective.
+        step = first_step + (int(finite.int().argmin()) if at_loss else len(objectives) - 1) + 1
+        raise UserError(
+            f"{'the loss' if at_loss else 'a gradient'} is not finite in epoch "
+            f"{self.current_epoch + 1} at step {step} of {self.num_steps}: training diverged. "
+            f"Try a smaller optimizer.lr than {self.config.optimizer.lr}, a smaller "
+            "model.init_std, or another loss."
+        )
+
+
+def _make_network(config: Config, data: Data) -> Network:
+    sizes = [data.num_features, *config.model.hidden, data.num_classes]
+    parameters = initial_parameters(
+        sizes,
+        init=config.model.init,
+        std=config.model.init_std,
+        generator=generator(config.seed, "weights"),
+        dtype=getattr(torch, config.trainer.precision),
+    )
+    assert len(parameters) == len(list(pairwise(sizes)))
+    return Network(parameters, config.model.activation)

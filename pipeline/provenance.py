@@ -1,0 +1,129 @@
+"""Where a run's numbers come from: hashes of its config and code, commit, versions, machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import socket
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pipeline.choices import project_root
+from pipeline.config import Config
+from pipeline.secrets import without_password
+
+__all__ = ["config_hash", "environment_tags", "params", "plain", "run_name"]
+
+CANNOT_CHANGE_RESULTS = (
+    "root",
+    "experiment",
+    "tracking",
+    "data.root",
+    "data.download",
+    "trainer.accelerator",
+)
+"""Keys, and groups of keys, that are no part of a run's identity."""
+
+PACKAGES = ("torch", "pytorch-lightning", "mlflow")
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """Return the config flat, under its own dotted keys, without the keys that are not set."""
+    flat: dict[str, Any] = {}
+    for key, value in asdict(config).items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{name}": entry for name, entry in value.items()}
+        else:
+            flat[key] = value
+    return {key: value for key, value in flat.items() if value is not None}
+
+
+def config_hash(config: Config) -> str:
+    """Return the SHA-256 of the config less the keys that cannot change a run's numbers."""
+    relevant = {
+        key: value
+        for key, value in plain(config).items()
+        if not any(key == skip or key.startswith(skip + ".") for skip in CANNOT_CHANGE_RESULTS)
+    }
+    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+
+
+def params(config: Config, overrides: Sequence[str]) -> dict[str, str]:
+    """Return the config as MLflow params: flat, values as they were typed.
+
+    A number that was given on the command line keeps its spelling (1e-4 stays 1e-4), so that
+    what one searches for is what one wrote.
+    """
+    typed = dict(override.partition("=")[::2] for override in overrides)
+    return {
+        key: typed[key] if _same_number(typed.get(key), value) else _text(value)
+        for key, value in plain(config).items()
+        if not key.startswith("tracking.") and key != "root"
+    }
+
+
+def _same_number(text: str | None, value: object) -> bool:
+    if text is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def run_name(overrides: Sequence[str]) -> str:
+    """Return what a run, or a sweep, is called: what was chosen, tracking and places aside."""
+    aside = ("tracking", "root=", "data.root=", "hydra")
+    chosen = [item for item in overrides if not item.lstrip("+~").startswith(aside)]
+    return without_password(" ".join(chosen))[:200] or "defaults"
+
+
+def environment_tags() -> dict[str, str]:
+    """Return the tags that say which code ran where: commit, code hash, host, versions."""
+    return {
+        **_git_tags(project_root()),
+        "code_hash": _code_hash(),
+        "host": socket.gethostname(),
+        "version.python": platform.python_version(),
+        **{f"version.{package}": version(package) for package in PACKAGES},
+    }
+
+
+@cache
+def _code_hash() -> str:
+    """Return the SHA-256 of the package's sources, whatever the repository they lie in."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for source in sorted(package.rglob("*.py")):
+        digest.update(f"{source.relative_to(package).as_posix()}\0".encode())
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _git_tags(folder: Path) -> dict[str, str]:
+    """Return the commit and whether the working tree differs from it; {} outside a repository."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    status = _git(folder, "status", "--porcelain")
+    return {"git.commit": commit, "git.dirty": str(bool(status)).lower()}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)  # noqa: S607
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

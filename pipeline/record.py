@@ -1,0 +1,171 @@
+"""A run's record: all that is known of it, in a folder of its own until the store has it.
+
+The folder is what makes tracking safe. It is written before the tracking store is asked for
+anything, and removed only after the store has taken everything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import uuid
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+
+__all__ = [
+    "DatasetRecord",
+    "Metric",
+    "Record",
+    "RunResult",
+    "new_folder",
+    "now_ms",
+    "pending_records",
+    "read_record",
+]
+
+OUTBOX = Path("mlruns") / "outbox"
+"""Below the project's root: the records that the store doesn't have yet."""
+
+FILE_NAME = "record.json"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One point of one metric; `timestamp` in milliseconds since 1970."""
+
+    key: str
+    value: float
+    step: int
+    timestamp: int
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """What a run was trained on."""
+
+    name: str
+    digest: str
+    source: str
+    num_train: int
+    num_val: int
+    num_test: int
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What tables and figures need of a run; `metrics` are the last values."""
+
+    run_id: str
+    name: str
+    status: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+    seconds: float | None
+    error: str | None
+
+
+def now_ms() -> int:
+    """Return the time in milliseconds since 1970, as MLflow counts it."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class Record:
+    """One run, or one sweep, as MLflow will show it."""
+
+    folder: str
+    uri: str
+    experiment_name: str
+    name: str
+    tags: dict[str, str]
+    params: dict[str, str] = field(default_factory=dict[str, str])
+    metrics: list[Metric] = field(default_factory=list[Metric])
+    dataset: DatasetRecord | None = None
+    status: str = "RUNNING"
+    start_time: int = field(default_factory=now_ms)
+    end_time: int | None = None
+    run_id: str | None = None
+    num_metrics_delivered: int = 0
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder whose contents become the run's artifacts."""
+        return Path(self.folder) / "artifacts"
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        """Add metrics of one step (an epoch, counted from 1)."""
+        timestamp = now_ms()
+        self.metrics += [Metric(key, value, step, timestamp) for key, value in metrics.items()]
+
+    def finish(self, status: str) -> None:
+        """Set the status, FINISHED, FAILED or KILLED, and the time."""
+        self.status = status
+        self.end_time = now_ms()
+
+    def save(self) -> None:
+        """Write the record into its folder, whole or not at all."""
+        target = Path(self.folder) / FILE_NAME
+        temporary = target.with_suffix(".tmp")
+        temporary.write_text(json.dumps(asdict(self)))
+        os.replace(temporary, target)
+
+    def result(self) -> RunResult:
+        """Return the record as a result, for a store that doesn't answer."""
+        return RunResult(
+            run_id=self.run_id or "(not in the store yet)",
+            name=self.name,
+            status=self.status,
+            params=self.params,
+            metrics={metric.key: metric.value for metric in self.metrics},
+            seconds=(self.end_time - self.start_time) / 1000 if self.end_time else None,
+            error=self.tags.get("error"),
+        )
+
+    def remove(self) -> None:
+        """Remove the folder: the store has everything."""
+        shutil.rmtree(self.folder)
+
+
+def new_folder(root: Path) -> str:
+    """Make a folder for a new record.
+
+    Raises:
+        UserError: it can't be made.
+    """
+    folder = root / OUTBOX / uuid.uuid4().hex
+    try:
+        (folder / "artifacts").mkdir(parents=True)
+    except OSError as error:
+        raise UserError(
+            f"root={root}: can't write {folder} ({error.strerror}). Make room or give yourself "
+            "the right to write there, or choose another folder with root=…"
+        ) from error
+    return str(folder)
+
+
+def read_record(folder: Path) -> Record:
+    """Read the record of a folder.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = folder / FILE_NAME
+    try:
+        fields: dict[str, Any] = json.loads(path.read_text())
+        fields["metrics"] = [Metric(**metric) for metric in fields["metrics"]]
+        if fields["dataset"] is not None:
+            fields["dataset"] = DatasetRecord(**fields["dataset"])
+        return Record(**{**fields, "folder": str(folder)})
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path}: the record is damaged ({error}). Move it away.") from error
+
+
+def pending_records(root: Path) -> list[Path]:
+    """Return the folders of the finished records that the store doesn't have yet, oldest first."""
+    files = (root / OUTBOX).glob(f"*/{FILE_NAME}")
+    return [path.parent for path in sorted(files, key=lambda path: path.stat().st_mtime)]

@@ -1,0 +1,60 @@
+"""Penalties on the weights, each with its gradient beside it.
+
+To add one: a `Penalty` here, its YAML in conf/regularizer, a row in tests/test_regularizers.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.config import RegularizerConfig
+
+__all__ = ["REGULARIZERS", "Penalty", "penalty"]
+
+
+class Penalty(NamedTuple):
+    """A function of one layer's weights and its gradient; the strength λ multiplies both.
+
+    Each takes (weights, l1_ratio); l1_ratio is None except for the penalties that have one.
+    """
+
+    value: Callable[[Float[Tensor, "out in"], float | None], Float[Tensor, ""]]
+    gradient: Callable[[Float[Tensor, "out in"], float | None], Float[Tensor, "out in"]]
+
+
+def _elastic_value(weights: Tensor, l1_ratio: float | None) -> Tensor:
+    assert l1_ratio is not None
+    return l1_ratio * weights.abs().sum() + (1 - l1_ratio) / 2 * weights.square().sum()
+
+
+def _elastic_gradient(weights: Tensor, l1_ratio: float | None) -> Tensor:
+    assert l1_ratio is not None
+    return l1_ratio * weights.sign() + (1 - l1_ratio) * weights
+
+
+REGULARIZERS: dict[str, Penalty] = {
+    "none": Penalty(lambda w, _: w.new_zeros(()), lambda w, _: torch.zeros_like(w)),
+    "l1": Penalty(lambda w, _: w.abs().sum(), lambda w, _: w.sign()),
+    "l2": Penalty(lambda w, _: w.square().sum() / 2, lambda w, _: w),
+    "elastic": Penalty(_elastic_value, _elastic_gradient),
+}
+"""l1: Σ|w|, with the subgradient 0 at 0. l2: Σw²/2. elastic: l1_ratio·l1 + (1 - l1_ratio)·l2."""
+
+
+def penalty(
+    config: RegularizerConfig, weights: Sequence[Float[Tensor, "out in"]]
+) -> Float[Tensor, ""]:
+    """Return λ times the penalty, summed over the layers' weights.
+
+    Args:
+        config: which penalty, λ and l1_ratio.
+        weights: of every layer; biases are not penalised.
+    """
+    value = REGULARIZERS[config.name].value
+    layers = [value(layer, config.l1_ratio) for layer in weights]
+    return config.strength * torch.stack(layers).sum()

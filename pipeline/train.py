@@ -1,0 +1,132 @@
+"""One run, read top to bottom: config, data, model, fit, evaluate, record."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import EarlyStopping
+
+from pipeline.artifacts import write_configs, write_results
+from pipeline.config import Config, TrainerConfig
+from pipeline.data.tensors import Data, load
+from pipeline.evaluation import Evaluation, best_on_val
+from pipeline.module import ClassifierModule
+from pipeline.progress import make_progress
+from pipeline.provenance import config_hash, environment_tags, params, run_name
+from pipeline.record import DatasetRecord, RunResult
+from pipeline.tracking import TrackedRun, open_store, track
+
+__all__ = ["make_trainer", "train"]
+
+
+def train(
+    config: Config, *, overrides: Sequence[str] = (), parent_run_id: str | None = None
+) -> RunResult:
+    """Train one network as the config says and track it as one MLflow run.
+
+    Args:
+        config: a checked config.
+        overrides: what the user typed; kept with the run.
+        parent_run_id: the MLflow run of the sweep that this run belongs to.
+
+    Returns:
+        The run's id, status, params and last metrics.
+
+    Raises:
+        UserError: training diverged, or the data or the store can't be used.
+    """
+    data = _load_data(config)
+    module = ClassifierModule(config, data)
+    evaluation = Evaluation()
+    with _tracked(config, data, overrides, parent_run_id) as run:
+        write_configs(run.artifacts, config, overrides)
+        trainer = make_trainer(config.trainer, [evaluation, _Log(run, evaluation)])
+        started = time.perf_counter()
+        trainer.fit(module)
+        seconds = time.perf_counter() - started
+        epochs = evaluation.epochs
+        run.log(len(epochs), {**best_on_val(epochs), "time/fit_s": seconds})
+        write_results(run.artifacts, module, epochs, title=run.record.name)
+    return run.record.result()
+
+
+def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> Trainer:
+    """Return a Lightning trainer that only trains: what else happens is up to the callbacks.
+
+    Callbacks run in their order; an `Evaluation` among them is followed by progress and, if the
+    config asks for it, by early stopping.
+    """
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    chosen = list(callbacks)
+    chosen += [make_progress(entry) for entry in callbacks if isinstance(entry, Evaluation)]
+    if config.early_stopping:
+        chosen.append(EarlyStopping("val/loss", patience=config.patience, mode="min"))
+    return Trainer(
+        accelerator=config.accelerator,
+        devices=1,
+        max_epochs=config.max_epochs,
+        precision="64-true" if config.precision == "float64" else "32-true",
+        deterministic=config.deterministic,
+        callbacks=chosen,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+class _Log(Callback):
+    """Hands every epoch's metrics to the tracked run."""
+
+    def __init__(self, run: TrackedRun, evaluation: Evaluation) -> None:
+        self._run = run
+        self._evaluation = evaluation
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        del pl_module
+        self._run.log(trainer.current_epoch + 1, self._evaluation.epochs[-1])
+
+
+def _load_data(config: Config) -> Data:
+    return load(
+        config.data.name,
+        Path(config.data.root),
+        num_train=config.data.num_train,
+        num_val=config.data.num_val,
+        download=config.data.download,
+        dtype=getattr(torch, config.trainer.precision),
+    )
+
+
+def _tracked(
+    config: Config, data: Data, overrides: Sequence[str], parent_run_id: str | None
+) -> AbstractContextManager[TrackedRun]:
+    on_gpu = config.trainer.accelerator != "cpu" and torch.cuda.is_available()
+    tags = {
+        **config.tracking.tags,
+        **environment_tags(),
+        "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+        "config_hash": config_hash(config),
+        "data_hash": data.digest,
+    }
+    if parent_run_id:
+        tags["mlflow.parentRunId"] = parent_run_id
+    return track(
+        open_store(config.tracking, Path(config.root)),
+        experiment_name=config.tracking.experiment_name,
+        name=run_name(overrides),
+        tags=tags,
+        params=params(config, overrides),
+        dataset=DatasetRecord(
+            data.name, data.digest, data.source, len(data.train), len(data.val), len(data.test)
+        ),
+        offline_is_fine=parent_run_id is not None,
+    )
