@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from pipeline.choices import conf_dir
 from pipeline.compose import CONFIG_ERRORS, explain, register, to_config
@@ -44,13 +44,12 @@ def run(composed: DictConfig) -> float:
     from pipeline.tracking import open_store  # imports mlflow
     from pipeline.train import train  # imports torch and lightning
 
-    overrides: list[str] = OmegaConf.to_object(HydraConfig.get().overrides.task)
+    overrides = list(HydraConfig.get().overrides.task)
     parent_run_id = SweepCallback.parent_run_id
     try:
         result = train(config, overrides=overrides, parent_run_id=parent_run_id)
     except Exception as error:
-        expected = isinstance(error, UserError)
-        log.error("run failed: %s", error, exc_info=None if expected else error)
+        log.log(logging.ERROR, "run failed: %s", error, exc_info=not isinstance(error, UserError))
         raise
     if parent_run_id is None:
         _show([result], result.name, open_store(config.tracking, Path(config.root)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from copy import copy
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def to_config(config: DictConfig) -> Config:
     return checked
 
 
-def _keys(node: Any, prefix: str = "") -> Iterator[str]:  # noqa: ANN401  (any dataclass)
+def _keys(node: Any, prefix: str = "") -> Iterator[str]:
     for entry in fields(node):
         value = getattr(node, entry.name)
         if is_dataclass(value):

@@ -162,7 +162,7 @@ class OptimizerConfig:
     eps: float | None = None
     """adam and adamw only: added to the root of the second moment, > 0."""
     weight_decay: float = 0.0
-    """≥ 0; acts on weights and biases, as torch.optim has it (a regularizer leaves biases alone)."""
+    """≥ 0; acts on weights and biases, as in torch.optim; a regularizer leaves biases alone."""
 
     def __post_init__(self) -> None:
         """Check names and ranges."""

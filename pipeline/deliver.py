@@ -25,8 +25,8 @@ def main() -> None:
     from pipeline.record import pending_records, read_record
     from pipeline.tracking import deliver_pending, open_store
 
-    uris = {arguments.uri} if arguments.uri else set()
-    uris = uris or {read_record(folder).uri for folder in pending_records(root)}
+    waiting_for = {read_record(folder).uri for folder in pending_records(root)}
+    uris: set[str] = {arguments.uri} if arguments.uri else waiting_for
     delivered = waiting = 0
     for uri in sorted(uris):
         counts = deliver_pending(open_store(TrackingConfig(uri=uri), root))

@@ -24,9 +24,9 @@ CHUNK = 10_000
 def _logits_by_chunk(
     network: Network, split: Split, dropout: Dropout | None
 ) -> Iterator[tuple[Float[Tensor, "chunk classes"], Int[Tensor, " chunk"]]]:
-    chunks = zip(split.inputs.split(CHUNK), split.labels.split(CHUNK), strict=True)
-    for inputs, labels in chunks:
-        yield network(inputs, dropout), labels
+    for first in range(0, len(split), CHUNK):
+        rows = slice(first, first + CHUNK)
+        yield network(split.inputs[rows], dropout), split.labels[rows]
 
 
 @torch.no_grad()

@@ -17,9 +17,7 @@ from pipeline.config import LossConfig
 
 __all__ = ["LOSSES", "Loss", "make_loss"]
 
-Loss = Callable[
-    [Float[Tensor, "*batch classes"], Int[Tensor, "*batch"]], Float[Tensor, "*batch"]
-]
+Loss = Callable[[Float[Tensor, "*batch classes"], Int[Tensor, "*batch"]], Float[Tensor, "*batch"]]
 """(logits z^L, right class per example) → loss per example."""
 
 TermFunction = Callable[

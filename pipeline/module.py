@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from jaxtyping import Float, Int
 from pytorch_lightning import LightningModule
@@ -120,5 +118,4 @@ def _make_network(config: Config, data: Data) -> Network:
         generator=generator(config.seed, "weights"),
         dtype=getattr(torch, config.trainer.precision),
     )
-    assert len(parameters) == len(list(pairwise(sizes)))
     return Network(parameters, config.model.activation)

@@ -61,8 +61,9 @@ def _check_server(uri: str | None) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise UserError(
-            f"tracking.uri={without_password(uri)}: no MLflow server answers there ({reason}). Start one with "
-            "`mlflow server`, correct the address, or use tracking=local."
+            f"tracking.uri={without_password(uri)}: no MLflow server answers there "
+            f"({reason}). Start one with `mlflow server`, correct the address, or use "
+            "tracking=local."
         ) from error
 
 

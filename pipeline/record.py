@@ -7,7 +7,6 @@ anything, and removed only after the store has taken everything.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 import uuid
@@ -112,7 +111,7 @@ class Record:
         target = Path(self.folder) / FILE_NAME
         temporary = target.with_suffix(".tmp")
         temporary.write_text(json.dumps(asdict(self)))
-        os.replace(temporary, target)
+        temporary.replace(target)
 
     def result(self) -> RunResult:
         """Return the record as a result, for a store that doesn't answer."""
@@ -156,11 +155,11 @@ def read_record(folder: Path) -> Record:
     """
     path = folder / FILE_NAME
     try:
-        fields: dict[str, Any] = json.loads(path.read_text())
+        fields: dict[str, Any] = {**json.loads(path.read_text()), "folder": str(folder)}
         fields["metrics"] = [Metric(**metric) for metric in fields["metrics"]]
         if fields["dataset"] is not None:
             fields["dataset"] = DatasetRecord(**fields["dataset"])
-        return Record(**{**fields, "folder": str(folder)})
+        return Record(**fields)
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path}: the record is damaged ({error}). Move it away.") from error
 

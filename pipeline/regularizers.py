@@ -27,9 +27,39 @@ class Penalty(NamedTuple):
     gradient: Callable[[Float[Tensor, "out in"], float | None], Float[Tensor, "out in"]]
 
 
-def _elastic_value(weights: Tensor, l1_ratio: float | None) -> Tensor:
+def _none(weights: Tensor, l1_ratio: float | None) -> Tensor:
+    del l1_ratio
+    return weights.new_zeros(())
+
+
+def _none_gradient(weights: Tensor, l1_ratio: float | None) -> Tensor:
+    del l1_ratio
+    return torch.zeros_like(weights)
+
+
+def _l1(weights: Tensor, l1_ratio: float | None) -> Tensor:
+    del l1_ratio
+    return weights.abs().sum()
+
+
+def _l1_gradient(weights: Tensor, l1_ratio: float | None) -> Tensor:
+    del l1_ratio
+    return weights.sign()
+
+
+def _l2(weights: Tensor, l1_ratio: float | None) -> Tensor:
+    del l1_ratio
+    return weights.square().sum() / 2
+
+
+def _l2_gradient(weights: Tensor, l1_ratio: float | None) -> Tensor:
+    del l1_ratio
+    return weights
+
+
+def _elastic(weights: Tensor, l1_ratio: float | None) -> Tensor:
     assert l1_ratio is not None
-    return l1_ratio * weights.abs().sum() + (1 - l1_ratio) / 2 * weights.square().sum()
+    return l1_ratio * _l1(weights, None) + (1 - l1_ratio) * _l2(weights, None)
 
 
 def _elastic_gradient(weights: Tensor, l1_ratio: float | None) -> Tensor:
@@ -38,10 +68,10 @@ def _elastic_gradient(weights: Tensor, l1_ratio: float | None) -> Tensor:
 
 
 REGULARIZERS: dict[str, Penalty] = {
-    "none": Penalty(lambda w, _: w.new_zeros(()), lambda w, _: torch.zeros_like(w)),
-    "l1": Penalty(lambda w, _: w.abs().sum(), lambda w, _: w.sign()),
-    "l2": Penalty(lambda w, _: w.square().sum() / 2, lambda w, _: w),
-    "elastic": Penalty(_elastic_value, _elastic_gradient),
+    "none": Penalty(_none, _none_gradient),
+    "l1": Penalty(_l1, _l1_gradient),
+    "l2": Penalty(_l2, _l2_gradient),
+    "elastic": Penalty(_elastic, _elastic_gradient),
 }
 """l1: Σ|w|, with the subgradient 0 at 0. l2: Σw²/2. elastic: l1_ratio·l1 + (1 - l1_ratio)·l2."""
 

@@ -14,7 +14,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from pipeline.compose import CONFIG_ERRORS, explain, to_config
 from pipeline.config import Config
@@ -70,9 +70,7 @@ class Sweep:
         assert self.run.record.run_id is not None
         return self.run.record.run_id
 
-    def close(
-        self, ended_by: BaseException | None
-    ) -> tuple[list[RunResult], BaseException | None]:
+    def close(self, ended_by: BaseException | None) -> tuple[list[RunResult], BaseException | None]:
         """Write the sweep's table and picture, and end the parent run with an honest status.
 
         Args:
@@ -86,9 +84,11 @@ class Sweep:
         if failed and not isinstance(ended_by, SystemExit):
             ended_by = SweepFailedError(_list_failed(failed, len(results)))
         self._write_comparison(results)
-        traceback = ended_by.__traceback__ if ended_by else None
-        with suppress(type(ended_by) if ended_by else ()):
-            self._context.__exit__(type(ended_by) if ended_by else None, ended_by, traceback)
+        if ended_by is None:
+            self._context.__exit__(None, None, None)
+        else:
+            with suppress(type(ended_by)):
+                self._context.__exit__(type(ended_by), ended_by, ended_by.__traceback__)
         return results, ended_by
 
     def _write_comparison(self, results: Sequence[RunResult]) -> None:
@@ -130,7 +130,7 @@ class SweepCallback(Callback):
         self._parent_run_id: str | None = None
         self._num_jobs: int | None = None
 
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check a single run. Hydra turns exceptions of callbacks into warnings, but not exits."""
         del kwargs
         try:
@@ -138,20 +138,20 @@ class SweepCallback(Callback):
         except CONFIG_ERRORS as error:
             sys.exit(f"error: {explain(error)}")
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check every job, then make the parent run."""
         del kwargs
         try:
             jobs = [to_config(job) for job in _jobs(config)]
             _check(jobs)
-            sweep = Sweep(jobs[0], OmegaConf.to_object(config.hydra.overrides.task))
+            sweep = Sweep(jobs[0], list(config.hydra.overrides.task))
         except CONFIG_ERRORS as error:
             sys.exit(f"error: {explain(error)}")
         SweepCallback.current = sweep
         self._parent_run_id = sweep.run_id
         self._num_jobs = len(jobs) if _is_grid(config) else None
 
-    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Say which job starts; leave the parent's run id where the job finds it."""
         del kwargs
         if self._parent_run_id is None:
@@ -171,8 +171,9 @@ def _jobs(config: DictConfig) -> Iterable[DictConfig]:
     if not _is_grid(config):
         return [config]
     loader = GlobalHydra.instance().config_loader()
-    from_file = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-    arguments = [*from_file, *OmegaConf.to_object(config.hydra.overrides.task)]
+    grid: dict[str, str] = dict(config.hydra.sweeper.params or {})
+    arguments = [f"{key}={values}" for key, values in grid.items()]
+    arguments += list(config.hydra.overrides.task)
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
     (batch,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
     return [loader.load_sweep_config(config, job) for job in batch]

@@ -11,7 +11,7 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities.paged_list import PagedList
 
 from pipeline.config import TrackingConfig
 from pipeline.errors import UserError
@@ -125,13 +126,13 @@ class Store:
                 f"{key}: was deleted in MLflow. Restore it with `mlflow experiments restore "
                 f"--experiment-id {experiment.experiment_id}`, or choose another name."
             )
-        location = cast("str", experiment.artifact_location)
+        location = experiment.artifact_location
         if location.startswith("mlflow-artifacts:") and not self.is_server:
             raise UserError(
                 f"{key}: was made through an MLflow server, which keeps its artifacts. "
                 "Use tracking=server tracking.uri=http://…, or choose another name."
             )
-        return cast("str", experiment.experiment_id)
+        return experiment.experiment_id
 
     def create_run(self, record: Record) -> str:
         """Make the run of a record, status RUNNING, and return its id."""
@@ -141,7 +142,7 @@ class Store:
             tags={**record.tags, RECORD_TAG: Path(record.folder).name},
             run_name=record.name,
         )
-        return cast("str", run.info.run_id)
+        return run.info.run_id
 
     def send_metrics(self, record: Record) -> None:
         """Send the metrics that the store doesn't have yet."""
@@ -183,15 +184,17 @@ class Store:
         experiment = self.client.get_run(parent_run_id).info.experiment_id
         wanted = f"tags.`mlflow.parentRunId` = '{parent_run_id}'"
         found: list[Run] = []
-        token: str | None = None
-        while True:
-            page = self.client.search_runs(
-                [experiment], wanted, order_by=["attributes.start_time ASC"], page_token=token
+        token: str | None = ""
+        while token is not None:
+            page: PagedList[Run] = self.client.search_runs(
+                [experiment],
+                wanted,
+                order_by=["attributes.start_time ASC"],
+                page_token=token or None,
             )
             found += page
-            token = page.token
-            if not token:
-                return [_result(run) for run in found]
+            token = cast("str | None", page.token)
+        return [_result(run) for run in found]
 
     def how_to_open(self) -> str:
         """Return what a person does to see the runs in a browser."""
@@ -334,7 +337,7 @@ def track(
     offline_is_fine: bool,
     params: dict[str, str] | None = None,
     dataset: DatasetRecord | None = None,
-) -> Iterator[TrackedRun]:
+) -> Generator[TrackedRun]:
     """Track what happens in the block as one run with an honest status.
 
     FINISHED when the block ends, FAILED when it raises, KILLED when it is interrupted.

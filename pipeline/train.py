@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -62,8 +63,7 @@ def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> T
     Callbacks run in their order; an `Evaluation` among them is followed by progress and, if the
     config asks for it, by early stopping.
     """
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    _quiet_lightning()
     chosen = list(callbacks)
     chosen += [make_progress(entry) for entry in callbacks if isinstance(entry, Evaluation)]
     if config.early_stopping:
@@ -81,6 +81,13 @@ def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> T
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
+
+
+def _quiet_lightning() -> None:
+    """Keep what doesn't concern users off the terminal: devices found, torch's own deprecations."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
 
 
 class _Log(Callback):

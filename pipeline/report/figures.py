@@ -1,8 +1,5 @@
 """The pictures kept with a run (its curves, its confusion matrix) and with a sweep (all curves)."""
 
-# matplotlib's stubs leave **kwargs untyped, which makes most of its methods partially unknown.
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 from dataclasses import dataclass
