@@ -63,6 +63,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)
     register()
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
     ended_by: BaseException | None = None
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run)()

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.choices import conf_dir, did_you_mean, options, project_root
+from pipeline.choices import did_you_mean, options, project_root
 from pipeline.config import Config
 from pipeline.errors import UserError
 
@@ -36,11 +36,13 @@ def to_config(config: DictConfig) -> Config:
     Paths become absolute.
 
     Raises:
-        UserError: a value is out of its range, or two don't go together.
+        UserError: a key is unknown, a value is out of its range, or two don't go together.
     """
     ours = copy(config)
     with open_dict(ours):
         ours.pop("hydra", None)
+    for key in _unknown_keys(ours, Config):
+        raise UserError(_no_such_key(key))
     checked: Any = OmegaConf.to_object(ours)
     assert isinstance(checked, Config)
     checked.root = str(Path(checked.root).expanduser().absolute())
@@ -48,13 +50,14 @@ def to_config(config: DictConfig) -> Config:
     return checked
 
 
-def _keys(node: Any, prefix: str = "") -> Iterator[str]:
-    for entry in fields(node):
-        value = getattr(node, entry.name)
-        if is_dataclass(value):
-            yield from _keys(value, f"{prefix}{entry.name}.")
-        else:
-            yield prefix + entry.name
+def _unknown_keys(node: DictConfig, schema: type, prefix: str = "") -> Iterator[str]:
+    """Find the keys that `+key=value` has added to the schema's."""
+    known = get_type_hints(schema)
+    for name in map(str, node):
+        if name not in known:
+            yield prefix + name
+        elif is_dataclass(known[name]):
+            yield from _unknown_keys(node[name], known[name], f"{prefix}{name}.")
 
 
 def explain(error: Exception) -> str:
@@ -64,47 +67,60 @@ def explain(error: Exception) -> str:
     """
     if isinstance(error, UserError):
         return str(error)
-    causes = [error, *_causes(error)]
-    text = "\n".join(dict.fromkeys(str(cause) for cause in causes))
-    if option := re.search(r"Could not find '([\w/]+)/([^/']+)'", text):
-        return _unknown_option(*option.groups())
-    if override := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_key(override[1])
-    if key := re.search(r"Key '([^']+)' (?:is )?not in '(\w+)'", text):
-        return _unknown_key(key[1])
-    return _bad_type(text) or text
+    text = "\n".join(dict.fromkeys(str(cause) for cause in _with_causes(error)))
+    for pattern, describe in _DESCRIPTIONS:
+        if found := re.search(pattern, text):
+            return describe(*found.groups())
+    return text
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    while error.__cause__ is not None:
-        error = error.__cause__
-        yield error
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
-def _unknown_option(group: str, option: str) -> str:
+def _no_such_option(group: str, option: str) -> str:
     known = options(group)
-    if not known:
-        return f"{group}={option}: there is no {group} to choose from yet."
     return f"{group}={option}: must be one of {', '.join(known)}.{did_you_mean(option, known)}"
 
 
-def _unknown_key(key: str) -> str:
-    known = [*_keys(Config()), *groups()]
-    same_name = [name for name in known if name.rpartition(".")[2] == key]
-    hint = f" Did you mean {same_name[0]}?" if same_name else did_you_mean(key, known)
-    return f"{key}: there is no such key.{hint} `python -m pipeline --cfg job` lists all keys."
+def _no_such_key(key: str) -> str:
+    """Explain an unknown key; `lr` alone is answered with optimizer.lr."""
+    group, _, name = key.rpartition(".")
+    in_groups = {top: _keys(kind) for top, kind in get_type_hints(Config).items()}
+    known = in_groups.get(group) or ["experiment", *in_groups]
+    hint = did_you_mean(name, known)
+    elsewhere = [f"{top}.{name}" for top, keys in in_groups.items() if name in keys]
+    if elsewhere:
+        hint = f" Did you mean {' or '.join(elsewhere)}?"
+    return f"{key}: there is no such key, only {', '.join(known)}.{hint}"
 
 
-def groups() -> list[str]:
-    """Return the groups of conf/."""
-    return sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+def _keys(kind: Any) -> list[str]:  # noqa: ANN401  (any type hint)
+    return list(get_type_hints(kind)) if is_dataclass(kind) else []
 
 
-def _bad_type(text: str) -> str | None:
-    """Explain a value of the wrong type; None if the text is about something else."""
-    value = re.search(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", text)
-    key = re.search(r"full_key: (\S+)", text)
-    if not value or not key:
-        return None
+def _bad_type(value: str, kind: str, key: str) -> str:
     kinds = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
-    return f"{key[1]}={value[1]}: must be {kinds.get(value[2], value[2])}."
+    return f"{key}={value}: must be {kinds.get(kind, kind)}."
+
+
+def _not_a_list(key: str, value: str) -> str:
+    return f"{key}={value}: must be a list. Say {key}=[{value}]."
+
+
+def _many_values(key: str, values: str) -> str:
+    return f"{key}={values}: is more than one value. To try each, sweep: put -m before it."
+
+
+_DESCRIPTIONS: list[tuple[str, Callable[..., str]]] = [
+    (r"Could not find '([\w/]+)/([^/']+)'", _no_such_option),
+    (r"Could not override '([^']+)'", _no_such_key),
+    (r"full_key: (\S+)(?s:.*)Key '[^']+' (?:is )?not in", _no_such_key),
+    (r"Value '(.*)' of type '\w+' could not be converted to (\w+)\s+full_key: (\S+)", _bad_type),
+    (r"override (\S+?)=(.*)\nInvalid value assigned: \w+ is not a ListConfig", _not_a_list),
+    (r"Ambiguous value for argument '(\S+?)=(.*)'", _many_values),
+]
+"""How Hydra and OmegaConf say it, and how we do."""

@@ -332,8 +332,6 @@ class TrackingConfig:
 class Config:
     """One run. The order of the fields is the order in which people read them."""
 
-    experiment: str | None = None
-    """Filled by conf/experiment: the study that this run belongs to."""
     seed: int = 0
     """≥ 0; initial weights, order of the examples and dropout draws all come from it."""
     loss: LossConfig = field(default_factory=LossConfig)

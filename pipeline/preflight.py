@@ -53,15 +53,16 @@ def _check_root(root: Path) -> None:
 def _check_server(uri: str | None) -> None:
     if uri is None or not uri.startswith("http"):
         return
+    address = without_password(uri).rstrip("/")
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S):  # noqa: S310  (the scheme was just checked)
+        with urllib.request.urlopen(f"{address}/health", timeout=SERVER_TIMEOUT_S):  # noqa: S310  (the scheme was just checked)
             pass
     except urllib.error.HTTPError:
         return  # it answers; whether it is MLflow is seen when the store is opened
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise UserError(
-            f"tracking.uri={without_password(uri)}: no MLflow server answers there "
+            f"tracking.uri={address}: no MLflow server answers there "
             f"({reason}). Start one with `mlflow server`, correct the address, or use "
             "tracking=local."
         ) from error

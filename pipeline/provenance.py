@@ -22,7 +22,6 @@ __all__ = ["config_hash", "environment_tags", "params", "plain", "run_name"]
 
 CANNOT_CHANGE_RESULTS = (
     "root",
-    "experiment",
     "tracking",
     "data.root",
     "data.download",
