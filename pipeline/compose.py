@@ -98,7 +98,7 @@ def _no_such_key(key: str) -> str:
     return f"{key}: there is no such key, only {', '.join(known)}.{hint}"
 
 
-def _keys(kind: Any) -> list[str]:  # noqa: ANN401  (any type hint)
+def _keys(kind: Any) -> list[str]:
     return list(get_type_hints(kind)) if is_dataclass(kind) else []
 
 
@@ -116,7 +116,7 @@ def _many_values(key: str, values: str) -> str:
 
 
 _DESCRIPTIONS: list[tuple[str, Callable[..., str]]] = [
-    (r"Could not find '([\w/]+)/([^/']+)'", _no_such_option),
+    (r"Could not find '([\w/]+)/([^/']*)'", _no_such_option),
     (r"Could not override '([^']+)'", _no_such_key),
     (r"full_key: (\S+)(?s:.*)Key '[^']+' (?:is )?not in", _no_such_key),
     (r"Value '(.*)' of type '\w+' could not be converted to (\w+)\s+full_key: (\S+)", _bad_type),

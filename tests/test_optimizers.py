@@ -1,7 +1,7 @@
 """Every optimizer is the textbook's update. A new one adds its rule to RULES."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 import pytest
 import torch
@@ -14,17 +14,17 @@ from pipeline.optimizers import OPTIMIZERS, make_optimizer
 START = [0.5, -1.25, 3.0]
 GRADIENTS = [[1.0, -2.0, 0.5], [0.25, 0.75, -1.5], [-3.0, 0.0, 0.125], [0.1, 0.2, 0.3]]
 
-Rule = Callable[[OptimizerConfig, float], Iterator[float]]
-"""(config, first weight) → a generator: it yields a weight and is sent the gradient there."""
+Steps = Generator[float, float, None]
+"""Yields a weight, is sent the gradient there, yields the next weight."""
 
 
-def sgd(c: OptimizerConfig, w: float):
+def sgd(c: OptimizerConfig, w: float) -> Steps:
     while True:
         g = yield w
         w -= c.lr * (g + c.weight_decay * w)
 
 
-def momentum(c: OptimizerConfig, w: float):
+def momentum(c: OptimizerConfig, w: float) -> Steps:
     assert c.momentum is not None
     velocity = 0.0
     while True:
@@ -33,7 +33,7 @@ def momentum(c: OptimizerConfig, w: float):
         w -= c.lr * velocity
 
 
-def nesterov(c: OptimizerConfig, w: float):
+def nesterov(c: OptimizerConfig, w: float) -> Steps:
     assert c.momentum is not None
     velocity = 0.0
     while True:
@@ -43,7 +43,7 @@ def nesterov(c: OptimizerConfig, w: float):
         w -= c.lr * (g + c.momentum * velocity)
 
 
-def adam(c: OptimizerConfig, w: float, *, decoupled: bool = False):
+def adam(c: OptimizerConfig, w: float, *, decoupled: bool = False) -> Steps:
     """Kingma and Ba, 2015, algorithm 1; decoupled: Loshchilov and Hutter, 2019, algorithm 2."""
     assert c.betas is not None
     assert c.eps is not None
@@ -61,7 +61,7 @@ def adam(c: OptimizerConfig, w: float, *, decoupled: bool = False):
         w = decayed - c.lr * first_unbiased / (math.sqrt(second_unbiased) + c.eps)
 
 
-RULES = {
+RULES: dict[str, Callable[[OptimizerConfig, float], Steps]] = {
     "sgd": sgd,
     "momentum": momentum,
     "nesterov": nesterov,
