@@ -7,9 +7,59 @@ import logging
 import sys
 from pathlib import Path
 
-from pipeline.choices import project_root
+from filelock import FileLock, Timeout
 
-__all__ = ["main"]
+from pipeline.choices import project_root
+from pipeline.config import TrackingConfig
+from pipeline.record import pending_records, read_record
+from pipeline.secrets import without_password
+from pipeline.tracking import STORE_ERRORS, Store, open_store, reason
+
+__all__ = ["deliver_folder", "deliver_pending", "main"]
+
+log = logging.getLogger(__name__)
+
+
+def deliver_folder(store: Store, folder: Path) -> bool:
+    """Deliver the record in a folder and remove it; if the store doesn't take it, say so.
+
+    Returns:
+        Whether the folder is, or will be, dealt with: False if the record still waits.
+    """
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            record = read_record(folder)
+            store.deliver(record)
+            record.remove()
+    except Timeout:  # another process is at it
+        return True
+    except STORE_ERRORS as error:
+        if not folder.exists():  # another process has done it
+            return True
+        log.warning(
+            "The tracking store didn't take the run (%s). Its record is kept in %s; "
+            "`python -m pipeline.deliver` brings it in.",
+            reason(error),
+            folder,
+        )
+        return False
+    return True
+
+
+def deliver_pending(store: Store) -> tuple[int, int]:
+    """Deliver the records that wait for this store, until it fails.
+
+    Returns:
+        How many were delivered and how many still wait.
+    """
+    wanted = without_password(store.uri)
+    delivered = 0
+    folders = [path for path in pending_records(store.root) if read_record(path).uri == wanted]
+    for folder in folders:
+        if not deliver_folder(store, folder):
+            break
+        delivered += 1
+    return delivered, len(folders) - delivered
 
 
 def main() -> None:
@@ -20,18 +70,11 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     root: Path = arguments.root.expanduser().absolute()
-
-    from pipeline.config import TrackingConfig
-    from pipeline.record import pending_records, read_record
-    from pipeline.tracking import deliver_pending, open_store
-
     waiting_for = {read_record(folder).uri for folder in pending_records(root)}
     uris: set[str] = {arguments.uri} if arguments.uri else waiting_for
-    delivered = waiting = 0
-    for uri in sorted(uris):
-        counts = deliver_pending(open_store(TrackingConfig(uri=uri), root))
-        delivered += counts[0]
-        waiting += counts[1]
+    stores = [open_store(TrackingConfig(uri=uri), root) for uri in sorted(uris)]
+    counts = [deliver_pending(store) for store in stores]
+    delivered, waiting = (sum(column) for column in zip((0, 0), *counts, strict=True))
     print(f"{delivered} delivered, {waiting} still waiting")
     sys.exit(1 if waiting else 0)
 

@@ -107,11 +107,21 @@ class Record:
         self.end_time = now_ms()
 
     def save(self) -> None:
-        """Write the record into its folder, whole or not at all."""
+        """Write the record into its folder, whole or not at all.
+
+        Raises:
+            UserError: it can't be written.
+        """
         target = Path(self.folder) / FILE_NAME
         temporary = target.with_suffix(".tmp")
-        temporary.write_text(json.dumps(asdict(self)))
-        temporary.replace(target)
+        try:
+            temporary.write_text(json.dumps(asdict(self)))
+            temporary.replace(target)
+        except OSError as error:
+            raise UserError(
+                f"{target}: can't be written ({error.strerror}), so the run isn't tracked. "
+                "Make room there and run again."
+            ) from error
 
     def result(self) -> RunResult:
         """Return the record as a result, for a store that doesn't answer."""

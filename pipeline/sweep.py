@@ -25,7 +25,7 @@ from pipeline.secrets import without_password
 
 if TYPE_CHECKING:
     from pipeline.record import RunResult
-    from pipeline.tracking import TrackedRun
+    from pipeline.tracked_run import TrackedRun
 
 __all__ = ["Sweep", "SweepCallback", "SweepFailedError"]
 
@@ -49,7 +49,8 @@ class Sweep:
         Raises:
             UserError: the tracking store can't be opened.
         """
-        from pipeline.tracking import open_store, track  # imports mlflow
+        from pipeline.tracked_run import track  # imports mlflow
+        from pipeline.tracking import open_store
 
         self.name = run_name(overrides)
         self.store = open_store(config.tracking, Path(config.root))

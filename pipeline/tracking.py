@@ -1,18 +1,10 @@
-"""MLflow: runs are written to it, and read back from it. No other module imports it.
-
-A run is buffered in a `Record` and delivered at its end: create, one batch, artifacts, terminate.
-A store that doesn't answer then costs nothing but a later delivery.
-"""
+"""MLflow: runs are written to it, and read back from it. No other module imports it."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
-import time
-import traceback
-from collections.abc import Generator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -21,7 +13,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
@@ -29,22 +21,10 @@ from mlflow.store.entities.paged_list import PagedList
 
 from pipeline.config import TrackingConfig
 from pipeline.errors import UserError
-from pipeline.record import (
-    DatasetRecord,
-    Record,
-    RunResult,
-    new_folder,
-    pending_records,
-    read_record,
-)
+from pipeline.record import DatasetRecord, Record, RunResult
 from pipeline.secrets import without_password
 
-__all__ = ["Store", "TrackedRun", "deliver_pending", "open_store", "track"]
-
-log = logging.getLogger(__name__)
-
-FLUSH_AFTER_S = 10.0
-"""Metrics of a run that takes longer are sent in between, so that one can watch it."""
+__all__ = ["STORE_ERRORS", "Store", "open_store", "reason"]
 
 METRICS_PER_BATCH = 1_000
 """MLflow's limit."""
@@ -53,6 +33,7 @@ RECORD_TAG = "record"
 """Tag that ties a run to its record, so that a delivery that broke off is not done twice."""
 
 STORE_ERRORS = (MlflowException, OSError)
+"""What a call to the store can raise."""
 
 
 class Store:
@@ -84,20 +65,6 @@ class Store:
     def _database_folder(self) -> Path | None:
         path = self.uri.removeprefix("sqlite:///")
         return Path(path).absolute().parent if path != self.uri else None
-
-    def check(self) -> None:
-        """Open the store.
-
-        Raises:
-            UserError: it can't be opened; the reason and what to do.
-        """
-        try:
-            self.client.search_experiments(max_results=1)
-        except Exception as error:
-            raise UserError(
-                f"tracking.uri={without_password(self.uri)}: the tracking store can't be opened "
-                f"({_reason(error)}). Check the address, or use tracking=local."
-            ) from error
 
     def artifact_location(self, experiment_name: str) -> str | None:
         """Return the absolute folder for an experiment's artifacts; a server has its own."""
@@ -133,6 +100,13 @@ class Store:
                 "Use tracking=server tracking.uri=http://…, or choose another name."
             )
         return experiment.experiment_id
+
+    def unavailable(self, error: BaseException) -> UserError:
+        """Return the error to raise when nothing can start because the store fails."""
+        return UserError(
+            f"tracking.uri={without_password(self.uri)}: the tracking store can't be used "
+            f"({reason(error)}). Check the address, or use tracking=local."
+        )
 
     def create_run(self, record: Record) -> str:
         """Make the run of a record, status RUNNING, and return its id."""
@@ -210,7 +184,7 @@ class Store:
         return [point.value for point in sorted(points, key=lambda point: point.step)]
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """Return the first line of an error, without passwords."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return without_password(lines[0])[:300]
@@ -259,146 +233,3 @@ def _open(uri: str, root: Path) -> Store:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     return Store(uri, root)
-
-
-class TrackedRun:
-    """A run, or a sweep, while it goes on."""
-
-    def __init__(self, store: Store, record: Record) -> None:
-        self.store = store
-        self.record = record
-        self._flushed = time.monotonic()
-
-    @property
-    def artifacts(self) -> Path:
-        """The folder for files that shall become artifacts."""
-        return self.record.artifacts
-
-    def log(self, step: int, metrics: dict[str, float]) -> None:
-        """Add an epoch's metrics; in a long run, send what has gathered."""
-        self.record.log(step, metrics)
-        if self.record.run_id is None or time.monotonic() - self._flushed < FLUSH_AFTER_S:
-            return
-        self._flushed = time.monotonic()
-        try:
-            self.store.send_metrics(self.record)
-        except STORE_ERRORS as error:
-            log.warning("The tracking store doesn't answer (%s); training on.", _reason(error))
-
-    def begin(self, *, offline_is_fine: bool) -> None:
-        """Make the run in the store, so that it is seen while it trains.
-
-        Args:
-            offline_is_fine: go on if the store doesn't answer; the run is made on delivery.
-        """
-        try:
-            self.record.run_id = self.store.create_run(self.record)
-        except STORE_ERRORS as error:
-            if not offline_is_fine:
-                raise
-            log.warning("The tracking store doesn't answer (%s); training on.", _reason(error))
-
-    def fail(self, error: BaseException) -> None:
-        """Note what ended the run: its status, a tag and the traceback as an artifact."""
-        killed = isinstance(error, KeyboardInterrupt | SystemExit)
-        self.record.finish("KILLED" if killed else "FAILED")
-        self.record.tags["error"] = "interrupted" if killed else f"{error}"[:5000]
-        text = "".join(traceback.format_exception(error))
-        (self.artifacts / "traceback.txt").write_text(text)
-
-    def children(self) -> list[RunResult]:
-        """Return the runs of this sweep, those that wait for delivery too."""
-        parent = self.record.run_id
-        assert parent is not None
-        waiting = map(read_record, pending_records(self.store.root))
-        kept = [r.result() for r in waiting if r.tags.get("mlflow.parentRunId") == parent]
-        try:
-            delivered = self.store.children(parent)
-        except STORE_ERRORS as error:
-            log.warning("The tracking store doesn't answer (%s).", _reason(error))
-            return kept
-        known = {result.run_id for result in kept}
-        return [result for result in delivered if result.run_id not in known] + kept
-
-    def deliver(self) -> None:
-        """Save the finished record, then bring it, and any that wait, into the store."""
-        self.record.save()
-        if _deliver_folder(self.store, Path(self.record.folder)):
-            deliver_pending(self.store)
-
-
-@contextmanager
-def track(
-    store: Store,
-    *,
-    experiment_name: str,
-    name: str,
-    tags: dict[str, str],
-    offline_is_fine: bool,
-    params: dict[str, str] | None = None,
-    dataset: DatasetRecord | None = None,
-) -> Generator[TrackedRun]:
-    """Track what happens in the block as one run with an honest status.
-
-    FINISHED when the block ends, FAILED when it raises, KILLED when it is interrupted.
-    """
-    record = Record(
-        folder=new_folder(store.root),
-        uri=without_password(store.uri),
-        experiment_name=experiment_name,
-        name=name,
-        tags=tags,
-        params=params or {},
-        dataset=dataset,
-    )
-    run = TrackedRun(store, record)
-    try:
-        run.begin(offline_is_fine=offline_is_fine)
-    except BaseException:
-        record.remove()
-        raise
-    try:
-        yield run
-    except BaseException as error:
-        run.fail(error)
-        raise
-    else:
-        record.finish("FINISHED")
-    finally:
-        run.deliver()
-
-
-def _deliver_folder(store: Store, folder: Path) -> bool:
-    """Deliver one record and remove it; if the store doesn't take it, keep it and say so."""
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            record = read_record(folder)
-            store.deliver(record)
-            record.remove()
-    except (Timeout, FileNotFoundError):  # another process is delivering it, or has done so
-        return True
-    except STORE_ERRORS as error:
-        log.warning(
-            "The tracking store didn't take the run (%s). Its record is kept in %s; "
-            "`python -m pipeline.deliver` brings it in.",
-            _reason(error),
-            folder,
-        )
-        return False
-    return True
-
-
-def deliver_pending(store: Store) -> tuple[int, int]:
-    """Deliver the records that wait for this store.
-
-    Returns:
-        How many were delivered and how many still wait.
-    """
-    wanted = without_password(store.uri)
-    delivered = 0
-    folders = [path for path in pending_records(store.root) if read_record(path).uri == wanted]
-    for folder in folders:
-        if not _deliver_folder(store, folder):
-            break
-        delivered += 1
-    return delivered, len(folders) - delivered

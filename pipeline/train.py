@@ -21,7 +21,8 @@ from pipeline.module import ClassifierModule
 from pipeline.progress import make_progress
 from pipeline.provenance import config_hash, environment_tags, params, run_name
 from pipeline.record import DatasetRecord, RunResult
-from pipeline.tracking import TrackedRun, open_store, track
+from pipeline.tracked_run import TrackedRun, track
+from pipeline.tracking import open_store
 
 __all__ = ["make_trainer", "train"]
 

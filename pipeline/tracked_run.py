@@ -1,0 +1,140 @@
+"""A run while it goes on: buffered in a record, with an honest status at its end.
+
+The record is delivered in one go when the run ends. A store that doesn't answer then costs
+nothing but a later delivery.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.deliver import deliver_folder, deliver_pending
+from pipeline.record import (
+    DatasetRecord,
+    Record,
+    RunResult,
+    new_folder,
+    pending_records,
+    read_record,
+)
+from pipeline.secrets import without_password
+from pipeline.tracking import STORE_ERRORS, Store, reason
+
+__all__ = ["TrackedRun", "track"]
+
+log = logging.getLogger(__name__)
+
+FLUSH_AFTER_S = 10.0
+"""Metrics of a run that takes longer are sent in between, so that one can watch it."""
+
+
+class TrackedRun:
+    """A run, or a sweep, while it goes on."""
+
+    def __init__(self, store: Store, record: Record) -> None:
+        self.store = store
+        self.record = record
+        self._flushed = time.monotonic()
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder for files that shall become artifacts."""
+        return self.record.artifacts
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        """Add an epoch's metrics; in a long run, send what has gathered."""
+        self.record.log(step, metrics)
+        if self.record.run_id is None or time.monotonic() - self._flushed < FLUSH_AFTER_S:
+            return
+        self._flushed = time.monotonic()
+        try:
+            self.store.send_metrics(self.record)
+        except STORE_ERRORS as error:
+            log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
+
+    def begin(self, *, offline_is_fine: bool) -> None:
+        """Make the run in the store, so that it is seen while it trains.
+
+        Args:
+            offline_is_fine: go on if the store doesn't answer; the run is made on delivery.
+        """
+        try:
+            self.record.run_id = self.store.create_run(self.record)
+        except STORE_ERRORS as error:
+            if not offline_is_fine:
+                raise self.store.unavailable(error) from error
+            log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
+
+    def fail(self, error: BaseException) -> None:
+        """Note what ended the run: its status, a tag and the traceback as an artifact."""
+        killed = isinstance(error, KeyboardInterrupt | SystemExit)
+        self.record.finish("KILLED" if killed else "FAILED")
+        self.record.tags["error"] = "interrupted" if killed else f"{error}"[:5000]
+        text = "".join(traceback.format_exception(error))
+        (self.artifacts / "traceback.txt").write_text(text)
+
+    def children(self) -> list[RunResult]:
+        """Return the runs of this sweep, those that wait for delivery too."""
+        parent = self.record.run_id
+        assert parent is not None
+        waiting = map(read_record, pending_records(self.store.root))
+        kept = [r.result() for r in waiting if r.tags.get("mlflow.parentRunId") == parent]
+        try:
+            delivered = self.store.children(parent)
+        except STORE_ERRORS as error:
+            log.warning("The tracking store doesn't answer (%s).", reason(error))
+            return kept
+        known = {result.run_id for result in kept}
+        return [result for result in delivered if result.run_id not in known] + kept
+
+    def deliver(self) -> None:
+        """Save the finished record, then bring it, and any that wait, into the store."""
+        self.record.save()
+        if deliver_folder(self.store, Path(self.record.folder)):
+            deliver_pending(self.store)
+
+
+@contextmanager
+def track(
+    store: Store,
+    *,
+    experiment_name: str,
+    name: str,
+    tags: dict[str, str],
+    offline_is_fine: bool,
+    params: dict[str, str] | None = None,
+    dataset: DatasetRecord | None = None,
+) -> Generator[TrackedRun]:
+    """Track what happens in the block as one run with an honest status.
+
+    FINISHED when the block ends, FAILED when it raises, KILLED when it is interrupted.
+    """
+    record = Record(
+        folder=new_folder(store.root),
+        uri=without_password(store.uri),
+        experiment_name=experiment_name,
+        name=name,
+        tags=tags,
+        params=params or {},
+        dataset=dataset,
+    )
+    run = TrackedRun(store, record)
+    try:
+        run.begin(offline_is_fine=offline_is_fine)
+    except BaseException:
+        record.remove()
+        raise
+    try:
+        yield run
+    except BaseException as error:
+        run.fail(error)
+        raise
+    else:
+        record.finish("FINISHED")
+    finally:
+        run.deliver()
