@@ -20,16 +20,15 @@ __all__ = ["LOSSES", "Loss", "make_loss"]
 Loss = Callable[[Float[Tensor, "*batch classes"], Int[Tensor, "*batch"]], Float[Tensor, "*batch"]]
 """(logits z^L, right class per example) → loss per example."""
 
-TermFunction = Callable[
-    [Float[Tensor, "*batch classes"], Int[Tensor, "*batch"], str],
-    Float[Tensor, "*batch terms"],
+LossFunction = Callable[
+    [Float[Tensor, "*batch classes"], Int[Tensor, "*batch"], str, str], Float[Tensor, "*batch"]
 ]
-"""(logits, right class per example, output function) → the terms that `reduction` combines."""
+"""The same, with the output function and how the outputs of an example are combined."""
 
-LOSSES: dict[str, TermFunction] = {}
+LOSSES: dict[str, LossFunction] = {}
 
 
-def _loss(function: TermFunction) -> TermFunction:
+def _loss(function: LossFunction) -> LossFunction:
     LOSSES[function.__name__] = function
     return function
 
@@ -38,53 +37,69 @@ def make_loss(config: LossConfig, output: str) -> Loss:
     """Return the loss function of a config.
 
     Args:
-        config: which loss, and whether an example's terms are averaged or summed.
+        config: which loss, and whether an example's outputs are averaged or summed.
         output: "softmax" or "sigmoid", the output function that turns logits into activations.
     """
-    terms = LOSSES[config.name]
-    combine = torch.mean if config.reduction == "mean" else torch.sum
+    function = LOSSES[config.name]
 
     def loss(
         logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*batch"]
     ) -> Float[Tensor, "*batch"]:
-        return combine(terms(logits, targets, output), dim=-1)
+        return function(logits, targets, output, config.reduction)
 
     return loss
 
 
 @_loss
 def mse(
-    logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*batch"], output: str
-) -> Float[Tensor, "*batch classes"]:
+    logits: Float[Tensor, "*batch classes"],
+    targets: Int[Tensor, "*batch"],
+    output: str,
+    reduction: str,
+) -> Float[Tensor, "*batch"]:
     """(a - y)² of every output."""
-    return _differences(logits, targets, output).square()
+    return _combine(_differences(logits, targets, output).square(), reduction)
 
 
 @_loss
 def quadratic(
-    logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*batch"], output: str
-) -> Float[Tensor, "*batch classes"]:
+    logits: Float[Tensor, "*batch classes"],
+    targets: Int[Tensor, "*batch"],
+    output: str,
+    reduction: str,
+) -> Float[Tensor, "*batch"]:
     """½(a - y)² of every output; summed, it is Nielsen's quadratic cost (equation 6)."""
-    return _differences(logits, targets, output).square() / 2
+    return _combine(_differences(logits, targets, output).square() / 2, reduction)
 
 
 @_loss
 def ce(
-    logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*batch"], output: str
-) -> Float[Tensor, "*batch classes"]:
+    logits: Float[Tensor, "*batch classes"],
+    targets: Int[Tensor, "*batch"],
+    output: str,
+    reduction: str,
+) -> Float[Tensor, "*batch"]:
     """-[y ln a + (1 - y) ln(1 - a)] of every output; summed, Nielsen's equation 63."""
     log_a, log_not_a = (_log_softmax if output == "softmax" else _log_sigmoid)(logits)
-    return -torch.where(_one_hot(logits, targets), log_a, log_not_a)
+    return _combine(-torch.where(_one_hot(logits, targets), log_a, log_not_a), reduction)
 
 
 @_loss
 def nll(
-    logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*batch"], output: str
-) -> Float[Tensor, "*batch 1"]:
+    logits: Float[Tensor, "*batch classes"],
+    targets: Int[Tensor, "*batch"],
+    output: str,
+    reduction: str,
+) -> Float[Tensor, "*batch"]:
     """-ln a of the right class, for softmax outputs (Nielsen's equation 80)."""
     assert output == "softmax", output
-    log_a = torch.log_softmax(logits, dim=-1)
-    return -log_a.gather(-1, targets.unsqueeze(-1))
+    assert reduction == "mean", reduction
+    losses = F.cross_entropy(logits.flatten(0, -2), targets.flatten(), reduction="none")
+    return losses.view(targets.shape)
+
+
+def _combine(terms: Tensor, reduction: str) -> Tensor:
+    return terms.mean(-1) if reduction == "mean" else terms.sum(-1)
 
 
 def _one_hot(logits: Tensor, targets: Tensor) -> Tensor:

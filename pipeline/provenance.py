@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
+import os
 import platform
 import socket
 import subprocess
@@ -92,12 +94,22 @@ def run_name(overrides: Sequence[str]) -> str:
 def environment_tags() -> dict[str, str]:
     """Return the tags that say which code ran where: commit, code hash, host, versions."""
     return {
+        "mlflow.user": _user(),
+        "mlflow.source.name": "pipeline",
+        "mlflow.source.type": "LOCAL",
         **_git_tags(project_root()),
         "code_hash": _code_hash(),
         "host": socket.gethostname(),
         "version.python": platform.python_version(),
         **{f"version.{package}": version(package) for package in PACKAGES},
     }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in some containers
+        return str(os.getuid())
 
 
 @cache

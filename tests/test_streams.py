@@ -16,7 +16,7 @@ def test_same_seed_and_name_same_numbers():
 
 
 def test_every_seed_and_every_part_of_the_name_matter():
-    streams = [
+    streams: list[tuple[int, *tuple[str | int, ...]]] = [
         (0, "weights"),
         (1, "weights"),
         (2**63 - 1, "weights"),

@@ -1,0 +1,42 @@
+# `make run` and `make test` do all the set-up themselves; a second call installs nothing.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+
+.PHONY: run ui test test-slow lint clean
+
+run: .venv/installed
+	$(BIN)/python -m pipeline -m loss=mse,ce,nll
+
+ui: .venv/installed
+	$(BIN)/python -m pipeline.ui
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+
+test-slow: .venv/installed-test
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+lint: .venv/installed-test
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/pyright
+
+clean:
+	rm -rf .venv build *.egg-info
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is older than Python 3.11. Say make PYTHON=python3.12, for example."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	touch $@
+
+.venv/installed: pyproject.toml constraints.txt | .venv/python
+	@echo "Installing: some 5 GB, about a minute on a fast network."
+	$(PIP_INSTALL) --editable .
+	touch $@
+
+.venv/installed-test: pyproject.toml constraints.txt | .venv/python
+	@echo "Installing: some 5 GB, about a minute on a fast network."
+	$(PIP_INSTALL) --editable '.[test]'
+	touch .venv/installed $@

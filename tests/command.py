@@ -1,0 +1,181 @@
+"""The real command, run in a process of its own, and the store that it leaves behind."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+with warnings.catch_warnings():
+    # MLflow 3.17 still uses an option that SQLAlchemy 2.1 has deprecated.
+    warnings.filterwarnings("ignore", "The ``noload`` loader strategy is deprecated")
+    importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+
+CHECKOUT = Path(__file__).parent.parent
+
+TIMEOUT_S = 120
+"""A command that takes longer hangs: the slowest takes a fifth of it on two busy cores."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines on standard error."""
+        return self.stderr.splitlines()
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The variables for a command: this checkout's code, one thread, nothing of the caller's."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MLFLOW_", "HYDRA_", "PYTEST_"))
+    }
+    return {
+        **kept,
+        "PYTHONPATH": str(CHECKOUT),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_NUM_THREADS": "1",  # two tests run side by side on two cores
+        **extra,
+    }
+
+
+def run(folder: Path, *arguments: str, module: str = "pipeline", **variables: str) -> Done:
+    """Run `python -m module arguments` in a folder and wait for its end."""
+    with started(folder, *arguments, module=module, **variables) as process:
+        start = time.perf_counter()
+        stdout, stderr = process.communicate(timeout=TIMEOUT_S)
+        return Done(process.returncode, stdout, stderr, time.perf_counter() - start)
+
+
+def train(root: Path, *arguments: str, **variables: str) -> Done:
+    """Run the command on digits, everything below `root`."""
+    return run(root, "data=digits", "trainer=cpu", f"root={root}", *arguments, **variables)
+
+
+@contextmanager
+def started(
+    folder: Path, *arguments: str, module: str = "pipeline", **variables: str
+) -> Generator[subprocess.Popen[str]]:
+    """Start `python -m module arguments` in a process group of its own, which ends with this."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        env=environment(**variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            end_group(process)
+
+
+def end_group(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that it has started, at once."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
+
+
+def wait_until(holds: Callable[[], T], what: str, timeout_s: float = 60) -> T:
+    """Wait until a condition holds and return its value; fail if it takes too long."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if value := holds():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"waited {timeout_s} s: {what}")
+
+
+def read_until(process: subprocess.Popen[str], pattern: str) -> str:
+    """Read a command's output until a line matches."""
+    assert process.stdout is not None
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if re.search(pattern, line):
+            return seen
+    assert process.stderr is not None
+    raise AssertionError(f"no line matches {pattern!r} in:\n{seen}\n{process.stderr.read()}")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def client(root: Path) -> MlflowClient:
+    """The store below a root, opened as any MLflow user would."""
+    assert (root / "mlflow.db").is_file(), "nothing was tracked"
+    return MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+
+
+def runs(root: Path | MlflowClient) -> list[Run]:
+    """All runs of a store, the first one first."""
+    store = client(root) if isinstance(root, Path) else root
+    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
+    return store.search_runs(experiments, order_by=["attributes.start_time ASC"])
+
+
+def children(root: Path) -> list[Run]:
+    """The runs of the sweeps in a store."""
+    return [run for run in runs(root) if "mlflow.parentRunId" in run.data.tags]
+
+
+def parent(root: Path) -> Run:
+    """The only run of a store that belongs to no sweep."""
+    (found,) = [run for run in runs(root) if "mlflow.parentRunId" not in run.data.tags]
+    return found
+
+
+def artifacts(run: Run) -> Path:
+    """The folder of a run's artifacts."""
+    uri = run.info.artifact_uri
+    assert uri is not None
+    return Path(uri.removeprefix("file://"))
+
+
+def history(root: Path | MlflowClient, run: Run, key: str) -> dict[int, float]:
+    """A metric's values by step; fails if a step is there twice."""
+    store = client(root) if isinstance(root, Path) else root
+    points = store.get_metric_history(run.info.run_id, key)
+    steps = [point.step for point in points]
+    assert len(set(steps)) == len(steps), f"{key}: {steps}"
+    return {point.step: point.value for point in sorted(points, key=lambda point: point.step)}
+
+
+def nothing_tracked(root: Path) -> bool:
+    """Whether neither a store nor a run's files lie below a root."""
+    outbox = root / "mlruns" / "outbox"
+    return not (root / "mlflow.db").exists() and not (outbox.exists() and any(outbox.iterdir()))

@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import csv
+import importlib
+import importlib.metadata
+import os
+import re
+import subprocess
+import tomllib
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from matplotlib.image import imread
+from safetensors.numpy import load_file
+
+from tests import command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mlflow.entities import Run
+    from numpy.typing import NDArray
+
+    from tests.command import Done
+
+EPOCHS = 3
+CHOSEN = ("regularizer=l2", f"trainer.max_epochs={EPOCHS}", "seed=3")
+
+EPOCH_METRICS = {f"{split}/{what}" for split in ("val", "test") for what in ("loss", "accuracy")}
+RUN_FILES = {"config.yaml", "overrides.yaml", "weights.safetensors", "curves.png", "confusion.png"}
+
+
+@pytest.fixture(scope="module")
+def single_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("single")
+
+
+@pytest.fixture(scope="module")
+def single(single_root: Path) -> Done:
+    return command.train(single_root, *CHOSEN, "regularizer.strength=1e-4")
+
+
+@pytest.fixture(scope="module")
+def run(single: Done, single_root: Path) -> Run:
+    assert single.code == 0, single.stderr
+    (only,) = command.runs(single_root)
+    return only
+
+
+def weights(run: Run) -> dict[str, NDArray[Any]]:
+    return load_file(command.artifacts(run) / "weights.safetensors")
+
+
+def bits(run: Run) -> bytes:
+    return (command.artifacts(run) / "weights.safetensors").read_bytes()
+
+
+def results(run: Run) -> dict[str, float]:
+    return {key: value for key, value in run.data.metrics.items() if not key.startswith("time/")}
+
+
+def is_picture(path: Path) -> bool:
+    height, width = imread(path).shape[:2]
+    return path.read_bytes().startswith(b"\x89PNG") and min(height, width) > 200
+
+
+# Without a run: help and errors.
+
+
+def best_of(times: int, attempt: Callable[[], Done], within_s: float) -> Done:
+    """Repeat a command until it was quick enough: the machine may be busy with other things."""
+    done = attempt()
+    for _ in range(times - 1):
+        if done.seconds < within_s:
+            break
+        done = attempt()
+    assert done.seconds < within_s, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("option", ["--help", "--cfg=job"])
+def test_what_can_be_set_is_told_at_once(tmp_path: Path, option: str):
+    done = best_of(5, partial(command.run, tmp_path, option), within_s=1.5)
+    assert done.code == 0
+    assert "p_keep" in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--help", "--cfg=job", "optimizer.lr=0"])
+def test_nothing_heavy_is_imported_before_the_config_is_known_to_be_good(
+    tmp_path: Path, option: str
+):
+    done = command.run(tmp_path, option, PYTHONPROFILEIMPORTTIME="1")
+    imported = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
+    assert "hydra" in imported
+    assert imported.isdisjoint({"torch", "pytorch_lightning", "mlflow", "matplotlib", "sklearn"})
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("optimizer.lr=0",),
+        ("loss=msee",),
+        ("optimizer.lrr=1",),
+        ("seed=1,2",),
+        ("-m", "optimizer.lr=0.1,0"),
+        ("-m", "loss=mse,foo"),
+        ("-m", "model=softmax,mlp", "dropout=none,hidden"),
+        ("seed=1,2", "+model.depth=3", "-m"),
+        ("optimizer.lr=",),
+        ("optimizer.lr=[",),
+    ],
+    ids=" ".join,
+)
+def test_a_config_error_is_one_line_and_leaves_nothing_behind(
+    tmp_path: Path, overrides: tuple[str, ...]
+):
+    attempt = partial(command.train, tmp_path, *overrides)
+    done = best_of(3, attempt, within_s=3)
+    assert done.code == 1
+    assert done.stdout == ""
+    (line,) = done.errors
+    assert line.startswith("error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_console_script_is_the_command():
+    project = tomllib.loads((command.CHECKOUT / "pyproject.toml").read_text())["project"]
+    module, _, name = project["scripts"]["pipeline"].partition(":")
+    from pipeline.__main__ import main
+
+    assert getattr(importlib.import_module(module), name) is main
+
+
+# A single run.
+
+
+def test_a_run_that_ends_well_complains_of_nothing(single: Done):
+    assert (single.code, single.stderr) == (0, "")
+
+
+def test_a_run_shows_a_line_per_epoch(single: Done):
+    lines = [line for line in single.stdout.splitlines() if line.startswith("epoch ")]
+    assert [line.split()[1] for line in lines] == ["1/3", "2/3", "3/3"]
+    assert all("train/loss" in line and "test/accuracy" in line for line in lines)
+
+
+def test_a_run_ends_with_its_result_its_id_and_the_way_to_the_ui(
+    single: Done, run: Run, single_root: Path
+):
+    after = single.stdout.partition("3/3")[2]
+    for part in (
+        f"{run.data.metrics['test/accuracy']:.4f}",
+        run.info.run_id,
+        "python -m pipeline.ui",
+        str(single_root),
+    ):
+        assert part in after
+
+
+def test_a_run_is_finished_in_the_default_experiment(run: Run, single_root: Path):
+    experiment = command.client(single_root).get_experiment_by_name("mnist")
+    assert experiment is not None
+    assert (run.info.status, run.info.experiment_id) == ("FINISHED", experiment.experiment_id)
+    assert experiment.artifact_location == str(single_root / "mlruns" / "mnist")
+
+
+def test_params_carry_the_configs_keys_and_the_spelling_that_was_typed(run: Run):
+    expected = {
+        "regularizer.strength": "1e-4",
+        "seed": "3",
+        "loss.name": "nll",
+        "optimizer.lr": "0.5",
+    }
+    assert expected.items() <= run.data.params.items()
+
+
+def test_each_epochs_metrics_have_steps_from_one(run: Run, single_root: Path):
+    for key in EPOCH_METRICS | {"train/loss"}:
+        assert list(command.history(single_root, run, key)) == [1, 2, 3]
+
+
+def test_the_best_epoch_is_the_one_with_the_lowest_val_loss(run: Run, single_root: Path):
+    val_loss = command.history(single_root, run, "val/loss")
+    best = min(val_loss, key=lambda epoch: val_loss[epoch])
+    assert run.data.metrics["best/epoch"] == best
+    for key in EPOCH_METRICS:
+        value = command.history(single_root, run, key)[best]
+        assert run.data.metrics[f"best/{key.replace('/', '_')}"] == value
+
+
+def test_a_run_has_at_most_fifteen_metrics(run: Run):
+    assert len(run.data.metrics) <= 15
+
+
+def test_tags_say_which_code_ran_where(run: Run):
+    commit = subprocess.run(
+        ["git", "-C", str(command.CHECKOUT), "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    tags = run.data.tags
+    assert tags.get("git.commit", "") == commit  # none where the checkout is no repository
+    assert all(
+        re.fullmatch("[0-9a-f]{64}", tags[f"{of}_hash"]) for of in ("config", "code", "data")
+    )
+    assert tags["device"] == "cpu"
+    assert tags["host"] == os.uname().nodename
+    for package in ("torch", "pytorch-lightning", "mlflow"):
+        assert tags[f"version.{package}"] == importlib.metadata.version(package)
+
+
+def test_the_data_set_is_an_input_of_the_run(run: Run):
+    assert run.inputs is not None
+    (entry,) = run.inputs.dataset_inputs
+    assert entry.dataset.name == "digits"
+    assert run.data.tags["data_hash"].startswith(entry.dataset.digest)
+
+
+def test_a_run_keeps_its_files(run: Run):
+    assert {path.name for path in command.artifacts(run).iterdir()} == RUN_FILES
+
+
+def test_the_kept_config_has_every_key_and_the_overrides_are_what_was_typed(run: Run):
+    folder = command.artifacts(run)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["regularizer"] == {"name": "l2", "strength": 0.0001, "l1_ratio": None}
+    assert {"seed", "loss", "dropout", "model", "data", "trainer", "tracking"} <= set(config)
+    overrides = yaml.safe_load((folder / "overrides.yaml").read_text())
+    assert {*CHOSEN, "regularizer.strength=1e-4"} <= set(overrides)
+
+
+def test_the_kept_weights_are_those_of_the_network(run: Run):
+    shapes = {name: array.shape for name, array in weights(run).items()}
+    assert shapes == {"layer1.weight": (10, 64), "layer1.bias": (10,)}
+
+
+@pytest.mark.parametrize("name", ["curves.png", "confusion.png"])
+def test_the_kept_pictures_are_pictures(run: Run, name: str):
+    assert is_picture(command.artifacts(run) / name)
+
+
+# A sweep.
+
+
+@pytest.fixture(scope="module")
+def sweep_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sweep")
+
+
+@pytest.fixture(scope="module")
+def sweep(sweep_root: Path) -> Done:
+    overrides = (*CHOSEN, "regularizer.strength=1e-4", "loss=mse,ce,nll", "-m")
+    return command.train(sweep_root, *overrides)
+
+
+@pytest.fixture(scope="module")
+def children(sweep: Done, sweep_root: Path) -> list[Run]:
+    assert sweep.code == 0, sweep.stderr
+    return command.children(sweep_root)
+
+
+def test_a_sweep_is_a_finished_parent_with_a_finished_child_per_run(
+    children: list[Run], sweep_root: Path
+):
+    parent = command.parent(sweep_root)
+    assert parent.info.status == "FINISHED"
+    assert [child.info.status for child in children] == ["FINISHED"] * 3
+    assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parent.info.run_id}
+    assert [child.data.params["loss.name"] for child in children] == ["mse", "ce", "nll"]
+
+
+def test_a_sweep_shows_one_table_of_what_varied(sweep: Done, children: list[Run]):
+    table = sweep.stdout.rpartition("epoch 3/3")[2]
+    assert "loss.name" in table
+    assert "seed" not in table.partition("┡")[0].partition("┏")[2]
+    for child in children:
+        (row,) = [line for line in table.splitlines() if child.info.run_id in line]
+        assert child.data.params["loss.name"] in row
+        assert f"{child.data.metrics['test/accuracy']:.4f}" in row
+
+
+def test_the_parent_keeps_the_results_as_a_table(children: list[Run], sweep_root: Path):
+    with (command.artifacts(command.parent(sweep_root)) / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run_id"] for row in rows] == [child.info.run_id for child in children]
+    assert [row["loss.name"] for row in rows] == ["mse", "ce", "nll"]
+    for row, child in zip(rows, children, strict=True):
+        assert float(row["test/accuracy"]) == child.data.metrics["test/accuracy"]
+
+
+@pytest.mark.usefixtures("children")
+def test_the_parent_keeps_the_overrides_and_a_picture(sweep_root: Path):
+    folder = command.artifacts(command.parent(sweep_root))
+    assert "loss=mse,ce,nll" in yaml.safe_load((folder / "overrides.yaml").read_text())
+    assert is_picture(folder / "comparison.png")
+
+
+def test_the_spelling_that_was_typed_survives_a_sweep(children: list[Run]):
+    assert {child.data.params["regularizer.strength"] for child in children} == {"1e-4"}
+
+
+def test_a_run_is_the_same_to_the_last_bit_alone_and_in_a_sweep(run: Run, children: list[Run]):
+    twin = children[2]
+    assert twin.data.tags["config_hash"] == run.data.tags["config_hash"]
+    assert results(twin) == results(run)
+    assert bits(twin) == bits(run)
+
+
+def test_what_is_chosen_matters(children: list[Run]):
+    assert len({bits(child) for child in children}) == 3
+    assert len({child.data.tags["config_hash"] for child in children}) == 3
+
+
+@pytest.fixture(scope="module")
+def broken_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("broken")
+
+
+@pytest.fixture(scope="module")
+def broken(broken_root: Path) -> Done:
+    """A sweep whose second run diverges at its second step."""
+    return command.train(broken_root, "-m", *CHOSEN[:-1], "seed=4", "optimizer.lr=0.5,1e38,0.1")
+
+
+def test_a_run_that_diverges_fails_alone(broken: Done, broken_root: Path):
+    assert broken.code == 1
+    statuses = [child.info.status for child in command.children(broken_root)]
+    assert statuses == ["FINISHED", "FAILED", "FINISHED"]
+    assert command.parent(broken_root).info.status == "FAILED"
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_failed_run_says_when_why_and_what_to_try(broken_root: Path):
+    failed = command.children(broken_root)[1]
+    error = failed.data.tags["error"]
+    assert "epoch 1" in error
+    assert "step 2 of 63" in error
+    assert "optimizer.lr" in error
+    assert error in (command.artifacts(failed) / "traceback.txt").read_text()
+
+
+def test_a_sweep_with_failed_runs_ends_with_a_list_of_them(broken: Done, broken_root: Path):
+    failed = command.children(broken_root)[1]
+    assert broken.errors[0] == "error: 1 of 3 runs failed:"
+    (line,) = broken.errors[1:]
+    assert failed.info.run_id in line
+    assert "optimizer.lr=1e" in line
+
+
+def test_a_sweep_with_failed_runs_still_shows_and_keeps_its_table(broken: Done, broken_root: Path):
+    folder = command.artifacts(command.parent(broken_root))
+    with (folder / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["FINISHED", "FAILED", "FINISHED"]
+    assert is_picture(folder / "comparison.png")
+    for child in command.children(broken_root):
+        assert child.info.run_id in broken.stdout.partition("test accuracy")[2]
+
+
+def test_the_seed_matters(broken: Done, broken_root: Path, run: Run):
+    assert broken.code == 1
+    assert bits(command.children(broken_root)[0]) != bits(run)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from safetensors.numpy import load_file
+
+from tests import command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mlflow.entities import Run
+
+
+@pytest.fixture(scope="module")
+def study_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="module")
+def study(study_root: Path) -> Run:
+    """A shipped experiment on the small data, in float64, which early stopping ends."""
+    done = command.train(
+        study_root,
+        "experiment=sgd_network",
+        *("data.num_train=1242", "data.num_val=200"),
+        *("trainer.max_epochs=200", "trainer.early_stopping=true", "trainer.patience=1"),
+        "trainer.precision=float64",
+    )
+    assert done.code == 0, done.stderr
+    (only,) = command.runs(study_root)
+    return only
+
+
+def test_an_experiment_sets_what_it_is_about(study: Run):
+    chosen = {"loss.name": "quadratic", "model.output": "sigmoid", "data.batch_size": "10"}
+    assert chosen.items() <= study.data.params.items()
+    assert study.data.params["data.name"] == "digits"
+
+
+def test_early_stopping_ends_a_run_once_val_loss_has_not_improved(study: Run, study_root: Path):
+    val_loss = command.history(study_root, study, "val/loss")
+    last = max(val_loss)
+    assert last < 200
+    assert val_loss[last] >= min(val_loss.values())
+    assert study.data.metrics["best/epoch"] == last - 1  # a patience of one epoch
+
+
+def test_float64_is_kept_in_the_weights(study: Run):
+    kept = load_file(command.artifacts(study) / "weights.safetensors")
+    assert {array.dtype.name for array in kept.values()} == {"float64"}
+
+
+@pytest.fixture(scope="module")
+def terminal_output(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a person sees who runs two epochs on a terminal 100 columns wide."""
+    root = tmp_path_factory.mktemp("terminal")
+    leader, follower = pty.openpty()
+    arguments = ["data=digits", f"root={root}", "trainer.max_epochs=2"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=root,
+        env=command.environment(TERM="xterm", COLUMNS="100"),
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+    ) as process:
+        os.close(follower)
+        try:
+            return b"".join(_read_all(leader)).decode()
+        finally:
+            os.close(leader)
+            command.end_group(process)
+
+
+def _read_all(leader: int) -> Iterator[bytes]:
+    while True:
+        try:
+            yield os.read(leader, 4096)
+        except OSError:  # the command has ended
+            return
+
+
+def test_a_terminal_shows_a_bar_instead_of_lines(terminal_output: str):
+    assert "━━" in terminal_output.partition("test accuracy")[0]
+    assert re.search(r"epoch 2/2.*126/126", terminal_output)
+    assert not re.search(r"^epoch 1/2 +train/loss", terminal_output, re.MULTILINE)
+
+
+def test_a_terminal_shows_the_result_too(terminal_output: str):
+    assert "run id" in terminal_output
+    assert "python -m pipeline.ui" in terminal_output
+
+
+def test_the_problem_sets_losses_reach_their_accuracies_on_mnist(tmp_path: Path, mnist_root: Path):
+    done = command.run(
+        tmp_path, "-m", "loss=mse,ce,nll", f"root={tmp_path}", f"data.root={mnist_root}"
+    )
+    assert (done.code, done.stderr) == (0, "")
+    reached = [child.data.metrics["test/accuracy"] for child in command.children(tmp_path)]
+    assert reached == pytest.approx([0.903, 0.916, 0.92], abs=0.015)
