@@ -15,7 +15,7 @@ __all__ = ["Dropout", "dropout_mask", "keep_probabilities"]
 
 
 def dropout_mask(
-    draws: Float[Tensor, "*batch units"], p_keep: float
+    draws: Float[Tensor, "*batch units"], p_keep: float, dtype: torch.dtype
 ) -> Float[Tensor, "*batch units"]:
     """Return the factor of each unit: 1/p_keep where it is kept, 0 where it is dropped.
 
@@ -25,8 +25,9 @@ def dropout_mask(
     Args:
         draws: uniform in [0, 1).
         p_keep: probability that a unit is kept, 0 < p_keep ≤ 1.
+        dtype: of the result.
     """
-    return (draws < p_keep).to(draws.dtype) / p_keep
+    return (draws < p_keep).to(dtype) / p_keep
 
 
 def keep_probabilities(config: DropoutConfig, num_layers: int) -> tuple[float, ...]:
@@ -86,5 +87,6 @@ class Dropout:
             name = ("dropout", self._purpose, layer, self._epoch)
             stream = generator(self._seed, *name, device=units.device)
             self._generators[layer] = stream
-        draws = torch.rand(units.shape, generator=stream, device=units.device)
-        return units * dropout_mask(draws, p_keep).to(units.dtype)
+        # float32 in either precision, so that both drop the same units
+        draws = torch.rand(units.shape, generator=stream, device=units.device, dtype=torch.float32)
+        return units * dropout_mask(draws, p_keep, units.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isnan
 
 import torch
 from jaxtyping import Float, Int
@@ -69,13 +70,13 @@ class Evaluation(Callback):
         """Evaluate, and leave the metrics where Lightning's early stopping looks for them."""
         assert isinstance(pl_module, ClassifierModule)
         dropout = pl_module.evaluation_dropout
-        if dropout:
-            dropout.start_epoch(trainer.current_epoch + 1)
         metrics: dict[str, float] = {}
         for name in ("train", "val", "test"):
             split: Split = getattr(pl_module.data, name)
             if len(split) == 0:
                 continue
+            if dropout:
+                dropout.start_epoch(trainer.current_epoch + 1)
             loss, accuracy = evaluate(pl_module.network, split, pl_module.loss, dropout)
             metrics |= {f"{name}/loss": loss, f"{name}/accuracy": accuracy}
         self.epochs.append(metrics)
@@ -94,7 +95,8 @@ def best_on_val(epochs: list[dict[str, float]]) -> dict[str, float]:
     """
     if not epochs or "val/loss" not in epochs[0]:
         return {}
-    best = min(range(len(epochs)), key=lambda epoch: epochs[epoch]["val/loss"])
+    losses = [metrics["val/loss"] for metrics in epochs]
+    best = min(range(len(epochs)), key=lambda epoch: (isnan(losses[epoch]), losses[epoch]))
     keys = ("val/loss", "val/accuracy", "test/loss", "test/accuracy")
     values = {f"best/{key.replace('/', '_')}": epochs[best][key] for key in keys}
     return {"best/epoch": float(best + 1), **values}

@@ -33,6 +33,7 @@ class ClassifierModule(LightningModule):
         self.data = data
         self.network = _make_network(config, data)
         self.loss = make_loss(config.loss, config.model.output)
+        self._penalised = config.regularizer.strength > 0
         self._batches: tuple[Int[Tensor, " batch"], ...] = ()
 
         p_keeps = keep_probabilities(config.dropout, len(self.network.weights))
@@ -76,21 +77,26 @@ class ClassifierModule(LightningModule):
         """
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, optim.Optimizer)
-        rows = self._batches[first_step : first_step + STEPS_PER_CALL]
-        objectives = torch.stack([self._step(optimizer, batch) for batch in rows])
-        self._check_finite(objectives, first_step)
+        batches = self._batches[first_step : first_step + STEPS_PER_CALL]
+        objectives: list[Tensor] = []
+        parameters = list(self.network.parameters())
+        for rows in batches:
+            objective = self._objective(rows)
+            for parameter in parameters:
+                parameter.grad = None
+            objective.backward()
+            optimizer.step()
+            objectives.append(objective.detach())
+        self._check_finite(torch.stack(objectives), first_step)
 
-    def _step(self, optimizer: optim.Optimizer, rows: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
-        """Take one optimizer step on a mini-batch; return what it minimised, loss and penalty."""
-        inputs = self.data.train.inputs.index_select(0, rows)
-        targets = self.data.train.labels.index_select(0, rows)
-        objective = self.loss(self.network(inputs, self._train_dropout), targets).mean()
-        if self.config.regularizer.strength > 0:
-            objective = objective + penalty(self.config.regularizer, list(self.network.weights))
-        optimizer.zero_grad()
-        objective.backward()
-        optimizer.step()
-        return objective.detach()
+    def _objective(self, rows: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
+        """Return what a step on these examples minimises: their mean loss, and the penalty."""
+        train = self.data.train
+        logits = self.network(train.inputs.index_select(0, rows), self._train_dropout)
+        loss = self.loss(logits, train.labels.index_select(0, rows)).mean()
+        if self._penalised:
+            return loss + penalty(self.config.regularizer, list(self.network.weights))
+        return loss
 
     def _check_finite(self, objectives: Float[Tensor, " steps"], first_step: int) -> None:
         parameters = torch.stack([p.detach().sum() for p in self.network.parameters()])
@@ -98,11 +104,11 @@ class ClassifierModule(LightningModule):
             return
         finite = objectives.isfinite()
         at_loss = not finite.all()
-        # The first bad objective, or the call's last step: an earlier bad gradient would have
-        # shown in the next objective.
+        # The first bad objective, or the call's last step: a weight that went bad earlier would
+        # have shown in the next objective.
         step = first_step + (int(finite.int().argmin()) if at_loss else len(objectives) - 1) + 1
         raise UserError(
-            f"{'the loss' if at_loss else 'a gradient'} is not finite in epoch "
+            f"{'the loss' if at_loss else 'a weight'} is not finite in epoch "
             f"{self.current_epoch + 1} at step {step} of {self.num_steps}: training diverged. "
             f"Try a smaller optimizer.lr than {self.config.optimizer.lr}, a smaller "
             "model.init_std, or another loss."

@@ -15,7 +15,8 @@ from pipeline.dropout import Dropout
 
 __all__ = ["ACTIVATIONS", "Network", "initial_parameters"]
 
-Parameters = list[tuple[Float[Tensor, "out in"], Float[Tensor, " out"]]]
+Parameters = list[tuple[Float[Tensor, "_out _in"], Float[Tensor, " _out"]]]
+"""Weights and biases, layer by layer."""
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
@@ -80,14 +81,15 @@ class Network(nn.Module):
         self.weights = nn.ParameterList(weights for weights, _ in parameters)
         self.biases = nn.ParameterList(biases for _, biases in parameters)
         self.activation = ACTIVATIONS[activation]
+        self._layers = tuple(zip(self.weights, self.biases, strict=True))
 
     def forward(
         self, inputs: Float[Tensor, "batch features"], dropout: Dropout | None = None
     ) -> Float[Tensor, "batch classes"]:
         """Return the logits of a batch, with units dropped where `dropout` says so."""
         units = dropout(0, inputs) if dropout else inputs
-        last = len(self.weights)
-        for layer, (weights, biases) in enumerate(zip(self.weights, self.biases, strict=True), 1):
+        last = len(self._layers)
+        for layer, (weights, biases) in enumerate(self._layers, start=1):
             weighted = F.linear(units, weights, biases)
             units = weighted if layer == last else self.activation(weighted)
             if dropout:

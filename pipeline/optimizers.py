@@ -17,7 +17,7 @@ Parameters = Iterable[nn.Parameter]
 
 
 def _sgd(parameters: Parameters, config: OptimizerConfig) -> optim.Optimizer:
-    momentum = config.momentum or 0.0
+    momentum = 0.0 if config.momentum is None else config.momentum
     return optim.SGD(
         parameters,
         lr=config.lr,

@@ -77,7 +77,7 @@ REGULARIZERS: dict[str, Penalty] = {
 
 
 def penalty(
-    config: RegularizerConfig, weights: Sequence[Float[Tensor, "out in"]]
+    config: RegularizerConfig, weights: Sequence[Float[Tensor, "_out _in"]]
 ) -> Float[Tensor, ""]:
     """Return λ times the penalty, summed over the layers' weights.
 

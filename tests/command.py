@@ -6,9 +6,9 @@ import importlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Generator
@@ -28,7 +28,7 @@ with warnings.catch_warnings():
 CHECKOUT = Path(__file__).parent.parent
 
 TIMEOUT_S = 120
-"""A command that takes longer hangs: the slowest takes a fifth of it on two busy cores."""
+"""A command that takes longer hangs, and is killed: the slowest takes a fifth of it."""
 
 T = TypeVar("T")
 
@@ -66,9 +66,11 @@ def environment(**extra: str) -> dict[str, str]:
 
 def run(folder: Path, *arguments: str, module: str = "pipeline", **variables: str) -> Done:
     """Run `python -m module arguments` in a folder and wait for its end."""
-    with started(folder, *arguments, module=module, **variables) as process:
+    with started(
+        folder, *arguments, module=module, limit_s=TIMEOUT_S, quiet=False, **variables
+    ) as process:
         start = time.perf_counter()
-        stdout, stderr = process.communicate(timeout=TIMEOUT_S)
+        stdout, stderr = process.communicate()
         return Done(process.returncode, stdout, stderr, time.perf_counter() - start)
 
 
@@ -79,23 +81,41 @@ def train(root: Path, *arguments: str, **variables: str) -> Done:
 
 @contextmanager
 def started(
-    folder: Path, *arguments: str, module: str = "pipeline", **variables: str
+    folder: Path,
+    *arguments: str,
+    module: str = "pipeline",
+    limit_s: float = TIMEOUT_S,
+    quiet: bool = False,
+    **variables: str,
 ) -> Generator[subprocess.Popen[str]]:
-    """Start `python -m module arguments` in a process group of its own, which ends with this."""
+    """Start `python -m module arguments` in a process group of its own, which ends with this.
+
+    Args:
+        folder: where it is started.
+        arguments: of the command.
+        module: the command.
+        limit_s: when it is killed in any case.
+        quiet: throw its output away, for a command whose output nobody reads.
+        variables: environment variables.
+    """
+    output = subprocess.DEVNULL if quiet else subprocess.PIPE
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=folder,
         env=environment(**variables),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
         text=True,
         start_new_session=True,
     )
+    watchdog = threading.Timer(limit_s, end_group, [process])
+    watchdog.start()
     with process:
         try:
             yield process
         finally:
+            watchdog.cancel()
             end_group(process)
 
 
@@ -126,13 +146,6 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> str:
             return seen
     assert process.stderr is not None
     raise AssertionError(f"no line matches {pattern!r} in:\n{seen}\n{process.stderr.read()}")
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def client(root: Path) -> MlflowClient:

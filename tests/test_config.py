@@ -214,9 +214,8 @@ def test_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert (config.root, config.data.root) == (str(tmp_path / "here"), str(tmp_path / "there"))
 
 
-@pytest.mark.parametrize("home", ["'~/runs'", "~/runs"])
-def test_a_tilde_in_a_path_is_the_users_home(home: str):
-    assert configure(f"root={home}").root == str(Path.home() / "runs")
+def test_a_tilde_in_a_path_is_the_users_home():
+    assert configure("root='~/runs'").root == str(Path.home() / "runs")
 
 
 def test_data_lie_below_the_root_unless_told_otherwise(tmp_path: Path):
@@ -225,19 +224,17 @@ def test_data_lie_below_the_root_unless_told_otherwise(tmp_path: Path):
 
 def test_every_key_and_every_group_is_described():
     tree = ast.parse(inspect.getsource(schema))
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     described = {
         (owner.name, key.target.id)
-        for owner in classes
+        for owner in classes.values()
         for key, below in pairwise(owner.body)
         if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name)
         if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
     }
-    groups = {
-        key: kind for key, kind in get_type_hints(schema.Config).items() if is_dataclass(kind)
-    }
+    groups = {key for key, kind in get_type_hints(schema.Config).items() if is_dataclass(kind)}
     assert len(groups) == 8
-    for kind in (schema.Config, *groups.values()):
-        assert ast.get_docstring(next(node for node in classes if node.name == kind.__name__))
-        keys = {(kind.__name__, key) for key in get_type_hints(kind) if key not in groups}
+    for name in [name for name in schema.__all__ if name.endswith("Config")]:
+        assert ast.get_docstring(classes[name])
+        keys = {(name, key) for key in get_type_hints(getattr(schema, name)) if key not in groups}
         assert keys - described == set()

@@ -25,9 +25,9 @@ def test_units_are_kept_as_often_as_asked_and_their_mean_stays(p_keep):
 
 
 def test_a_draw_below_p_keep_keeps_the_unit():
-    mask = dropout_mask(torch.tensor([0.0, 0.2499, 0.25, 0.9999]), 0.25)
+    mask = dropout_mask(torch.tensor([0.0, 0.2499, 0.25, 0.9999]), 0.25, torch.float32)
     assert mask.tolist() == [4, 4, 0, 0]
-    assert dropout_mask(torch.rand(1000), 1.0).tolist() == [1] * 1000
+    assert dropout_mask(torch.rand(1000), 1.0, torch.float32).tolist() == [1] * 1000
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -49,8 +49,8 @@ def test_float64_units_are_dropped_where_float32_units_are():
 def test_p_keep_of_one_changes_nothing_and_draws_nothing():
     dropout = Dropout([1.0, 0.5, 1.0], seed=1, purpose="train")
     units = torch.randn(20, 30)
-    assert torch.equal(dropout(INPUTS, units), units)
-    assert torch.equal(dropout(LOGITS, units), units)
+    assert dropout(INPUTS, units) is units
+    assert dropout(LOGITS, units) is units
     undisturbed = Dropout([1.0, 0.5, 1.0], seed=1, purpose="train")
     assert torch.equal(masks(dropout, HIDDEN), masks(undisturbed, HIDDEN))
 
@@ -144,7 +144,7 @@ def test_a_network_whose_units_are_all_dropped():
     def logits(*p_keeps: float) -> Tensor:
         return net(inputs, Dropout(p_keeps, seed=1, purpose="train"))
 
-    torch.testing.assert_close(logits(nearly_none, 1, 1), net(torch.zeros(20, 6)))
-    torch.testing.assert_close(logits(1, nearly_none, 1), net.biases[1].expand(20, 30))
-    assert torch.equal(logits(1, 1, nearly_none), torch.zeros(20, 30))
-    assert torch.equal(logits(1, 1, 1), net(inputs))
+    torch.testing.assert_close(logits(nearly_none, 1.0, 1.0), net(torch.zeros(20, 6)))
+    torch.testing.assert_close(logits(1.0, nearly_none, 1.0), net.biases[1].expand(20, 30))
+    assert torch.equal(logits(1.0, 1.0, nearly_none), torch.zeros(20, 30))
+    assert torch.equal(logits(1.0, 1.0, 1.0), net(inputs))

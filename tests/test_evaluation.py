@@ -133,17 +133,20 @@ def test_without_validation_examples_there_are_no_validation_metrics():
     assert set(callback.epochs[0]) == {"train/loss", "train/accuracy", "test/loss", "test/accuracy"}
 
 
-def test_units_dropped_at_evaluation_restart_with_the_epoch():
+def test_every_split_of_an_epoch_drops_from_the_start_of_the_epochs_draws():
     data = DataConfig("digits", batch_size=1000, num_train=1000, num_val=0)
     dropout = DropoutConfig("hidden", p_keep=0.5, phase="test")
     config = Config(data=data, dropout=dropout, model=ModelConfig(hidden=[20]))
     module, callback, _ = fit(config, epochs=2)
-    same = Dropout((1, 0.5, 1), config.seed, "evaluate")
-    same.start_epoch(2)
+    same = Dropout((1.0, 0.5, 1.0), config.seed, "evaluate")
     for name in ("train", "test"):
+        same.start_epoch(2)
         found = callback.epochs[1][f"{name}/loss"], callback.epochs[1][f"{name}/accuracy"]
         part: Split = getattr(module.data, name)
         assert found == evaluate(module.network, part, module.loss, same)
+    same.start_epoch(2)
+    counts = confusion_matrix(module.network, module.data.test, 10, same)
+    assert counts.trace() / counts.sum() == pytest.approx(found[1])
 
 
 def epochs_with(*val_losses: float) -> list[dict[str, float]]:

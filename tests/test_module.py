@@ -72,7 +72,7 @@ def fit(config: Config, *, epochs: int = 1) -> tuple[list[Tensor], dict[str, flo
 
 
 def fit_by_hand(
-    config: Config, *, epochs: int = 1, p_keeps: tuple[float, ...] = (1, 1, 1)
+    config: Config, *, epochs: int = 1, p_keeps: tuple[float, ...] = (1.0, 1.0, 1.0)
 ) -> tuple[list[Tensor], tuple[int, int] | None]:
     """Train with SGD; return the same tensors, and epoch and step of the first bad loss."""
     train = digits(config).train
@@ -130,7 +130,7 @@ def test_is_the_loop_written_by_hand(model, precision):
 def test_is_the_loop_written_by_hand_with_dropout_and_penalty():
     config = make_config(model=MLP, dropout=BOTH, regularizer=RegularizerConfig("l2", 0.01))
     tensors, _ = fit(config, epochs=2)
-    by_hand, _ = fit_by_hand(config, epochs=2, p_keeps=(0.8, 0.5, 1))
+    by_hand, _ = fit_by_hand(config, epochs=2, p_keeps=(0.8, 0.5, 1.0))
     assert same_bits(tensors, by_hand)
 
 

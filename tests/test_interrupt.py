@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import command
+
+END_WITHIN_S = 10
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A command that a signal has ended, and what it was doing."""
+
+    root: Path
+    code: int
+    stdout: str
+    stderr: str
+    exit_code: int
+    """What a shell expects after that signal."""
+
+
+def interrupt(root: Path, number: signal.Signals, when: str, *overrides: str) -> Interrupted:
+    """Start the command, send a signal once a line of its output matches, wait for the end."""
+    arguments = ["data=digits", "trainer=cpu", f"root={root}", *overrides]
+    with command.started(root, *arguments) as process:
+        seen = command.read_until(process, when)
+        sent = time.monotonic()
+        os.killpg(process.pid, number)
+        stdout, stderr = process.communicate(timeout=60)
+    assert time.monotonic() - sent < END_WITHIN_S
+    return Interrupted(root, process.returncode, seen + stdout, stderr, 128 + number)
+
+
+@pytest.fixture(scope="module", params=[signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def sweep(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
+    """A sweep of three runs, interrupted in its second one."""
+    return interrupt(
+        tmp_path_factory.mktemp("interrupted"),
+        request.param,
+        "epoch 3/100000",
+        "-m",
+        "trainer.max_epochs=1,100000,2",
+    )
+
+
+def test_an_interrupted_sweep_exits_as_shells_expect(sweep: Interrupted):
+    assert sweep.code == sweep.exit_code
+
+
+def test_the_parent_and_the_run_that_went_on_are_killed(sweep: Interrupted):
+    children = command.children(sweep.root)
+    assert [child.info.status for child in children] == ["FINISHED", "KILLED"]
+    assert command.parent(sweep.root).info.status == "KILLED"
+
+
+def test_an_interrupted_run_keeps_the_epochs_that_it_had(sweep: Interrupted):
+    killed = command.children(sweep.root)[1]
+    epochs = list(command.history(sweep.root, killed, "test/accuracy"))
+    assert len(epochs) >= 3
+    assert epochs == list(range(1, len(epochs) + 1))
+    assert killed.info.end_time is not None
+
+
+def test_an_interrupted_sweep_shows_what_it_has(sweep: Interrupted):
+    table = sweep.stdout.partition("test accuracy")[2]
+    for child in command.children(sweep.root):
+        assert child.info.run_id in table
+    assert (command.artifacts(command.parent(sweep.root)) / "results.csv").is_file()
+
+
+def test_an_interruption_is_no_error_with_a_traceback(sweep: Interrupted):
+    assert "Traceback" not in sweep.stdout + sweep.stderr
+
+
+def test_nothing_waits_for_delivery_after_an_interruption(sweep: Interrupted):
+    assert list((sweep.root / "mlruns" / "outbox").iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
+    root = tmp_path_factory.mktemp("single")
+    return interrupt(root, signal.SIGINT, "epoch 3/", "trainer.max_epochs=100000")
+
+
+def test_an_interrupted_run_is_killed(single: Interrupted):
+    (run,) = command.runs(single.root)
+    assert run.info.status == "KILLED"
+    assert single.code == single.exit_code
+    assert "Traceback" not in single.stdout + single.stderr

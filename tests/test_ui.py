@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from mlflow import MlflowClient
+
+from tests import command
+from tests.mlflow_server import free_port, status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.command import Done
+
+LISTENS = "0A"
+LOCALHOST = "0100007F"
+
+
+class Pages(NamedTuple):
+    url: str
+    port: int
+    pid: int
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose name needs care in addresses and on terminals."""
+    return tmp_path_factory.mktemp("my [old] runs")
+
+
+@pytest.fixture(scope="module")
+def tracked(root: Path) -> Done:
+    """One run below the root."""
+    place = f"root='{root}'"
+    return command.run(root, place, "data=digits", "trainer=cpu", "trainer.max_epochs=1")
+
+
+@pytest.fixture(scope="module")
+def pages(root: Path, tracked: Done) -> Iterator[Pages]:
+    assert (tracked.code, tracked.stderr) == (0, "")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    arguments = (f"--root={root}", f"--port={port}")
+    with command.started(root.parent, *arguments, module="pipeline.ui", quiet=True) as process:
+        command.wait_until(lambda: status_of(url) == 200, "the pages")
+        yield Pages(url, port, process.pid)
+
+
+def test_the_pages_show_the_runs(root: Path, pages: Pages):
+    shown = command.runs(MlflowClient(pages.url))
+    assert len(shown) == 1
+    assert [run.info.run_id for run in shown] == [run.info.run_id for run in command.runs(root)]
+
+
+def test_the_pages_are_for_this_machine_only(pages: Pages):
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets += [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
+    listening = [fields[1].split(":") for fields in sockets if fields[3] == LISTENS]
+    assert [address for address, port in listening if int(port, 16) == pages.port] == [LOCALHOST]
+
+
+def test_the_pages_need_few_processes(pages: Pages):
+    sessions = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
+    of_session = [stat.rpartition(")")[2].split()[3] for stat in sessions]
+    assert 1 <= of_session.count(str(pages.pid)) <= 3
+
+
+def test_a_run_says_how_to_open_them(root: Path, tracked: Done):
+    assert f"mlflow ui in {root}" in tracked.stdout.replace("\n", "")
+
+
+@pytest.mark.usefixtures("tracked")
+def test_bare_mlflow_in_the_root_sees_the_runs(root: Path):
+    done = command.run(root, "runs", "list", "--experiment-id=1", module="mlflow")
+    assert done.code == 0, done.stderr
+    (run,) = command.runs(root)
+    assert run.info.run_id in done.stdout
+
+
+def test_without_a_store_there_is_nothing_to_show(tmp_path: Path):
+    done = command.run(tmp_path, f"--root={tmp_path}", module="pipeline.ui")
+    assert done.code == 1
+    (line,) = done.errors
+    assert line.startswith(f"error: --root={tmp_path}")
+    assert "python -m pipeline" in line
+    assert list(tmp_path.iterdir()) == []
