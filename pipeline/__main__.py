@@ -49,7 +49,9 @@ def run(composed: DictConfig) -> float:
     try:
         result = train(config, overrides=overrides, parent_run_id=parent_run_id)
     except Exception as error:
-        log.log(logging.ERROR, "run failed: %s", error, exc_info=not isinstance(error, UserError))
+        if parent_run_id:  # the sweep goes on, so say it now
+            traceback_too = not isinstance(error, UserError)
+            log.log(logging.ERROR, "run failed: %s", error, exc_info=traceback_too)
         raise
     if parent_run_id is None:
         _show([result], result.name, open_store(config.tracking, Path(config.root)))

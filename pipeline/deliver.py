@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from pipeline.choices import project_root
 from pipeline.config import TrackingConfig
+from pipeline.errors import UserError
 from pipeline.record import pending_records, read_record
 from pipeline.secrets import without_password
 from pipeline.tracking import STORE_ERRORS, Store, open_store, reason
@@ -70,9 +71,12 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     root: Path = arguments.root.expanduser().absolute()
-    waiting_for = {read_record(folder).uri for folder in pending_records(root)}
-    uris: set[str] = {arguments.uri} if arguments.uri else waiting_for
-    stores = [open_store(TrackingConfig(uri=uri), root) for uri in sorted(uris)]
+    try:
+        waiting_for = {read_record(folder).uri for folder in pending_records(root)}
+        uris: set[str] = {arguments.uri} if arguments.uri else waiting_for
+        stores = [open_store(TrackingConfig(uri=uri), root) for uri in sorted(uris)]
+    except UserError as error:
+        sys.exit(f"error: {error}")
     counts = [deliver_pending(store) for store in stores]
     delivered, waiting = (sum(column) for column in zip((0, 0), *counts, strict=True))
     print(f"{delivered} delivered, {waiting} still waiting")

@@ -77,36 +77,41 @@ class ClassifierModule(LightningModule):
         """
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, optim.Optimizer)
-        batches = self._batches[first_step : first_step + STEPS_PER_CALL]
-        objectives: list[Tensor] = []
         parameters = list(self.network.parameters())
-        for rows in batches:
-            objective = self._objective(rows)
+        objectives: list[Tensor] = []
+        for rows in self._batches[first_step : first_step + STEPS_PER_CALL]:
             for parameter in parameters:
                 parameter.grad = None
-            objective.backward()
+            objectives.append(self._backward(rows))
             optimizer.step()
-            objectives.append(objective.detach())
-        self._check_finite(torch.stack(objectives), first_step)
+        self._check_finite(objectives, first_step)
 
-    def _objective(self, rows: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
-        """Return what a step on these examples minimises: their mean loss, and the penalty."""
+    def _backward(self, rows: Int[Tensor, " batch"]) -> Float[Tensor, " values"]:
+        """Leave the gradients of the examples' mean loss, and of the penalty, in the parameters.
+
+        Returns:
+            The examples' losses, or the penalised mean: not finite if the step was not.
+        """
         train = self.data.train
         logits = self.network(train.inputs.index_select(0, rows), self._train_dropout)
-        loss = self.loss(logits, train.labels.index_select(0, rows)).mean()
-        if self._penalised:
-            return loss + penalty(self.config.regularizer, list(self.network.weights))
-        return loss
+        losses = self.loss(logits, train.labels.index_select(0, rows))
+        if not self._penalised:
+            # The gradient of a mean is 1/n for each; given here, it saves a node of the graph.
+            losses.backward(torch.full_like(losses, 1 / len(rows)))
+            return losses.detach()
+        weights = list(self.network.weights)
+        objective = losses.mean() + penalty(self.config.regularizer, weights)
+        objective.backward()
+        return objective.detach().unsqueeze(0)
 
-    def _check_finite(self, objectives: Float[Tensor, " steps"], first_step: int) -> None:
-        parameters = torch.stack([p.detach().sum() for p in self.network.parameters()])
-        if torch.cat([objectives, parameters]).isfinite().all():
+    def _check_finite(self, objectives: list[Tensor], first_step: int) -> None:
+        parameters = [parameter.detach().flatten() for parameter in self.network.parameters()]
+        if torch.cat([*objectives, *parameters]).isfinite().all():
             return
-        finite = objectives.isfinite()
-        at_loss = not finite.all()
-        # The first bad objective, or the call's last step: a weight that went bad earlier would
-        # have shown in the next objective.
-        step = first_step + (int(finite.int().argmin()) if at_loss else len(objectives) - 1) + 1
+        bad = [step for step, values in enumerate(objectives) if not values.isfinite().all()]
+        at_loss = bool(bad)
+        # A weight that went bad before the last step would have shown in the next step's loss.
+        step = first_step + (bad[0] if bad else len(objectives) - 1) + 1
         raise UserError(
             f"{'the loss' if at_loss else 'a weight'} is not finite in epoch "
             f"{self.current_epoch + 1} at step {step} of {self.num_steps}: training diverged. "

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,19 +64,31 @@ def environment(**extra: str) -> dict[str, str]:
     }
 
 
-def run(folder: Path, *arguments: str, module: str = "pipeline", **variables: str) -> Done:
-    """Run `python -m module arguments` in a folder and wait for its end."""
+def run(
+    folder: Path,
+    *arguments: str,
+    module: str = "pipeline",
+    before: Sequence[str] = (),
+    **variables: str,
+) -> Done:
+    """Run `python -m module arguments` in a folder and wait for its end; see `started`."""
     with started(
-        folder, *arguments, module=module, limit_s=TIMEOUT_S, quiet=False, **variables
+        folder,
+        *arguments,
+        module=module,
+        before=before,
+        limit_s=TIMEOUT_S,
+        quiet=False,
+        **variables,
     ) as process:
         start = time.perf_counter()
         stdout, stderr = process.communicate()
         return Done(process.returncode, stdout, stderr, time.perf_counter() - start)
 
 
-def train(root: Path, *arguments: str, **variables: str) -> Done:
+def train(root: Path, *arguments: str) -> Done:
     """Run the command on digits, everything below `root`."""
-    return run(root, "data=digits", "trainer=cpu", f"root={root}", *arguments, **variables)
+    return run(root, "data=digits", "trainer=cpu", f"root={root}", *arguments)
 
 
 @contextmanager
@@ -84,6 +96,7 @@ def started(
     folder: Path,
     *arguments: str,
     module: str = "pipeline",
+    before: Sequence[str] = (),
     limit_s: float = TIMEOUT_S,
     quiet: bool = False,
     **variables: str,
@@ -94,13 +107,14 @@ def started(
         folder: where it is started.
         arguments: of the command.
         module: the command.
+        before: a command that runs this one, such as `unshare`.
         limit_s: when it is killed in any case.
         quiet: throw its output away, for a command whose output nobody reads.
         variables: environment variables.
     """
     output = subprocess.DEVNULL if quiet else subprocess.PIPE
     process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
+        [*before, sys.executable, "-m", module, *arguments],
         cwd=folder,
         env=environment(**variables),
         stdin=subprocess.DEVNULL,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RUN_FILES = {"config.yaml", "overrides.yaml", "weights.safetensors", "curves.png", "confusion.png"}
 
+PASSWORD = "hunter2"
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -67,14 +69,19 @@ def cut_off(root: Path, server: Server) -> tuple[Done, list[Path]]:
 
 
 @pytest.fixture(scope="module")
-def runs(root: Path, server: Server, cut_off: tuple[Done, list[Path]]) -> dict[str, Run]:
-    """What the server has, by seed, after the next run."""
+def next_run(root: Path, server: Server, cut_off: tuple[Done, list[Path]]) -> Done:
+    """A run that finds the server again; its address has a password."""
     assert cut_off[0].code == 0, cut_off[0].stderr
     server.start()
-    done = command.train(
-        root, "tracking=server", f"tracking.uri={server.uri}", "seed=2", "trainer.max_epochs=2"
-    )
-    assert (done.code, done.stderr) == (0, "")
+    uri = server.uri.replace("://", f"://somebody:{PASSWORD}@")
+    place = ("tracking=server", f"tracking.uri={uri}")
+    return command.train(root, *place, "seed=2", "trainer.max_epochs=2")
+
+
+@pytest.fixture(scope="module")
+def runs(server: Server, next_run: Done) -> dict[str, Run]:
+    """What the server has then, by seed."""
+    assert next_run.code == 0, next_run.stderr
     return {run.data.params["seed"]: run for run in command.runs(server.client)}
 
 
@@ -98,6 +105,19 @@ def test_a_run_arrives_with_all_its_files(server: Server, runs: dict[str, Run]):
     assert runs["2"].info.status == "FINISHED"
     assert files(server, runs["2"]) == RUN_FILES
     assert list(command.history(server.client, runs["2"], "test/accuracy")) == [1, 2]
+
+
+def test_a_run_with_a_server_ends_with_its_table_alone(next_run: Done):
+    lines = [line for line in next_run.stdout.splitlines() if not line.startswith("epoch")]
+    assert lines[0].startswith("data=digits")
+    assert next_run.stderr == ""
+
+
+def test_the_password_is_written_nowhere(root: Path, server: Server, next_run: Done):
+    assert PASSWORD not in next_run.stdout + next_run.stderr
+    written = [path for path in [*root.rglob("*"), *server.folder.rglob("*")] if path.is_file()]
+    assert written
+    assert [path for path in written if PASSWORD.encode() in path.read_bytes()] == []
 
 
 def test_with_a_server_nothing_is_tracked_locally(root: Path, runs: dict[str, Run]):

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import command
+
+WITHIN_S = 3
+
+UNPRIVILEGED = ("unshare", "--user", "--map-user=1000")
+"""Whoever runs the tests, and be it root: without the right to pass over permissions."""
+
+OWN_MOUNTS = ("unshare", "--map-root-user", "--mount")
+
+
+def needs(before: tuple[str, ...]) -> None:
+    try:
+        subprocess.run([*before, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip(f"this machine doesn't allow {' '.join(before)}")
+
+
+def refused(tmp_path: Path, *overrides: str, before: tuple[str, ...] = ()) -> str:
+    """Run the command, which must end at once with one line; return it."""
+    for _ in range(3):  # the machine may be busy
+        done = command.run(tmp_path, *overrides, before=before)
+        if done.seconds < WITHIN_S:
+            break
+    assert (done.code, done.stdout) == (1, "")
+    (line,) = done.errors
+    assert line.startswith("error: ")
+    assert done.seconds < WITHIN_S
+    return line
+
+
+def test_a_root_that_is_a_file(tmp_path: Path):
+    root = tmp_path / "file"
+    root.write_text("mine")
+    line = refused(tmp_path, "data=digits", f"root={root}")
+    assert f"root={root}" in line
+    assert root.read_text() == "mine"
+
+
+def test_a_root_that_cannot_be_made(tmp_path: Path):
+    assert "root=/proc/nowhere: can't write there" in refused(
+        tmp_path, "data=digits", "root=/proc/nowhere"
+    )
+
+
+def test_a_root_without_the_right_to_write(tmp_path: Path):
+    needs(UNPRIVILEGED)
+    root = tmp_path / "root"
+    root.mkdir(mode=0o555)
+    line = refused(tmp_path, "data=digits", f"root={root}", before=UNPRIVILEGED)
+    assert f"root={root}: can't write there" in line
+    assert list(root.iterdir()) == []
+
+
+def test_a_root_on_a_full_disk(tmp_path: Path):
+    needs(OWN_MOUNTS)
+    root = tmp_path / "tiny"
+    root.mkdir()
+    script = 'mount -t tmpfs -o size=1m tiny "$0" && exec "$@"'
+    before = (*OWN_MOUNTS, "sh", "-c", script, str(root))
+    line = refused(tmp_path, "data=digits", f"root={root}", before=before)
+    assert f"root={root}: the disk is full" in line
+
+
+def test_a_database_that_cannot_be_made(tmp_path: Path):
+    uri = "sqlite:////proc/nowhere/mlflow.db"
+    line = refused(tmp_path, "data=digits", f"root={tmp_path}", f"tracking.uri={uri}")
+    assert f"tracking.uri={uri}" in line
+    assert command.nothing_tracked(tmp_path)
+
+
+def test_a_database_whose_driver_is_missing(tmp_path: Path):
+    uri = "postgresql+nosuchdriver://host/runs"
+    done = command.train(tmp_path, f"tracking.uri={uri}")
+    assert done.code == 1
+    assert done.errors[-1].startswith(f"error: tracking.uri={uri}: ")
+    assert "Traceback" not in done.stdout + done.stderr
+    assert command.nothing_tracked(tmp_path)
+
+
+def test_a_data_root_that_is_a_file(tmp_path: Path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    line = refused(tmp_path, f"root={tmp_path}", f"data.root={file}")
+    assert f"data.root={file}" in line
+    assert file.read_text() == "mine"
+    assert command.nothing_tracked(tmp_path)
+
+
+def test_a_data_root_without_the_right_to_read(tmp_path: Path):
+    needs(UNPRIVILEGED)
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o000)
+    line = refused(tmp_path, f"root={tmp_path}", f"data.root={folder}", before=UNPRIVILEGED)
+    assert f"data.root={folder}" in line
+    assert command.nothing_tracked(tmp_path)
+
+
+def test_missing_data_that_may_not_be_fetched(tmp_path: Path):
+    folder = tmp_path / "empty"
+    overrides = (f"root={tmp_path}", f"data.root={folder}", "data.download=false")
+    line = refused(tmp_path, *overrides)
+    assert f"data.root={folder}" in line
+    assert "data.download=true" in line
+
+
+def test_a_gpu_that_is_not_there(tmp_path: Path):
+    overrides = ("data=digits", "trainer=gpu", f"root={tmp_path}")
+    done = command.run(tmp_path, *overrides, CUDA_VISIBLE_DEVICES="")
+    assert done.code == 1
+    (line,) = done.errors
+    assert line.startswith("error: trainer.accelerator=gpu: ")
+    assert "trainer=cpu" in line
+    assert command.nothing_tracked(tmp_path)
+
+
+def test_one_bad_place_in_a_sweep_stops_it_before_its_first_run(tmp_path: Path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    line = refused(tmp_path, "-m", "data=digits,mnist", f"root={tmp_path}", f"data.root={file}")
+    assert f"data.root={file}" in line
+    assert command.nothing_tracked(tmp_path)
