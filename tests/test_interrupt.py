@@ -93,3 +93,17 @@ def test_an_interrupted_run_is_killed(single: Interrupted):
     assert run.info.status == "KILLED"
     assert single.code == single.exit_code
     assert "Traceback" not in single.stdout + single.stderr
+
+
+def test_pressing_ctrl_c_again_changes_nothing(tmp_path: Path):
+    arguments = ["data=digits", "trainer=cpu", f"root={tmp_path}", "-m"]
+    with command.started(tmp_path, *arguments, "trainer.max_epochs=100000,2") as process:
+        command.read_until(process, "epoch 3/")
+        for _ in range(10):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.05)
+        _, stderr = process.communicate()
+    assert "Traceback" not in stderr
+    # A press while Python itself ends counts as the second one; shells show 130 for both.
+    assert process.returncode in (128 + signal.SIGINT, -signal.SIGINT)
+    assert [run.info.status for run in command.runs(tmp_path)] == ["KILLED", "KILLED"]

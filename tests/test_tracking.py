@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,14 @@ from pipeline.tracking import Store, open_store
 from tests import command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+
+    from mlflow.entities import Run
 
     from pipeline.tracked_run import TrackedRun
 
 DATASET = DatasetRecord("digits", "0123456789abcdef", "scikit-learn", 1242, 200, 355)
-
-NUM_PROCESSES = 8
 
 
 def tracked(
@@ -47,6 +48,11 @@ def log_three_epochs(run: TrackedRun) -> None:
     (run.artifacts / "note.txt").write_text("kept")
 
 
+def break_after_three_epochs(run: TrackedRun) -> None:
+    log_three_epochs(run)
+    raise ZeroDivisionError("division by zero")
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that exists already: making its tables takes a second or two."""
@@ -56,7 +62,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def the_run(root: Path, name: str):
+def the_run(root: Path, name: str) -> Run:
     (found,) = [run for run in command.runs(root) if run.info.run_name == name]
     return found
 
@@ -81,8 +87,7 @@ def test_a_block_that_ends_is_a_finished_run(root: Path):
 
 def test_a_block_that_raises_is_a_failed_run(root: Path):
     with pytest.raises(ZeroDivisionError), tracked(root, "raises") as run:
-        log_three_epochs(run)
-        _ = 1 / 0
+        break_after_three_epochs(run)
     found = the_run(root, "raises")
     assert found.info.status == "FAILED"
     assert found.data.tags["error"] == "division by zero"
@@ -132,13 +137,11 @@ def test_a_damaged_record_keeps_nobody_from_tracking(tmp_path: Path):
     assert path.exists()
 
 
-def test_a_record_has_no_password(tmp_path: Path):
+def test_the_password_of_an_address_is_shown_nowhere(tmp_path: Path):
     uri = f"sqlite://user:hunter2@/{tmp_path}/mlflow.db"
-    record = Record(new_folder(tmp_path), uri, "mnist", "run", {})
     store = Store(uri, tmp_path)
     assert "hunter2" not in store.how_to_open()
     assert "hunter2" not in str(store.unavailable(OSError(f"no {uri}")))
-    assert record.uri == uri  # track() takes the password out before it makes the record
 
 
 # Delivery.
@@ -154,7 +157,8 @@ def broken_off(root: Path, request: pytest.FixtureRequest) -> Iterator[str]:
         place.parent.mkdir(exist_ok=True)
         place.write_text("in the way")
     yield name
-    place.unlink(missing_ok=True)
+    for folder in pending_records(root):
+        shutil.rmtree(folder)
 
 
 def test_a_delivery_that_broke_off_is_repeated_and_doubles_nothing(root: Path, broken_off: str):
@@ -228,34 +232,6 @@ def test_an_experiment_of_a_server_is_refused(root: Path):
         tracked(root, experiment_name="served").__enter__()
 
 
-# Many processes.
-
-
-def track_one(root: Path, number: int) -> None:
-    with tracked(root, str(number)) as run:
-        log_three_epochs(run)
-
-
-def test_processes_that_start_together_on_a_fresh_root_all_finish(tmp_path: Path):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pipeline.tracked_run"])
-    processes = [
-        context.Process(target=track_one, args=(tmp_path, number))
-        for number in range(NUM_PROCESSES)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=command.TIMEOUT_S)
-    assert [process.exitcode for process in processes] == [0] * NUM_PROCESSES
-    runs = command.runs(tmp_path)
-    assert [run.info.status for run in runs] == ["FINISHED"] * NUM_PROCESSES
-    assert {run.info.run_name for run in runs} == {str(n) for n in range(NUM_PROCESSES)}
-    assert len({run.info.experiment_id for run in runs}) == 1
-    for run in runs:
-        assert list(command.history(tmp_path, run, "train/loss")) == [1, 2, 3]
-
-
 def test_the_source_of_the_data_is_readable_json_whatever_its_folder_is_called(root: Path):
     odd = DatasetRecord("mnist", "0123", 'C:\\data\\"old"', 1, 0, 1)
     with tracked(root, "odd") as run:
@@ -264,3 +240,55 @@ def test_the_source_of_the_data_is_readable_json_whatever_its_folder_is_called(r
     assert found.inputs is not None
     (entry,) = found.inputs.dataset_inputs
     assert json.loads(entry.dataset.source) == {"uri": odd.source}
+
+
+# Many processes.
+
+
+def together(target: Callable[[Path, int], None], root: Path, num_processes: int) -> None:
+    """Call a function in several processes at once; all must end well."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pipeline.tracked_run"])
+    numbers = range(num_processes)
+    processes = [context.Process(target=target, args=(root, number)) for number in numbers]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=command.TIMEOUT_S)
+    assert [process.exitcode for process in processes] == [0] * num_processes
+
+
+def track_one(root: Path, number: int) -> None:
+    with tracked(root, str(number)) as run:
+        log_three_epochs(run)
+
+
+def test_processes_that_start_together_on_a_fresh_root_all_finish(tmp_path: Path):
+    together(track_one, tmp_path, 8)
+    runs = command.runs(tmp_path)
+    assert [run.info.status for run in runs] == ["FINISHED"] * 8
+    assert {run.info.run_name for run in runs} == {str(number) for number in range(8)}
+    assert len({run.info.experiment_id for run in runs}) == 1
+    for run in runs:
+        assert list(command.history(tmp_path, run, "train/loss")) == [1, 2, 3]
+
+
+def deliver_all(root: Path, _number: int) -> None:
+    while deliver_pending(open_store(TrackingConfig(), root)) != (0, 0):
+        pass
+
+
+def test_processes_that_deliver_together_bring_every_record_in_once(root: Path):
+    store = open_store(TrackingConfig(), root)
+    for number in range(40):
+        record = Record(new_folder(root), store.uri, "together", str(number), {})
+        record.log(1, {"train/loss": 0.5})
+        record.finish("FINISHED")
+        record.save()
+    together(deliver_all, root, 4)
+    experiment = command.client(root).get_experiment_by_name("together")
+    assert experiment is not None
+    runs = command.client(root).search_runs([experiment.experiment_id])
+    assert sorted(int(run.info.run_name or "") for run in runs) == list(range(40))
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert outbox(root) == []
