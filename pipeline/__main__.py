@@ -5,6 +5,7 @@ Nothing heavy is imported before the config is known to be good.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
@@ -20,8 +21,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from pipeline.choices import conf_dir
-from pipeline.compose import CONFIG_ERRORS, explain, register, to_config
+from pipeline.compose import register, to_config
 from pipeline.errors import UserError
+from pipeline.explain import CONFIG_ERRORS, explain
+from pipeline.imports import quick_imports
+from pipeline.secrets import password_to_environment
 from pipeline.sweep import Sweep, SweepCallback
 
 if TYPE_CHECKING:
@@ -41,15 +45,18 @@ def run(composed: DictConfig) -> float:
         that optimise: say hydra.sweeper.direction=maximize.
     """
     config = to_config(composed)
-    from pipeline.tracking import open_store  # imports mlflow
-    from pipeline.train import train  # imports torch and lightning
+    with quick_imports():
+        from pipeline.tracking import open_store  # imports mlflow
+        from pipeline.train import train  # imports torch and lightning
 
     overrides = list(HydraConfig.get().overrides.task)
     parent_run_id = SweepCallback.parent_run_id
     try:
         result = train(config, overrides=overrides, parent_run_id=parent_run_id)
     except Exception as error:
-        if parent_run_id:  # the sweep goes on, so say it now
+        if parent_run_id is None and isinstance(error, UserError):
+            sys.exit(f"error: {error}")
+        if parent_run_id is not None:  # the sweep goes on, so say it now
             traceback_too = not isinstance(error, UserError)
             log.log(logging.ERROR, "run failed: %s", error, exc_info=traceback_too)
         raise
@@ -62,10 +69,12 @@ def main() -> None:
     """Run the command line; `pipeline` and `python -m pipeline`."""
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves errors to us
+    handler = _ExitOnce()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _exit)
+        signal.signal(number, handler)
     register()
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
+    arguments = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
+    sys.argv[1:] = map(password_to_environment, arguments)
     ended_by: BaseException | None = None
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run)()
@@ -73,20 +82,20 @@ def main() -> None:
         ended_by = error
     if SweepCallback.current:
         ended_by = _close_sweep(SweepCallback.current, ended_by)
-    if isinstance(ended_by, SystemExit):
-        raise ended_by
-    if ended_by is None:
-        return
-    if isinstance(ended_by, CONFIG_ERRORS) and not wants_traceback:
-        sys.exit(f"error: {explain(ended_by)}")
-    traceback.print_exception(ended_by)
-    sys.exit(1)
+    _leave(_exit_code(ended_by, wants_traceback=wants_traceback))
 
 
-def _exit(number: int, frame: FrameType | None) -> None:
-    """End in order on Ctrl-C and SIGTERM: runs are marked as killed on the way out."""
-    del frame
-    sys.exit(128 + number)
+class _ExitOnce:
+    """Ends in order on the first Ctrl-C or SIGTERM: runs are marked as killed on the way out."""
+
+    def __init__(self) -> None:
+        self._leaving = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if not self._leaving:
+            self._leaving = True
+            sys.exit(128 + number)
 
 
 def _close_sweep(sweep: Sweep, ended_by: BaseException | None) -> BaseException | None:
@@ -102,9 +111,33 @@ def _show(results: Sequence[RunResult], title: str, store: Store) -> None:
 
     from pipeline.report.table import make_table, varied_params
 
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    width = None if sys.stdout.isatty() else 160
+    console = Console(width=width, markup=False, highlight=False)
     console.print(make_table(results, title=title, keys=varied_params(results)))
-    console.print(f"Look at them: {store.how_to_open()}")
+    console.print(f"Look at them: {store.how_to_open()}", soft_wrap=True)
+
+
+def _exit_code(ended_by: BaseException | None, *, wants_traceback: bool) -> int:
+    """Say what ended the command, if that was an error, and return its exit code."""
+    if ended_by is None:
+        return 0
+    if isinstance(ended_by, SystemExit):
+        if isinstance(ended_by.code, str):
+            print(ended_by.code, file=sys.stderr)
+        return ended_by.code if isinstance(ended_by.code, int) else int(bool(ended_by.code))
+    if isinstance(ended_by, CONFIG_ERRORS) and not wants_traceback:
+        print(f"error: {explain(ended_by)}", file=sys.stderr)
+    else:
+        traceback.print_exception(ended_by)
+    return 1
+
+
+def _leave(code: int) -> None:
+    """End the process, but spare the interpreter the 1.7 s of taking torch's modules apart."""
+    atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (no public way)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -186,7 +186,10 @@ class OptimizerConfig:
     def _check_momentum(self) -> None:
         if self.name in ("momentum", "nesterov"):
             in_range = self.momentum is not None and 0 <= self.momentum < 1
-            _require(in_range, "optimizer.momentum", self.momentum, "a number, 0 ≤ momentum < 1")
+            allowed = "a number, 0 ≤ momentum < 1"
+            _require(
+                in_range, "optimizer.momentum", self.momentum, allowed, "The usual one is 0.9."
+            )
         else:
             remedy = "Choose optimizer=momentum or nesterov."
             owner = f"optimizer={self.name}"
@@ -194,11 +197,12 @@ class OptimizerConfig:
 
     def _check_moments(self) -> None:
         if self.name in ("adam", "adamw"):
+            remedy = f"optimizer={self.name} brings the usual one."
             betas = self.betas or []
             in_range = len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
-            _require(in_range, "optimizer.betas", self.betas, "two numbers, each 0 ≤ β < 1")
+            _require(in_range, "optimizer.betas", self.betas, "two numbers, each 0 ≤ β < 1", remedy)
             positive = self.eps is not None and math.isfinite(self.eps) and self.eps > 0
-            _require(positive, "optimizer.eps", self.eps, "a finite number > 0")
+            _require(positive, "optimizer.eps", self.eps, "a finite number > 0", remedy)
         else:
             remedy = "Choose optimizer=adam or adamw."
             owner = f"optimizer={self.name}"
@@ -301,6 +305,17 @@ class TrainerConfig:
         _require(self.patience >= 1, "trainer.patience", self.patience, "a whole number ≥ 1")
 
 
+def _is_store(uri: str) -> bool:
+    scheme, _, rest = uri.partition("://")
+    if scheme.split("+")[0] not in STORES or not rest.strip("/"):
+        return False
+    try:
+        parts = urlsplit(uri)
+        return parts.port != 0 and (not scheme.startswith("http") or bool(parts.hostname))
+    except ValueError:  # a port that is no number
+        return False
+
+
 @dataclass
 class TrackingConfig:
     """Where MLflow keeps the runs."""
@@ -318,9 +333,7 @@ class TrackingConfig:
         _require(named, "tracking.experiment_name", repr(self.experiment_name), "a name")
         if self.uri is None:
             return
-        scheme, _, rest = self.uri.partition("://")
-        known = scheme.split("+")[0] in STORES and bool(rest.strip("/"))
-        if not known or (scheme.startswith("http") and not urlsplit(self.uri).hostname):
+        if not _is_store(self.uri):
             raise UserError(
                 f"tracking.uri={without_password(self.uri)}: is no address of a tracking store. "
                 "Say http://host:port for an MLflow server, sqlite:////folder/mlflow.db or "

@@ -7,60 +7,66 @@ import logging
 import sys
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from pipeline.choices import project_root
 from pipeline.config import TrackingConfig
 from pipeline.errors import UserError
-from pipeline.record import pending_records, read_record
+from pipeline.record import OUTBOX, Record, pending_records, read_record
 from pipeline.secrets import without_password
 from pipeline.tracking import STORE_ERRORS, Store, open_store, reason
 
-__all__ = ["deliver_folder", "deliver_pending", "main"]
+__all__ = ["deliver_records", "main", "readable_records"]
 
 log = logging.getLogger(__name__)
 
 
-def deliver_folder(store: Store, folder: Path) -> bool:
-    """Deliver the record in a folder and remove it; if the store doesn't take it, say so.
+def deliver_records(store: Store, first: Path | None = None) -> tuple[int, int]:
+    """Deliver the records that wait for this store, until it fails; one process at a time.
 
-    Returns:
-        Whether the folder is, or will be, dealt with: False if the record still waits.
-    """
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            record = read_record(folder)
-            store.deliver(record)
-            record.remove()
-    except Timeout:  # another process is at it
-        return True
-    except STORE_ERRORS as error:
-        if not folder.exists():  # another process has done it
-            return True
-        log.warning(
-            "The tracking store didn't take the run (%s). Its record is kept in %s; "
-            "`python -m pipeline.deliver` brings it in.",
-            reason(error),
-            folder,
-        )
-        return False
-    return True
-
-
-def deliver_pending(store: Store) -> tuple[int, int]:
-    """Deliver the records that wait for this store, until it fails.
+    Args:
+        store: where to.
+        first: the folder of the record to begin with.
 
     Returns:
         How many were delivered and how many still wait.
     """
+    lock = store.root / OUTBOX.with_suffix(".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        waiting = _waiting_records(store)
+        waiting.sort(key=lambda record: Path(record.folder) != first)
+        for delivered, record in enumerate(waiting):
+            try:
+                store.deliver(record)
+            except STORE_ERRORS as error:
+                log.warning(
+                    "The tracking store didn't take the run (%s). Its record is kept in %s; "
+                    "`python -m pipeline.deliver` brings it in.",
+                    reason(error),
+                    record.folder,
+                )
+                return delivered, len(waiting) - delivered
+            record.remove()
+    return len(waiting), 0
+
+
+def _waiting_records(store: Store) -> list[Record]:
     wanted = without_password(store.uri)
-    delivered = 0
-    folders = [path for path in pending_records(store.root) if read_record(path).uri == wanted]
-    for folder in folders:
-        if not deliver_folder(store, folder):
-            break
-        delivered += 1
-    return delivered, len(folders) - delivered
+    return [record for record in readable_records(store.root) if record.uri == wanted]
+
+
+def readable_records(root: Path) -> list[Record]:
+    """Return the records that wait, oldest first; name the damaged ones and go on."""
+    records: list[Record] = []
+    for folder in pending_records(root):
+        try:
+            records.append(read_record(folder))
+        except UserError as error:
+            log.warning("%s", error)
+        except FileNotFoundError:
+            continue  # another process has just delivered it
+    return records
 
 
 def main() -> None:
@@ -71,13 +77,13 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     root: Path = arguments.root.expanduser().absolute()
+    waiting_for = {record.uri for record in readable_records(root)}
+    uris: set[str] = {arguments.uri} if arguments.uri else waiting_for
     try:
-        waiting_for = {read_record(folder).uri for folder in pending_records(root)}
-        uris: set[str] = {arguments.uri} if arguments.uri else waiting_for
         stores = [open_store(TrackingConfig(uri=uri), root) for uri in sorted(uris)]
+        counts = [deliver_records(store) for store in stores]
     except UserError as error:
         sys.exit(f"error: {error}")
-    counts = [deliver_pending(store) for store in stores]
     delivered, waiting = (sum(column) for column in zip((0, 0), *counts, strict=True))
     print(f"{delivered} delivered, {waiting} still waiting")
     sys.exit(1 if waiting else 0)

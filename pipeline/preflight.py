@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import tempfile
@@ -28,38 +29,47 @@ def check_surroundings(config: Config) -> None:
     Raises:
         UserError: naming the key, the value and what to do.
     """
-    _check_root(Path(config.root))
-    _check_server(config.tracking.uri)
+    _check_folder(Path(config.root), f"root={config.root}")
+    _check_store(config.tracking.uri)
     _check_gpu(config.trainer.accelerator)
     prepare(config.data.name, Path(config.data.root), download=config.data.download)
 
 
-def _check_root(root: Path) -> None:
-    remedy = "Choose another folder with root=…, or run from one that you can write to."
+def _check_folder(folder: Path, setting: str) -> None:
+    """Check that a folder that a key=value asks for can be written to and has room."""
+    key = setting.partition("=")[0]
+    remedy = f"Choose another place with {key}=…, or run from a folder that you can write to."
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root) as probe:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(bytes(1024))
     except OSError as error:
-        raise UserError(f"root={root}: can't write there ({error.strerror}). {remedy}") from error
-    free_mb = shutil.disk_usage(root).free / 2**20
+        why = f"can't write in {folder} ({error.strerror})"
+        raise UserError(f"{setting}: {why}. {remedy}") from error
+    free_mb = shutil.disk_usage(folder).free / 2**20
     if free_mb < ROOM_MB:
         raise UserError(
-            f"root={root}: the disk is full, {free_mb:.1f} MB are free and a run needs some "
-            f"{ROOM_MB}. Make room there, or choose another folder with root=…"
+            f"{setting}: the disk is full, {free_mb:.1f} MB are free in {folder} and a run needs "
+            f"some {ROOM_MB}. Make room there, or choose another place with {key}=…"
         )
 
 
-def _check_server(uri: str | None) -> None:
-    if uri is None or not uri.startswith("http"):
-        return
+def _check_store(uri: str | None) -> None:
+    if uri is not None and uri.startswith("sqlite:///"):
+        folder = Path(uri.removeprefix("sqlite:///")).absolute().parent
+        _check_folder(folder, f"tracking.uri={uri}")
+    if uri is not None and uri.startswith("http"):
+        _check_server(uri)
+
+
+def _check_server(uri: str) -> None:
     address = without_password(uri).rstrip("/")
     try:
         with urllib.request.urlopen(f"{address}/health", timeout=SERVER_TIMEOUT_S):  # noqa: S310  (the scheme was just checked)
             pass
     except urllib.error.HTTPError:
         return  # it answers; whether it is MLflow is seen when the store is opened
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise UserError(
             f"tracking.uri={address}: no MLflow server answers there "

@@ -57,31 +57,23 @@ def config_hash(config: Config) -> str:
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 
-def params(config: Config, overrides: Sequence[str]) -> dict[str, str]:
-    """Return the config as MLflow params: flat, values as they were typed.
+def params(config: Config) -> dict[str, str]:
+    """Return the config as MLflow params: flat, numbers in their shortest form.
 
-    A number that was given on the command line keeps its spelling (1e-4 stays 1e-4), so that
-    what one searches for is what one wrote.
+    The same value has the same text however it was typed (1e-4 and 0.0001; 3 and 3.0), so that a
+    search or a grouping finds all its runs.
     """
-    typed = {key: text for key, _, text in (item.partition("=") for item in overrides)}
     return {
-        key: typed[key] if _same_number(typed.get(key), value) else _text(value)
+        key: _text(value)
         for key, value in plain(config).items()
         if not key.startswith("tracking.") and key != "root"
     }
 
 
-def _same_number(text: str | None, value: object) -> bool:
-    if text is None or isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return float(text) == value
-    except ValueError:
-        return False
-
-
 def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def run_name(overrides: Sequence[str]) -> str:

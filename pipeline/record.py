@@ -17,6 +17,8 @@ from typing import Any
 from pipeline.errors import UserError
 
 __all__ = [
+    "CURVES",
+    "OUTBOX",
     "DatasetRecord",
     "Metric",
     "Record",
@@ -31,6 +33,9 @@ OUTBOX = Path("mlruns") / "outbox"
 """Below the project's root: the records that the store doesn't have yet."""
 
 FILE_NAME = "record.json"
+
+CURVES = ("train/loss", "test/accuracy")
+"""The metrics that a sweep's picture shows by epoch."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class RunResult:
     metrics: dict[str, float]
     seconds: float | None
     error: str | None
+    curves: dict[str, list[float]]
+    """CURVES, epoch by epoch."""
 
 
 def now_ms() -> int:
@@ -133,6 +140,10 @@ class Record:
             metrics={metric.key: metric.value for metric in self.metrics},
             seconds=(self.end_time - self.start_time) / 1000 if self.end_time else None,
             error=self.tags.get("error"),
+            curves={
+                key: [metric.value for metric in self.metrics if metric.key == key]
+                for key in CURVES
+            },
         )
 
     def remove(self) -> None:

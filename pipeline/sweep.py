@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+import traceback
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from pipeline.compose import CONFIG_ERRORS, explain, to_config
+from pipeline.compose import to_config
 from pipeline.config import Config
 from pipeline.errors import UserError
+from pipeline.explain import CONFIG_ERRORS, explain
+from pipeline.imports import quick_imports
 from pipeline.preflight import check_surroundings
 from pipeline.provenance import environment_tags, run_name
 from pipeline.secrets import without_password
@@ -49,8 +52,9 @@ class Sweep:
         Raises:
             UserError: the tracking store can't be opened.
         """
-        from pipeline.tracked_run import track  # imports mlflow
-        from pipeline.tracking import open_store
+        with quick_imports():
+            from pipeline.tracked_run import track  # imports mlflow
+            from pipeline.tracking import open_store
 
         self.name = run_name(overrides)
         self.store = open_store(config.tracking, Path(config.root))
@@ -101,8 +105,8 @@ class Sweep:
         curves = [
             Curve(
                 label(result, keys),
-                self.store.history(result.run_id, "train/loss"),
-                self.store.history(result.run_id, "test/accuracy"),
+                result.curves["train/loss"],
+                result.curves["test/accuracy"],
                 result.status,
             )
             for result in results
@@ -132,22 +136,18 @@ class SweepCallback(Callback):
         self._num_jobs: int | None = None
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check a single run. Hydra turns exceptions of callbacks into warnings, but not exits."""
+        """Check a single run."""
         del kwargs
-        try:
+        with _errors_end_the_command():
             _check([to_config(config)])
-        except CONFIG_ERRORS as error:
-            sys.exit(f"error: {explain(error)}")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check every job, then make the parent run."""
         del kwargs
-        try:
+        with _errors_end_the_command():
             jobs = [to_config(job) for job in _jobs(config)]
             _check(jobs)
             sweep = Sweep(jobs[0], list(config.hydra.overrides.task))
-        except CONFIG_ERRORS as error:
-            sys.exit(f"error: {explain(error)}")
         SweepCallback.current = sweep
         self._parent_run_id = sweep.run_id
         self._num_jobs = len(jobs) if _is_grid(config) else None
@@ -161,6 +161,18 @@ class SweepCallback(Callback):
         number = int(config.hydra.job.num) + 1
         total = f"/{self._num_jobs}" if self._num_jobs else ""
         log.info("run %d%s: %s", number, total, run_name(config.hydra.overrides.task))
+
+
+@contextmanager
+def _errors_end_the_command() -> Generator[None]:
+    """Turn errors into exits, since Hydra turns callbacks' errors into warnings."""
+    try:
+        yield
+    except CONFIG_ERRORS as error:
+        sys.exit(f"error: {explain(error)}")
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
 
 
 def _is_grid(config: DictConfig) -> bool:

@@ -10,18 +10,12 @@ import logging
 import time
 import traceback
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.deliver import deliver_folder, deliver_pending
-from pipeline.record import (
-    DatasetRecord,
-    Record,
-    RunResult,
-    new_folder,
-    pending_records,
-    read_record,
-)
+from pipeline.deliver import deliver_records, readable_records
+from pipeline.errors import UserError
+from pipeline.record import DatasetRecord, Record, RunResult, new_folder
 from pipeline.secrets import without_password
 from pipeline.tracking import STORE_ERRORS, Store, reason
 
@@ -76,13 +70,14 @@ class TrackedRun:
         self.record.finish("KILLED" if killed else "FAILED")
         self.record.tags["error"] = "interrupted" if killed else f"{error}"[:5000]
         text = "".join(traceback.format_exception(error))
-        (self.artifacts / "traceback.txt").write_text(text)
+        with suppress(OSError):  # a full disk must not hide what came before
+            (self.artifacts / "traceback.txt").write_text(text)
 
     def children(self) -> list[RunResult]:
         """Return the runs of this sweep, those that wait for delivery too."""
         parent = self.record.run_id
         assert parent is not None
-        waiting = map(read_record, pending_records(self.store.root))
+        waiting = readable_records(self.store.root)
         kept = [r.result() for r in waiting if r.tags.get("mlflow.parentRunId") == parent]
         try:
             delivered = self.store.children(parent)
@@ -93,10 +88,18 @@ class TrackedRun:
         return [result for result in delivered if result.run_id not in known] + kept
 
     def deliver(self) -> None:
-        """Save the finished record, then bring it, and any that wait, into the store."""
-        self.record.save()
-        if deliver_folder(self.store, Path(self.record.folder)):
-            deliver_pending(self.store)
+        """Save the finished record, then bring it, and any that wait, into the store.
+
+        Raises:
+            UserError: the record can't be saved; the store was told directly, if it answers.
+        """
+        try:
+            self.record.save()
+        except UserError:
+            with suppress(*STORE_ERRORS):
+                self.store.deliver(self.record)
+            raise
+        deliver_records(self.store, first=Path(self.record.folder))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
@@ -21,7 +23,7 @@ from mlflow.store.entities.paged_list import PagedList
 
 from pipeline.config import TrackingConfig
 from pipeline.errors import UserError
-from pipeline.record import DatasetRecord, Record, RunResult
+from pipeline.record import CURVES, DatasetRecord, Record, RunResult
 from pipeline.secrets import without_password
 
 __all__ = ["STORE_ERRORS", "Store", "open_store", "reason"]
@@ -52,10 +54,19 @@ class Store:
             if self.is_server:
                 self._client = MlflowClient(self.uri)
             else:
-                with FileLock(self._lock_path(), timeout=120):
-                    self._client = MlflowClient(self.uri)
-                    self._client.search_experiments(max_results=1)
+                self._client = self._open_database()
         return self._client
+
+    def _open_database(self) -> MlflowClient:
+        with FileLock(self._lock_path(), timeout=120):
+            try:
+                client = MlflowClient(self.uri)
+                client.search_experiments(max_results=1)
+            except STORE_ERRORS:
+                raise
+            except Exception as error:  # SQLAlchemy's own, a driver that isn't installed
+                raise self.unavailable(error) from error
+        return client
 
     def _lock_path(self) -> Path:
         folder = self._database_folder() or self.root
@@ -149,10 +160,6 @@ class Store:
         runs = self.client.search_runs([experiment], wanted, max_results=1)
         return runs[0].info.run_id if runs else None
 
-    def result(self, run_id: str) -> RunResult:
-        """Return what the store knows of a run."""
-        return _result(self.client.get_run(run_id))
-
     def children(self, parent_run_id: str) -> list[RunResult]:
         """Return the runs of a sweep in the order in which they started."""
         experiment = self.client.get_run(parent_run_id).info.experiment_id
@@ -168,7 +175,14 @@ class Store:
             )
             found += page
             token = cast("str | None", page.token)
-        return [_result(run) for run in found]
+        return [_result(run, self._curves(run)) for run in found]
+
+    def _curves(self, run: Run) -> dict[str, list[float]]:
+        return {key: self._history(run.info.run_id, key) for key in CURVES}
+
+    def _history(self, run_id: str, key: str) -> list[float]:
+        points = self.client.get_metric_history(run_id, key)
+        return [point.value for point in sorted(points, key=lambda point: point.step)]
 
     def how_to_open(self) -> str:
         """Return what a person does to see the runs in a browser."""
@@ -178,11 +192,6 @@ class Store:
             return f"python -m pipeline.ui, or mlflow ui in {self.root}"
         return f"mlflow ui --backend-store-uri {without_password(self.uri)}"
 
-    def history(self, run_id: str, key: str) -> list[float]:
-        """Return the values of a metric, epoch by epoch."""
-        points = self.client.get_metric_history(run_id, key)
-        return [point.value for point in sorted(points, key=lambda point: point.step)]
-
 
 def reason(error: BaseException) -> str:
     """Return the first line of an error, without passwords."""
@@ -191,21 +200,22 @@ def reason(error: BaseException) -> str:
 
 
 def _dataset_input(dataset: DatasetRecord) -> DatasetInput:
-    sizes = (
-        f'{{"num_train": {dataset.num_train}, "num_val": {dataset.num_val}, '
-        f'"num_test": {dataset.num_test}}}'
-    )
+    sizes = {
+        "num_train": dataset.num_train,
+        "num_val": dataset.num_val,
+        "num_test": dataset.num_test,
+    }
     entity = Dataset(
         name=dataset.name,
         digest=dataset.digest[:36],
         source_type="local",
-        source=f'{{"uri": "{dataset.source}"}}',
-        profile=sizes,
+        source=json.dumps({"uri": dataset.source}),
+        profile=json.dumps(sizes),
     )
     return DatasetInput(entity, tags=[InputTag("mlflow.data.context", "training")])
 
 
-def _result(run: Run) -> RunResult:
+def _result(run: Run, curves: dict[str, list[float]]) -> RunResult:
     info, data = run.info, run.data
     ended: int | None = info.end_time
     return RunResult(
@@ -216,6 +226,7 @@ def _result(run: Run) -> RunResult:
         metrics=dict(data.metrics),
         seconds=(ended - info.start_time) / 1000 if ended else None,
         error=data.tags.get("error"),
+        curves=curves,
     )
 
 

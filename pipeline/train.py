@@ -132,7 +132,7 @@ def _tracked(
         experiment_name=config.tracking.experiment_name,
         name=run_name(overrides),
         tags=tags,
-        params=params(config, overrides),
+        params=params(config),
         dataset=DatasetRecord(
             data.name, data.digest, data.source, len(data.train), len(data.val), len(data.test)
         ),

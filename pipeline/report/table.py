@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.record import RunResult
 
@@ -47,9 +48,9 @@ def make_table(results: Sequence[RunResult], *, title: str, keys: Sequence[str])
         title: above the table.
         keys: params to show, usually `varied_params`.
     """
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=Text(title, style="bold"), title_justify="left")
     for key in keys:
-        table.add_column(key, overflow="fold")
+        table.add_column(Text(key), overflow="fold")
     all_finished = all(result.status == "FINISHED" for result in results)
     if not all_finished:
         table.add_column("status")
@@ -60,7 +61,7 @@ def make_table(results: Sequence[RunResult], *, title: str, keys: Sequence[str])
     for result in results:
         status = [] if all_finished else [result.status]
         table.add_row(
-            *[result.params.get(key, "") for key in keys],
+            *[Text(result.params.get(key, "")) for key in keys],
             *status,
             _number(result.metrics.get("test/accuracy"), "{:.4f}"),
             _number(result.metrics.get("test/loss"), "{:.4g}"),

@@ -5,7 +5,7 @@ import hashlib
 import http.server
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def write_gzipped(folder: Path) -> None:
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[tuple[Mirror, list[str]]]:
+def serve(folder: Path) -> Generator[tuple[Mirror, list[str]]]:
     """A mirror on this machine, and the list of the paths that it was asked for."""
     requests: list[str] = []
 
