@@ -101,6 +101,7 @@ def delivery(server: Server, cut_off_sweep: tuple[Done, Path]) -> Done:
     return deliver(cut_off_sweep[1])
 
 
+@pytest.mark.usefixtures("delivery")  # the server is up for good then
 def test_a_run_arrives_with_all_its_files(server: Server, runs: dict[str, Run]):
     assert runs["2"].info.status == "FINISHED"
     assert files(server, runs["2"]) == RUN_FILES
@@ -137,6 +138,7 @@ def test_a_warning_names_the_folder_that_keeps_the_record(cut_off: tuple[Done, l
     assert "python -m pipeline.deliver" in done.stdout + done.stderr
 
 
+@pytest.mark.usefixtures("delivery")  # the server is up for good then
 def test_the_next_run_brings_the_record_in(server: Server, runs: dict[str, Run], root: Path):
     late = runs["1"]
     assert late.info.status == "FINISHED"
