@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -119,7 +120,7 @@ def _show(results: Sequence[RunResult], title: str, store: Store) -> None:
 
 def _exit_code(ended_by: BaseException | None, *, wants_traceback: bool) -> int:
     """Say what ended the command, if that was an error, and return its exit code."""
-    if ended_by is None:
+    if ended_by is None or isinstance(ended_by, BrokenPipeError):  # `pipeline --help | head`
         return 0
     if isinstance(ended_by, SystemExit):
         if isinstance(ended_by.code, str):
@@ -135,8 +136,9 @@ def _exit_code(ended_by: BaseException | None, *, wants_traceback: bool) -> int:
 def _leave(code: int) -> None:
     """End the process, but spare the interpreter the 1.7 s of taking torch's modules apart."""
     atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (no public way)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 

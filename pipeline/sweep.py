@@ -88,7 +88,10 @@ class Sweep:
         failed = [result for result in results if result.status == "FAILED"]
         if failed and not isinstance(ended_by, SystemExit):
             ended_by = SweepFailedError(_list_failed(failed, len(results)))
-        self._write_comparison(results)
+        try:
+            self._write_comparison(results)
+        except OSError as error:
+            ended_by = ended_by or UserError(f"the sweep's table can't be written: {error}")
         if ended_by is None:
             self._context.__exit__(None, None, None)
         else:
