@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
+from copy import deepcopy
 from dataclasses import is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -34,9 +35,7 @@ def to_config(config: DictConfig) -> Config:
         UserError: a key is unknown, a value is out of its range, or two don't go together.
     """
     _check_choices(config)
-    ours = copy(config)
-    with open_dict(ours):
-        ours.pop("hydra", None)
+    ours = _without_hydra(config)
     for key in _unknown_keys(ours, Config):
         raise UserError(no_such_key(key))
     checked: Any = OmegaConf.to_object(ours)
@@ -46,10 +45,25 @@ def to_config(config: DictConfig) -> Config:
     return checked
 
 
+def _without_hydra(config: DictConfig) -> DictConfig:
+    """Return a copy of the config less Hydra's part, which takes three times as long to copy."""
+    if "hydra" not in config:
+        return deepcopy(config)
+    ours = deepcopy(config, {id(config.hydra): DictConfig({})})
+    with open_dict(ours):
+        ours.pop("hydra")
+    return ours
+
+
+@cache
+def _fields(schema: type) -> dict[str, Any]:
+    return get_type_hints(schema)
+
+
 def _check_choices(config: DictConfig) -> None:
     """Refuse `loss=[mse,ce]`, of which Hydra silently takes the last, and `~loss`."""
     choices: dict[str, Any] | None = OmegaConf.select(config, "hydra.runtime.choices")
-    for group, kind in get_type_hints(Config).items():
+    for group, kind in _fields(Config).items():
         if choices is not None and is_dataclass(kind) and not isinstance(choices.get(group), str):
             known = ", ".join(options(group))
             raise UserError(f"{group}: must be exactly one of {known}. To try several, sweep: -m.")
@@ -57,7 +71,7 @@ def _check_choices(config: DictConfig) -> None:
 
 def _unknown_keys(node: DictConfig, schema: type, prefix: str = "") -> Iterator[str]:
     """Find the keys that `+key=value` has added to the schema's."""
-    known = get_type_hints(schema)
+    known = _fields(schema)
     for name in map(str, node):
         if name not in known:
             yield prefix + name

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from pipeline.config import DropoutConfig
 from pipeline.streams import generator
 
-__all__ = ["Dropout", "dropout_mask", "keep_probabilities"]
+__all__ = ["Draws", "Dropout", "active_probabilities", "dropout_mask", "keep_probabilities"]
 
 
 def dropout_mask(
@@ -50,21 +50,28 @@ def keep_probabilities(config: DropoutConfig, num_layers: int) -> tuple[float, .
     return (inputs, *[hidden] * (num_layers - 1), logits)
 
 
-class Dropout:
-    """Drops units of a network; one independent stream of draws per layer.
+def active_probabilities(config: DropoutConfig, num_layers: int, purpose: str) -> tuple[float, ...]:
+    """Return p_keep layer by layer for one purpose: all 1 if the phase doesn't drop then.
+
+    Args:
+        config: which units are dropped, and in which phase.
+        num_layers: layers of weights, ≥ 1.
+        purpose: "train" or "evaluate".
+    """
+    phases = {"train": ("train", "always"), "evaluate": ("test", "always")}
+    if config.phase in phases[purpose]:
+        return keep_probabilities(config, num_layers)
+    return (1.0,) * (num_layers + 1)
+
+
+class Draws:
+    """The uniform draws of one seed; one independent stream per layer and epoch.
 
     Runs with the same seed share their draws, whatever their p_keep and wherever they drop.
     """
 
-    def __init__(self, p_keeps: Sequence[float], seed: int, purpose: str) -> None:
-        """Take p_keep per layer (0 is the inputs, the last one the logits).
-
-        Args:
-            p_keeps: see `keep_probabilities`.
-            seed: the run's seed.
-            purpose: "train" or "evaluate"; the two draw from different streams.
-        """
-        self._p_keeps = p_keeps
+    def __init__(self, seed: int, purpose: str) -> None:
+        """Take the run's seed and what is drawn for: "train" or "evaluate"."""
         self._seed = seed
         self._purpose = purpose
         self._epoch = 0
@@ -75,6 +82,36 @@ class Dropout:
         self._epoch = epoch
         self._generators = {}
 
+    def draw(
+        self, layer: int, shape: torch.Size, device: torch.device
+    ) -> Float[Tensor, "batch units"]:
+        """Return the next draws for a layer: float32, so that both precisions drop alike."""
+        stream = self._generators.get(layer)
+        if stream is None:
+            name = ("dropout", self._purpose, layer, self._epoch)
+            stream = generator(self._seed, *name, device=device)
+            self._generators[layer] = stream
+        return torch.rand(shape, generator=stream, device=device, dtype=torch.float32)
+
+
+class Dropout:
+    """Drops units of one network."""
+
+    def __init__(self, p_keeps: Sequence[float], seed: int, purpose: str) -> None:
+        """Take p_keep per layer (0 is the inputs, the last one the logits).
+
+        Args:
+            p_keeps: see `keep_probabilities`.
+            seed: the run's seed.
+            purpose: "train" or "evaluate"; the two draw from different streams.
+        """
+        self._p_keeps = p_keeps
+        self._draws = Draws(seed, purpose)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Start the epoch's draws."""
+        self._draws.start_epoch(epoch)
+
     def __call__(
         self, layer: int, units: Float[Tensor, "batch units"]
     ) -> Float[Tensor, "batch units"]:
@@ -82,11 +119,5 @@ class Dropout:
         p_keep = self._p_keeps[layer]
         if p_keep == 1:
             return units
-        stream = self._generators.get(layer)
-        if stream is None:
-            name = ("dropout", self._purpose, layer, self._epoch)
-            stream = generator(self._seed, *name, device=units.device)
-            self._generators[layer] = stream
-        # float32 in either precision, so that both drop the same units
-        draws = torch.rand(units.shape, generator=stream, device=units.device, dtype=torch.float32)
+        draws = self._draws.draw(layer, units.shape, units.device)
         return units * dropout_mask(draws, p_keep, units.dtype)

@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 
 from pipeline.config import LossConfig
 
-__all__ = ["LOSSES", "Loss", "make_loss"]
+__all__ = ["LOSSES", "Loss", "log_softmax_both_ways", "make_loss"]
 
 Loss = Callable[[Float[Tensor, "*batch classes"], Int[Tensor, "*batch"]], Float[Tensor, "*batch"]]
 """(logits z^L, right class per example) → loss per example."""
@@ -80,7 +80,7 @@ def ce(
     reduction: str,
 ) -> Float[Tensor, "*batch"]:
     """-[y ln a + (1 - y) ln(1 - a)] of every output; summed, Nielsen's equation 63."""
-    log_a, log_not_a = (_log_softmax if output == "softmax" else _log_sigmoid)(logits)
+    log_a, log_not_a = (log_softmax_both_ways if output == "softmax" else _log_sigmoid)(logits)
     return _combine(-torch.where(_one_hot(logits, targets), log_a, log_not_a), reduction)
 
 
@@ -119,15 +119,18 @@ def _log_sigmoid(logits: Tensor) -> tuple[Tensor, Tensor]:
     return F.logsigmoid(logits), F.logsigmoid(-logits)
 
 
-def _log_softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ln a and ln(1 - a) for a = softmax(z).
+def log_softmax_both_ways(
+    logits: Float[Tensor, "*shape"], dim: int = -1
+) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+    """Return ln a and ln(1 - a) for a = softmax(z) along a dimension.
 
     1 - a cancels where a is near 1, which only the largest a can be; there it is the sum of the
     others, so ln(1 - a) is the log-sum-exp of the other logits less that of all.
     """
-    log_a = torch.log_softmax(logits, dim=-1)
-    is_largest = _one_hot(logits, logits.argmax(-1))
+    log_a = torch.log_softmax(logits, dim=dim)
+    largest = logits.argmax(dim, keepdim=True)
+    is_largest = torch.zeros_like(logits, dtype=torch.bool).scatter_(dim, largest, value=True)
     others = log_a.masked_fill(is_largest, -torch.inf)
-    log_not_largest = torch.logsumexp(others, dim=-1, keepdim=True)
+    log_not_largest = torch.logsumexp(others, dim=dim, keepdim=True)
     log_not_others = torch.log1p(-others.exp())
     return log_a, torch.where(is_largest, log_not_largest, log_not_others)

@@ -9,15 +9,15 @@ from torch import Tensor, optim
 
 from pipeline.config import Config
 from pipeline.data.tensors import Data
-from pipeline.dropout import Dropout, keep_probabilities
+from pipeline.dropout import Dropout, active_probabilities
 from pipeline.errors import UserError
 from pipeline.losses import make_loss
-from pipeline.network import Network, initial_parameters
+from pipeline.network import Network, Parameters, initial_parameters
 from pipeline.optimizers import make_optimizer
 from pipeline.regularizers import penalty
 from pipeline.streams import example_order, generator
 
-__all__ = ["ClassifierModule"]
+__all__ = ["ClassifierModule", "make_parameters"]
 
 STEPS_PER_CALL = 50
 """Optimizer steps per training_step: Lightning's cost per call is that of several small steps."""
@@ -36,13 +36,8 @@ class ClassifierModule(LightningModule):
         self._penalised = config.regularizer.strength > 0
         self._batches: tuple[Int[Tensor, " batch"], ...] = ()
 
-        p_keeps = keep_probabilities(config.dropout, len(self.network.weights))
-        drops_in = {"train": ("train",), "test": ("evaluate",), "always": ("train", "evaluate")}
-        active = drops_in[config.dropout.phase] if min(p_keeps) < 1 else ()
-        self._train_dropout, self.evaluation_dropout = (
-            Dropout(p_keeps, config.seed, purpose) if purpose in active else None
-            for purpose in ("train", "evaluate")
-        )
+        self._train_dropout = _make_dropout(config, "train")
+        self.evaluation_dropout = _make_dropout(config, "evaluate")
 
     @property
     def num_steps(self) -> int:
@@ -120,13 +115,21 @@ class ClassifierModule(LightningModule):
         )
 
 
+def _make_dropout(config: Config, purpose: str) -> Dropout | None:
+    p_keeps = active_probabilities(config.dropout, len(config.model.hidden) + 1, purpose)
+    return Dropout(p_keeps, config.seed, purpose) if min(p_keeps) < 1 else None
+
+
 def _make_network(config: Config, data: Data) -> Network:
-    sizes = [data.num_features, *config.model.hidden, data.num_classes]
-    parameters = initial_parameters(
-        sizes,
+    return Network(make_parameters(config, data), config.model.activation)
+
+
+def make_parameters(config: Config, data: Data) -> Parameters:
+    """Return the initial weights and biases of a run: its config's scheme, its seed's stream."""
+    return initial_parameters(
+        [data.num_features, *config.model.hidden, data.num_classes],
         init=config.model.init,
         std=config.model.init_std,
         generator=generator(config.seed, "weights"),
         dtype=getattr(torch, config.trainer.precision),
     )
-    return Network(parameters, config.model.activation)

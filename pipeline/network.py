@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 
 from pipeline.dropout import Dropout
 
-__all__ = ["ACTIVATIONS", "Network", "initial_parameters"]
+__all__ = ["ACTIVATIONS", "Network", "Parameters", "initial_parameters"]
 
 Parameters = list[tuple[Float[Tensor, "_out _in"], Float[Tensor, " _out"]]]
 """Weights and biases, layer by layer."""

@@ -23,46 +23,48 @@ class Penalty(NamedTuple):
     Each takes (weights, l1_ratio); l1_ratio is None except for the penalties that have one.
     """
 
-    value: Callable[[Float[Tensor, "out in"], float | None], Float[Tensor, ""]]
-    gradient: Callable[[Float[Tensor, "out in"], float | None], Float[Tensor, "out in"]]
+    value: Callable[[Float[Tensor, "out in"], Tensor | float | None], Float[Tensor, ""]]
+    gradient: Callable[
+        [Float[Tensor, "*members out in"], Tensor | float | None], Float[Tensor, "*members out in"]
+    ]
 
 
-def _none(weights: Tensor, l1_ratio: float | None) -> Tensor:
+def _none(weights: Tensor, l1_ratio: Tensor | float | None) -> Tensor:
     del l1_ratio
     return weights.new_zeros(())
 
 
-def _none_gradient(weights: Tensor, l1_ratio: float | None) -> Tensor:
+def _none_gradient(weights: Tensor, l1_ratio: Tensor | float | None) -> Tensor:
     del l1_ratio
     return torch.zeros_like(weights)
 
 
-def _l1(weights: Tensor, l1_ratio: float | None) -> Tensor:
+def _l1(weights: Tensor, l1_ratio: Tensor | float | None) -> Tensor:
     del l1_ratio
     return weights.abs().sum()
 
 
-def _l1_gradient(weights: Tensor, l1_ratio: float | None) -> Tensor:
+def _l1_gradient(weights: Tensor, l1_ratio: Tensor | float | None) -> Tensor:
     del l1_ratio
     return weights.sign()
 
 
-def _l2(weights: Tensor, l1_ratio: float | None) -> Tensor:
+def _l2(weights: Tensor, l1_ratio: Tensor | float | None) -> Tensor:
     del l1_ratio
     return weights.square().sum() / 2
 
 
-def _l2_gradient(weights: Tensor, l1_ratio: float | None) -> Tensor:
+def _l2_gradient(weights: Tensor, l1_ratio: Tensor | float | None) -> Tensor:
     del l1_ratio
     return weights
 
 
-def _elastic(weights: Tensor, l1_ratio: float | None) -> Tensor:
+def _elastic(weights: Tensor, l1_ratio: Tensor | float | None) -> Tensor:
     assert l1_ratio is not None
     return l1_ratio * _l1(weights, None) + (1 - l1_ratio) * _l2(weights, None)
 
 
-def _elastic_gradient(weights: Tensor, l1_ratio: float | None) -> Tensor:
+def _elastic_gradient(weights: Tensor, l1_ratio: Tensor | float | None) -> Tensor:
     assert l1_ratio is not None
     return l1_ratio * weights.sign() + (1 - l1_ratio) * weights
 

@@ -1,0 +1,274 @@
+"""Backpropagation in matrix form, for K networks at once.
+
+The four equations of the textbook (Nielsen, chapter 2; the problem set's Problem 2), with one
+example per column as the book has it, one network ("member") along the leading axis, and the
+diagonal matrix Σ'(z) applied as the elementwise product that it is:
+
+    BP1  δ^L = Σ'(z^L) ∇_a C
+    BP2  δ^l = Σ'(z^l) (W^(l+1))ᵀ δ^(l+1)
+    BP3  ∂C/∂b^l = δ^l, summed over the batch
+    BP4  ∂C/∂W^l = δ^l (a^(l-1))ᵀ
+
+C is the mean over the batch. Members that see the same examples share the first layer's two
+products, which are nearly all of the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from pipeline.config import LossConfig
+from pipeline.losses import log_softmax_both_ways, make_loss
+from pipeline.network import ACTIVATIONS
+
+__all__ = [
+    "DERIVATIVES",
+    "OUTPUT_ERRORS",
+    "Forward",
+    "Sharing",
+    "backward",
+    "forward",
+    "output_error",
+]
+
+Weights = Float[Tensor, "members _out _in"]
+Biases = Float[Tensor, "members _out"]
+
+DERIVATIVES: dict[str, Callable[[Tensor, Tensor], Tensor] | None] = {
+    "sigmoid": lambda _, a: a * (1 - a),
+    "tanh": lambda _, a: 1 - a.square(),
+    "relu": lambda z, _: (z > 0).to(z.dtype),
+    "identity": None,
+}
+"""σ'(z), the diagonal of Σ'(z), as a function of (z, a = σ(z)); None where it is 1 throughout."""
+
+
+class Sharing:
+    """Which members read which of several input matrices.
+
+    Members are in order: the first `counts[0]` of them read the first matrix, and so on.
+    """
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        self.counts = list(counts)
+        self.is_even = len(set(self.counts)) == 1
+        starts = [sum(self.counts[:index]) for index in range(len(self.counts))]
+        ends = [start + count for start, count in zip(starts, self.counts, strict=True)]
+        self.slices = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+
+    def weighted_inputs(
+        self,
+        weights: Float[Tensor, "members out in"],
+        inputs: Float[Tensor, "matrices batch in"],
+    ) -> Float[Tensor, "members out batch"]:
+        """Return W^1 x of every member: one product per input matrix."""
+        members, out, _ = weights.shape
+        if len(self.counts) == 1:
+            return (weights.flatten(0, 1) @ inputs[0].T).view(members, out, -1)
+        if self.is_even:
+            stacked = weights.view(len(self.counts), -1, weights.shape[2])
+            return (stacked @ inputs.mT).view(members, out, -1)
+        products = [
+            weights[part].flatten(0, 1) @ matrix.T
+            for part, matrix in zip(self.slices, inputs, strict=True)
+        ]
+        return torch.cat(products).view(members, out, -1)
+
+    def gradient(
+        self,
+        delta: Float[Tensor, "members out batch"],
+        inputs: Float[Tensor, "matrices batch in"],
+        result: Float[Tensor, "members out in"],
+    ) -> None:
+        """Write BP4 of the first layer, δ^1 xᵀ, into `result`."""
+        if self.is_even:
+            matrices = len(self.counts)
+            stacked = delta.reshape(matrices, -1, delta.shape[2])
+            target = result.view(matrices, -1, result.shape[2])
+            if matrices == 1:
+                torch.mm(stacked[0], inputs[0], out=target[0])
+            else:
+                torch.bmm(stacked, inputs, out=target)
+            return
+        for part, matrix in zip(self.slices, inputs, strict=True):
+            torch.mm(delta[part].flatten(0, 1), matrix, out=result[part].flatten(0, 1))
+
+
+@dataclass
+class Forward:
+    """What the forward pass leaves for the backward pass."""
+
+    logits: Float[Tensor, "members classes batch"]
+    """z^L, after dropout if the logits are dropped."""
+    weighted: list[Float[Tensor, "members units batch"]]
+    """z^l of the hidden layers."""
+    activations: list[Float[Tensor, "members units batch"]]
+    """a^l = σ(z^l) of the hidden layers, before dropout."""
+    units: list[Float[Tensor, "members units batch"]]
+    """The same after dropout: what the next layer reads."""
+
+
+def forward(
+    weights: Sequence[Weights],
+    biases: Sequence[Biases],
+    inputs: Float[Tensor, "matrices batch features"],
+    sharing: Sharing,
+    activation: str,
+    masks: Mapping[int, Float[Tensor, "members units batch"]],
+) -> Forward:
+    """Compute z^l = W^l a^(l-1) + b^l and a^l = σ(z^l), layer by layer, for every member.
+
+    Args:
+        weights: layer by layer.
+        biases: layer by layer.
+        inputs: one or more matrices of the same number of examples, one example per row; inputs
+            that are dropped are matrices of their own.
+        sharing: which members read which matrix.
+        activation: of the hidden layers.
+        masks: dropout factors by layer, from 1; the last layer's act on the logits.
+    """
+    done = Forward(torch.empty(0), [], [], [])
+    function = ACTIVATIONS[activation]
+    for layer, (matrix, bias) in enumerate(zip(weights, biases, strict=True), start=1):
+        if layer == 1:
+            z = sharing.weighted_inputs(matrix, inputs).add_(bias.unsqueeze(-1))
+        else:
+            z = torch.baddbmm(bias.unsqueeze(-1), matrix, done.units[-1])
+        mask = masks.get(layer)
+        if layer == len(weights):
+            done.logits = z if mask is None else z * mask
+            break
+        a = function(z)
+        done.weighted.append(z)
+        done.activations.append(a)
+        done.units.append(a if mask is None else a * mask)
+    return done
+
+
+def backward(
+    delta: Float[Tensor, "members classes batch"],
+    done: Forward,
+    weights: Sequence[Weights],
+    inputs: Float[Tensor, "matrices batch features"],
+    sharing: Sharing,
+    activation: str,
+    masks: Mapping[int, Float[Tensor, "members units batch"]],
+    weight_gradients: Sequence[Weights],
+    bias_gradients: Sequence[Biases],
+) -> None:
+    """Carry δ^L back through the layers by BP2; write BP3 and BP4 into the gradients.
+
+    Args:
+        delta: the error at the logits as the loss sees them (BP1), divided by the batch size.
+        done: of the forward pass.
+        weights: as in the forward pass, like the next four.
+        inputs: see `forward`.
+        sharing: see `forward`.
+        activation: see `forward`.
+        masks: see `forward`.
+        weight_gradients: layer by layer, overwritten with ∂C/∂W^l.
+        bias_gradients: layer by layer, overwritten with ∂C/∂b^l.
+    """
+    last = len(weights)
+    derivative = DERIVATIVES[activation]
+    for layer in range(last, 0, -1):
+        mask = masks.get(layer)
+        if mask is not None:
+            delta = delta * mask
+        if layer < last and derivative is not None:
+            delta = delta * derivative(done.weighted[layer - 1], done.activations[layer - 1])
+        torch.sum(delta, dim=-1, out=bias_gradients[layer - 1])
+        if layer == 1:
+            sharing.gradient(delta, inputs, weight_gradients[0])
+            return
+        torch.bmm(delta, done.units[layer - 2].mT, out=weight_gradients[layer - 1])
+        delta = weights[layer - 1].mT @ delta
+
+
+def output_error(
+    loss: LossConfig,
+    output: str,
+    logits: Float[Tensor, "members classes batch"],
+    targets: Int[Tensor, "#members batch"],
+) -> Float[Tensor, "members classes batch"]:
+    """Return BP1, δ^L of every example: the derivative of its loss by its logits.
+
+    By hand for the losses of OUTPUT_ERRORS. Any other is differentiated automatically, at the
+    logits only: they are few.
+
+    Args:
+        loss: which loss, and how it combines the outputs of an example.
+        output: "softmax" or "sigmoid".
+        logits: z^L.
+        targets: the right class of every example, for each member or for all.
+    """
+    by_hand = OUTPUT_ERRORS.get(loss.name)
+    if by_hand is not None:
+        classes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1)
+        scale = 1 / logits.shape[1] if loss.reduction == "mean" else 1.0
+        return by_hand(logits, targets.unsqueeze(1) == classes, output, scale)
+    with torch.enable_grad():
+        leaf = logits.detach().requires_grad_()
+        losses = make_loss(loss, output)(leaf.mT, targets.expand(len(logits), -1))
+        (gradient,) = torch.autograd.grad(losses.sum(), leaf)
+    return gradient
+
+
+ErrorFunction = Callable[
+    [
+        Float[Tensor, "members classes batch"],
+        Bool[Tensor, "#members classes batch"],
+        str,
+        float,
+    ],
+    Float[Tensor, "members classes batch"],
+]
+"""(z^L, one-hot targets, output function, weight of each output) → δ^L."""
+
+
+def _nll(logits: Tensor, is_target: Tensor, output: str, scale: float) -> Tensor:
+    """δ^L = a - y, since the softmax's Σ' and the logarithm cancel."""
+    del output, scale
+    return logits.softmax(1).sub_(is_target.to(logits.dtype))
+
+
+def _mse(logits: Tensor, is_target: Tensor, output: str, scale: float) -> Tensor:
+    """With ∇_a C = 2(a - y) for each output."""
+    return _through_outputs(logits, is_target, output, 2 * scale)
+
+
+def _quadratic(logits: Tensor, is_target: Tensor, output: str, scale: float) -> Tensor:
+    """With ∇_a C = a - y for each output."""
+    return _through_outputs(logits, is_target, output, scale)
+
+
+def _through_outputs(logits: Tensor, is_target: Tensor, output: str, scale: float) -> Tensor:
+    """Apply Σ' to ∇_a C = scale (a - y); for the softmax it isn't diagonal: diag(a) - a aᵀ."""
+    if output == "sigmoid":
+        a = logits.sigmoid()
+        return (a - is_target.to(a.dtype)).mul_(scale).mul_(a).mul_(1 - a)
+    a = logits.softmax(1)
+    weighted = (a - is_target.to(a.dtype)).mul_(scale).mul_(a)
+    return weighted.sub_(a.mul_(weighted.sum(1, keepdim=True)))
+
+
+def _ce(logits: Tensor, is_target: Tensor, output: str, scale: float) -> Tensor:
+    """δ^L = a - y for sigmoid outputs. For the softmax, a ∇_a C is -1 at y, else a/(1 - a)."""
+    if output == "sigmoid":
+        return logits.sigmoid().sub_(is_target.to(logits.dtype)).mul_(scale)
+    log_a, log_not_a = log_softmax_both_ways(logits, dim=1)
+    weighted = (log_a - log_not_a).exp_().masked_fill_(is_target, -1).mul_(scale)
+    return weighted.sub_(log_a.exp().mul_(weighted.sum(1, keepdim=True)))
+
+
+OUTPUT_ERRORS: dict[str, ErrorFunction] = {
+    "nll": _nll,
+    "mse": _mse,
+    "quadratic": _quadratic,
+    "ce": _ce,
+}
