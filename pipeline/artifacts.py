@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import yaml
+from jaxtyping import Int
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
 from pipeline.config import Config
-from pipeline.evaluation import confusion_matrix
-from pipeline.module import ClassifierModule
-from pipeline.network import Network
 from pipeline.report.figures import draw_confusion, draw_curves
 from pipeline.secrets import without_password
 
@@ -31,34 +30,32 @@ def write_configs(folder: Path, config: Config, overrides: Sequence[str]) -> Non
 
 
 def write_results(
-    folder: Path, module: ClassifierModule, epochs: Sequence[dict[str, float]], *, title: str
+    folder: Path,
+    layers: Sequence[tuple[Tensor, Tensor]],
+    epochs: Sequence[dict[str, float]],
+    counts: Int[Tensor, "classes classes"],
+    *,
+    title: str,
+    pictures: bool,
 ) -> None:
-    """Write weights.safetensors, curves.png and confusion.png of a trained network.
+    """Write weights.safetensors and confusion.csv of a trained network, and its two pictures.
 
     Args:
         folder: where they go.
-        module: after training.
+        layers: weights (out, in) and biases (out), layer by layer.
         epochs: metrics of every epoch, the first epoch first.
+        counts: on the test examples, rows are the true classes.
         title: of the pictures.
+        pictures: draw curves.png and confusion.png now; else `python -m pipeline.pictures` does.
     """
-    save_file(_named_weights(module.network), folder / "weights.safetensors")
-    train_loss = [metrics["train/loss"] for metrics in epochs]
-    test_accuracy = [metrics["test/accuracy"] for metrics in epochs]
-    draw_curves(folder / "curves.png", train_loss, test_accuracy, title=title)
-    data = module.data
-    if module.evaluation_dropout:
-        module.evaluation_dropout.start_epoch(len(epochs))
-    counts = confusion_matrix(
-        module.network, data.test, data.num_classes, module.evaluation_dropout
-    )
-    draw_confusion(folder / "confusion.png", counts.numpy(), title=title)
-
-
-def _named_weights(network: Network) -> dict[str, Tensor]:
-    """Return the weights (out, in) and biases (out) of every layer, numbered from 1."""
-    layers = zip(network.weights, network.biases, strict=True)
     named: dict[str, Tensor] = {}
     for number, (weights, biases) in enumerate(layers, start=1):
-        named[f"layer{number}.weight"] = weights.detach().cpu()
-        named[f"layer{number}.bias"] = biases.detach().cpu()
-    return named
+        named[f"layer{number}.weight"] = weights.detach().cpu().contiguous()
+        named[f"layer{number}.bias"] = biases.detach().cpu().contiguous()
+    save_file(named, folder / "weights.safetensors")
+    np.savetxt(folder / "confusion.csv", counts.numpy(), fmt="%d", delimiter=",")
+    if pictures:
+        train_loss = [metrics["train/loss"] for metrics in epochs]
+        test_accuracy = [metrics["test/accuracy"] for metrics in epochs]
+        draw_curves(folder / "curves.png", train_loss, test_accuracy, title=title)
+        draw_confusion(folder / "confusion.png", counts.numpy(), title=title)

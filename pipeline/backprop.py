@@ -258,12 +258,24 @@ def _through_outputs(logits: Tensor, is_target: Tensor, output: str, scale: floa
 
 
 def _ce(logits: Tensor, is_target: Tensor, output: str, scale: float) -> Tensor:
-    """δ^L = a - y for sigmoid outputs. For the softmax, a ∇_a C is -1 at y, else a/(1 - a)."""
+    """δ^L = a - y for sigmoid outputs; with the softmax, outputs push each other as well.
+
+    With h = a ∇_a C, which is -1 for the right class and a/(1 - a) for the others,
+    δ_j = h_j - a_j Σ_k h_k = a_j - y_j - a_j Σ_(k≠j) h_k. Only one a can be above 1/2; its odds
+    a/(1 - a) may overflow, so they are multiplied by a_j as logarithms.
+    """
+    difference = -is_target.to(logits.dtype)
     if output == "sigmoid":
-        return logits.sigmoid().sub_(is_target.to(logits.dtype)).mul_(scale)
+        return difference.add(logits.sigmoid()).mul_(scale)
     log_a, log_not_a = log_softmax_both_ways(logits, dim=1)
-    weighted = (log_a - log_not_a).exp_().masked_fill_(is_target, -1).mul_(scale)
-    return weighted.sub_(log_a.exp().mul_(weighted.sum(1, keepdim=True)))
+    log_odds = log_a - log_not_a
+    is_large = (log_odds > 0) & ~is_target
+    odds = log_odds.masked_fill(is_large, -torch.inf).exp_().masked_fill_(is_target, -1)
+    large_log_odds = log_odds.masked_fill_(~is_large, -torch.inf).amax(1, keepdim=True)
+    pushed = (log_a + large_log_odds).exp_().masked_fill_(is_large, 0)
+    a = log_a.exp_()
+    others = odds.sum(1, keepdim=True) - odds
+    return difference.add(a).sub_(a * others).sub_(pushed).mul_(scale)
 
 
 OUTPUT_ERRORS: dict[str, ErrorFunction] = {

@@ -16,7 +16,7 @@ from pipeline.losses import Loss
 from pipeline.module import ClassifierModule
 from pipeline.network import Network
 
-__all__ = ["Evaluation", "best_on_val", "confusion_matrix", "evaluate"]
+__all__ = ["Evaluation", "best_on_val", "confusion_counts", "evaluate"]
 
 CHUNK = 10_000
 """Examples at once: bounds the memory that the hidden layers take."""
@@ -33,25 +33,24 @@ def _logits_by_chunk(
 @torch.no_grad()
 def evaluate(
     network: Network, split: Split, loss: Loss, dropout: Dropout | None = None
-) -> tuple[float, float]:
-    """Return the mean loss, without penalty, and the accuracy in [0, 1] over a split."""
+) -> tuple[float, float, Int[Tensor, " examples"]]:
+    """Return the mean loss, without penalty, the accuracy in [0, 1] and the predicted classes."""
     total = torch.zeros((), dtype=torch.float64, device=split.inputs.device)
-    correct = torch.zeros((), dtype=torch.int64, device=split.inputs.device)
+    predicted: list[Tensor] = []
     for logits, labels in _logits_by_chunk(network, split, dropout):
         total += loss(logits, labels).sum(dtype=torch.float64)
-        correct += (logits.argmax(-1) == labels).sum()
-    return float(total) / len(split), float(correct) / len(split)
+        predicted.append(logits.argmax(-1))
+    predictions = torch.cat(predicted)
+    correct = (predictions == split.labels).sum()
+    return float(total) / len(split), float(correct) / len(split), predictions
 
 
-@torch.no_grad()
-def confusion_matrix(
-    network: Network, split: Split, num_classes: int, dropout: Dropout | None = None
+def confusion_counts(
+    labels: Int[Tensor, " examples"], predictions: Int[Tensor, " examples"], num_classes: int
 ) -> Int[Tensor, "classes classes"]:
     """Return how often each class (row) was taken for each class (column)."""
-    counts = torch.zeros(num_classes**2, dtype=torch.int64)
-    for logits, labels in _logits_by_chunk(network, split, dropout):
-        cells = labels * num_classes + logits.argmax(-1)
-        counts += torch.bincount(cells.cpu(), minlength=num_classes**2)
+    cells = labels.cpu() * num_classes + predictions.cpu()
+    counts = torch.bincount(cells, minlength=num_classes**2)
     return counts.view(num_classes, num_classes)
 
 
@@ -65,6 +64,8 @@ class Evaluation(Callback):
 
     def __init__(self) -> None:
         self.epochs: list[dict[str, float]] = []
+        self.test_predictions: Int[Tensor, " examples"] = torch.empty(0, dtype=torch.int64)
+        """Of the last epoch."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate, and leave the metrics where Lightning's early stopping looks for them."""
@@ -77,8 +78,12 @@ class Evaluation(Callback):
                 continue
             if dropout:
                 dropout.start_epoch(trainer.current_epoch + 1)
-            loss, accuracy = evaluate(pl_module.network, split, pl_module.loss, dropout)
+            loss, accuracy, predictions = evaluate(
+                pl_module.network, split, pl_module.loss, dropout
+            )
             metrics |= {f"{name}/loss": loss, f"{name}/accuracy": accuracy}
+            if name == "test":
+                self.test_predictions = predictions
         self.epochs.append(metrics)
         trainer.callback_metrics.update({key: torch.tensor(v) for key, v in metrics.items()})
 

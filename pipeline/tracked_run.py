@@ -19,7 +19,7 @@ from pipeline.record import DatasetRecord, Record, RunResult, new_folder
 from pipeline.secrets import without_password
 from pipeline.tracking import STORE_ERRORS, Store, reason
 
-__all__ = ["TrackedRun", "track"]
+__all__ = ["TrackedRun", "closing", "start_run"]
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,19 @@ class TrackedRun:
                 raise self.store.unavailable(error) from error
             log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
 
-    def fail(self, error: BaseException) -> None:
+    def close(self, error: BaseException | None) -> None:
+        """End the run with an honest status and deliver its record.
+
+        Args:
+            error: None for FINISHED, an interruption for KILLED, another error for FAILED.
+        """
+        if error is None:
+            self.record.finish("FINISHED")
+        else:
+            self._note(error)
+        self._deliver()
+
+    def _note(self, error: BaseException) -> None:
         """Note what ended the run: its status, a tag and the traceback as an artifact."""
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
         self.record.finish("KILLED" if killed else "FAILED")
@@ -87,7 +99,7 @@ class TrackedRun:
         known = {result.run_id for result in kept}
         return [result for result in delivered if result.run_id not in known] + kept
 
-    def deliver(self) -> None:
+    def _deliver(self) -> None:
         """Save the finished record, then bring it, and any that wait, into the store.
 
         Raises:
@@ -102,8 +114,7 @@ class TrackedRun:
         deliver_records(self.store, first=Path(self.record.folder))
 
 
-@contextmanager
-def track(
+def start_run(
     store: Store,
     *,
     experiment_name: str,
@@ -112,11 +123,8 @@ def track(
     offline_is_fine: bool,
     params: dict[str, str] | None = None,
     dataset: DatasetRecord | None = None,
-) -> Generator[TrackedRun]:
-    """Track what happens in the block as one run with an honest status.
-
-    FINISHED when the block ends, FAILED when it raises, KILLED when it is interrupted.
-    """
+) -> TrackedRun:
+    """Start to track a run; whoever starts it closes it, whatever happens."""
     record = Record(
         folder=new_folder(store.root),
         uri=without_password(store.uri),
@@ -132,12 +140,15 @@ def track(
     except BaseException:
         record.remove()
         raise
+    return run
+
+
+@contextmanager
+def closing(run: TrackedRun) -> Generator[TrackedRun]:
+    """Close a run at the end of the block, with the error that ended it if there was one."""
     try:
         yield run
     except BaseException as error:
-        run.fail(error)
+        run.close(error)
         raise
-    else:
-        record.finish("FINISHED")
-    finally:
-        run.deliver()
+    run.close(None)

@@ -6,7 +6,6 @@ import logging
 import time
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
@@ -16,15 +15,15 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pipeline.artifacts import write_configs, write_results
 from pipeline.config import Config, TrainerConfig
 from pipeline.data.tensors import Data, load
-from pipeline.evaluation import Evaluation, best_on_val
+from pipeline.evaluation import Evaluation, best_on_val, confusion_counts
 from pipeline.module import ClassifierModule
 from pipeline.progress import make_progress
 from pipeline.provenance import config_hash, environment_tags, params, run_name
 from pipeline.record import DatasetRecord, RunResult
-from pipeline.tracked_run import TrackedRun, track
+from pipeline.tracked_run import TrackedRun, closing, start_run
 from pipeline.tracking import open_store
 
-__all__ = ["make_trainer", "train"]
+__all__ = ["load_data", "make_trainer", "start_tracking", "train"]
 
 
 def train(
@@ -43,10 +42,10 @@ def train(
     Raises:
         UserError: training diverged, or the data or the store can't be used.
     """
-    data = _load_data(config)
+    data = load_data(config)
     module = ClassifierModule(config, data)
     evaluation = Evaluation()
-    with _tracked(config, data, overrides, parent_run_id) as run:
+    with closing(start_tracking(config, data, overrides, parent_run_id)) as run:
         write_configs(run.artifacts, config, overrides)
         trainer = make_trainer(config.trainer, [evaluation, _Log(run, evaluation)])
         started = time.perf_counter()
@@ -54,7 +53,16 @@ def train(
         seconds = time.perf_counter() - started
         epochs = evaluation.epochs
         run.log(len(epochs), {**best_on_val(epochs), "time/fit_s": seconds})
-        write_results(run.artifacts, module, epochs, title=run.record.name)
+        write_results(
+            run.artifacts,
+            list(zip(module.network.weights, module.network.biases, strict=True)),
+            epochs,
+            confusion_counts(
+                module.data.test.labels, evaluation.test_predictions, data.num_classes
+            ),
+            title=run.record.name,
+            pictures=True,
+        )
     return run.record.result()
 
 
@@ -103,7 +111,8 @@ class _Log(Callback):
         self._run.log(trainer.current_epoch + 1, self._evaluation.epochs[-1])
 
 
-def _load_data(config: Config) -> Data:
+def load_data(config: Config) -> Data:
+    """Return the data that a config asks for, in its precision."""
     return load(
         config.data.name,
         Path(config.data.root),
@@ -114,9 +123,10 @@ def _load_data(config: Config) -> Data:
     )
 
 
-def _tracked(
+def start_tracking(
     config: Config, data: Data, overrides: Sequence[str], parent_run_id: str | None
-) -> AbstractContextManager[TrackedRun]:
+) -> TrackedRun:
+    """Start the MLflow run of a config, with all that is known before it trains."""
     on_gpu = config.trainer.accelerator != "cpu" and torch.cuda.is_available()
     tags = {
         **config.tracking.tags,
@@ -127,7 +137,7 @@ def _tracked(
     }
     if parent_run_id:
         tags["mlflow.parentRunId"] = parent_run_id
-    return track(
+    return start_run(
         open_store(config.tracking, Path(config.root)),
         experiment_name=config.tracking.experiment_name,
         name=run_name(overrides),

@@ -30,7 +30,14 @@ EPOCHS = 3
 CHOSEN = ("regularizer=l2", f"trainer.max_epochs={EPOCHS}", "seed=3")
 
 EPOCH_METRICS = {f"{split}/{what}" for split in ("val", "test") for what in ("loss", "accuracy")}
-RUN_FILES = {"config.yaml", "overrides.yaml", "weights.safetensors", "curves.png", "confusion.png"}
+RUN_FILES = {
+    "config.yaml",
+    "overrides.yaml",
+    "weights.safetensors",
+    "confusion.csv",
+    "curves.png",
+    "confusion.png",
+}
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
     from tests.command import Done
 
-RUN_FILES = {"config.yaml", "overrides.yaml", "weights.safetensors", "curves.png", "confusion.png"}
+RUN_FILES = {
+    "config.yaml",
+    "overrides.yaml",
+    "weights.safetensors",
+    "confusion.csv",
+    "curves.png",
+    "confusion.png",
+}
 
 PASSWORD = "hunter2"
 

@@ -13,7 +13,7 @@ from pipeline.config import TrackingConfig
 from pipeline.deliver import deliver_records
 from pipeline.errors import UserError
 from pipeline.record import DatasetRecord, Record, new_folder, pending_records, read_record
-from pipeline.tracked_run import track
+from pipeline.tracked_run import closing, start_run
 from pipeline.tracking import Store, open_store
 from tests import command
 
@@ -31,7 +31,7 @@ DATASET = DatasetRecord("digits", "0123456789abcdef", "scikit-learn", 1242, 200,
 def tracked(
     root: Path, name: str = "run", experiment_name: str = "mnist"
 ) -> AbstractContextManager[TrackedRun]:
-    return track(
+    run = start_run(
         open_store(TrackingConfig(), root),
         experiment_name=experiment_name,
         name=name,
@@ -40,6 +40,7 @@ def tracked(
         dataset=DATASET,
         offline_is_fine=False,
     )
+    return closing(run)
 
 
 def log_three_epochs(run: TrackedRun) -> None:
