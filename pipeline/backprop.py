@@ -15,7 +15,7 @@ products, which are nearly all of the work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,7 +31,8 @@ __all__ = [
     "OUTPUT_ERRORS",
     "Forward",
     "Sharing",
-    "backward",
+    "add_gradient",
+    "errors",
     "forward",
     "output_error",
 ]
@@ -79,24 +80,28 @@ class Sharing:
         ]
         return torch.cat(products).view(members, out, -1)
 
-    def gradient(
+    def add_gradient(
         self,
+        target: Float[Tensor, "members out in"],
         delta: Float[Tensor, "members out batch"],
         inputs: Float[Tensor, "matrices batch in"],
-        result: Float[Tensor, "members out in"],
+        *,
+        keep: float,
     ) -> None:
-        """Write BP4 of the first layer, δ^1 xᵀ, into `result`."""
-        if self.is_even:
+        """Set target ← keep·target + δ xᵀ, with BP4 of the first layer for each member.
+
+        With keep = 0 that is the gradient. With keep = 1 and δ scaled by -η it is a step of
+        gradient descent, taken inside the product.
+        """
+        if self.is_even and len(self.counts) > 1:
             matrices = len(self.counts)
             stacked = delta.reshape(matrices, -1, delta.shape[2])
-            target = result.view(matrices, -1, result.shape[2])
-            if matrices == 1:
-                torch.mm(stacked[0], inputs[0], out=target[0])
-            else:
-                torch.bmm(stacked, inputs, out=target)
+            rows = target.view(matrices, -1, target.shape[2])
+            torch.baddbmm(rows, stacked, inputs, beta=keep, out=rows)
             return
         for part, matrix in zip(self.slices, inputs, strict=True):
-            torch.mm(delta[part].flatten(0, 1), matrix, out=result[part].flatten(0, 1))
+            rows = target[part].flatten(0, 1)
+            torch.addmm(rows, delta[part].flatten(0, 1), matrix, beta=keep, out=rows)
 
 
 @dataclass
@@ -150,44 +155,66 @@ def forward(
     return done
 
 
-def backward(
+def errors(
     delta: Float[Tensor, "members classes batch"],
     done: Forward,
     weights: Sequence[Weights],
-    inputs: Float[Tensor, "matrices batch features"],
-    sharing: Sharing,
     activation: str,
     masks: Mapping[int, Float[Tensor, "members units batch"]],
-    weight_gradients: Sequence[Weights],
-    bias_gradients: Sequence[Biases],
-) -> None:
-    """Carry δ^L back through the layers by BP2; write BP3 and BP4 into the gradients.
+) -> Iterator[tuple[int, Float[Tensor, "members units batch"]]]:
+    """Carry δ^L back through the layers by BP2.
+
+    Each error is carried on before it is given out: whoever gets (l, δ^l) may change W^l at once.
 
     Args:
         delta: the error at the logits as the loss sees them (BP1), divided by the batch size.
         done: of the forward pass.
-        weights: as in the forward pass, like the next four.
-        inputs: see `forward`.
-        sharing: see `forward`.
+        weights: as in the forward pass, like the next two.
         activation: see `forward`.
         masks: see `forward`.
-        weight_gradients: layer by layer, overwritten with ∂C/∂W^l.
-        bias_gradients: layer by layer, overwritten with ∂C/∂b^l.
+
+    Yields:
+        (l, δ^l) from the last layer to the first, numbered from 1.
     """
-    last = len(weights)
     derivative = DERIVATIVES[activation]
-    for layer in range(last, 0, -1):
-        mask = masks.get(layer)
-        if mask is not None:
-            delta = delta * mask
-        if layer < last and derivative is not None:
-            delta = delta * derivative(done.weighted[layer - 1], done.activations[layer - 1])
-        torch.sum(delta, dim=-1, out=bias_gradients[layer - 1])
-        if layer == 1:
-            sharing.gradient(delta, inputs, weight_gradients[0])
-            return
-        torch.bmm(delta, done.units[layer - 2].mT, out=weight_gradients[layer - 1])
-        delta = weights[layer - 1].mT @ delta
+    if len(weights) in masks:
+        delta = delta * masks[len(weights)]
+    for layer in range(len(weights), 1, -1):
+        below = weights[layer - 1].mT @ delta
+        if layer - 1 in masks:
+            below = below * masks[layer - 1]
+        if derivative is not None:
+            below = below * derivative(done.weighted[layer - 2], done.activations[layer - 2])
+        yield layer, delta
+        delta = below
+    yield 1, delta
+
+
+def add_gradient(
+    target: Weights,
+    delta: Float[Tensor, "members units batch"],
+    layer: int,
+    done: Forward,
+    inputs: Float[Tensor, "matrices batch features"],
+    sharing: Sharing,
+    *,
+    keep: float,
+) -> None:
+    """Set target ← keep·target + δ^l (a^(l-1))ᵀ, with BP4 for each member.
+
+    Args:
+        target: changed in place: a place for the gradient, or the weights themselves.
+        delta: δ^l.
+        layer: l, from 1.
+        done: of the forward pass.
+        inputs: as in the forward pass.
+        sharing: as in the forward pass.
+        keep: see `Sharing.add_gradient`.
+    """
+    if layer == 1:
+        sharing.add_gradient(target, delta, inputs, keep=keep)
+    else:
+        torch.baddbmm(target, delta, done.units[layer - 2].mT, beta=keep, out=target)
 
 
 def output_error(

@@ -9,14 +9,14 @@ from jaxtyping import Float, Int
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
-from pipeline.backprop import backward, forward, output_error
+from pipeline.backprop import Forward, add_gradient, errors, forward, output_error
 from pipeline.config import Config
 from pipeline.data.tensors import Data
 from pipeline.dropout import Draws
 from pipeline.members import Members
 from pipeline.module import STEPS_PER_CALL, make_parameters
 from pipeline.streams import example_order
-from pipeline.update_rules import UpdateRule, make_update_rule
+from pipeline.update_rules import Sgd, make_update_rule
 
 __all__ = ["FusedModule"]
 
@@ -75,11 +75,15 @@ class FusedModule(LightningModule):
         weights, biases = self.weights, self.biases
         self.members = Members(self.configs, self.device)
         self.data = self.data.to(self.device, weights[0].dtype)
+        self._weights, self._biases = weights, biases
         self._weight_gradients = [torch.empty_like(matrix) for matrix in weights]
         self._bias_gradients = [torch.empty_like(vector) for vector in biases]
-        self._rule: UpdateRule = make_update_rule(
+        self._rule = make_update_rule(
             [*weights, *biases], [config.optimizer for config in self.configs]
         )
+        # Plain descent needs no gradient: W - η δ aᵀ is one product.
+        self._descends_in_products = isinstance(self._rule, Sgd) and not self._rule.weight_decay
+        self._step_sizes = -self._rule.lr[0]
         self._draws = {seed: Draws(seed, "train") for seed in self.members.seeds}
         layers = range(1, self.num_layers + 1)
         p_keeps = {layer: self.members.p_keep(layer, "train") for layer in layers}
@@ -105,21 +109,32 @@ class FusedModule(LightningModule):
     def _step(self, step: int) -> Float[Tensor, " members"]:
         """Take one step; return a number per member that is finite if its gradient is."""
         rows = self._order[:, step * self.batch_size : (step + 1) * self.batch_size]
-        weights, biases = (
-            self._rule.parameters[: self.num_layers],
-            self._rule.parameters[self.num_layers :],
-        )
+        weights, sharing = self._weights, self.members.sharing
         inputs = self._inputs(rows)
         masks = self._masks(rows.shape[1])
-        sharing = self.members.sharing
-        done = forward(weights, biases, inputs, sharing, self.activation, masks)
+        done = forward(weights, self._biases, inputs, sharing, self.activation, masks)
         delta = self._output_error(done.logits, rows)
-        gradients = self._weight_gradients, self._bias_gradients
-        backward(delta, done, weights, inputs, sharing, self.activation, masks, *gradients)
-        self._add_penalties(weights)
-        finite = self._bias_gradients[-1].sum(1)
-        self._rule.step([*self._weight_gradients, *self._bias_gradients])
+        finite = delta.sum((1, 2))
+        for layer, error in errors(delta, done, weights, self.activation, masks):
+            self._backward(layer, error, done, inputs)
+        if not self._descends_in_products:
+            self._rule.step([*self._weight_gradients, *self._bias_gradients])
         return finite
+
+    def _backward(self, layer: int, delta: Tensor, done: Forward, inputs: Tensor) -> None:
+        """Use a layer's error: leave its gradients, or for plain SGD take its step right away."""
+        matrix, bias = self._weights[layer - 1], self._biases[layer - 1]
+        sharing = self.members.sharing
+        if self._descends_in_products:
+            self._add_penalties(matrix, matrix, rate=self._step_sizes)
+            scaled = delta * self._step_sizes
+            bias.add_(scaled.sum(-1))
+            add_gradient(matrix, scaled, layer, done, inputs, sharing, keep=1)
+            return
+        gradient = self._weight_gradients[layer - 1]
+        add_gradient(gradient, delta, layer, done, inputs, sharing, keep=0)
+        torch.sum(delta, dim=-1, out=self._bias_gradients[layer - 1])
+        self._add_penalties(gradient, matrix, rate=None)
 
     def _inputs(self, rows: Int[Tensor, "seeds batch"]) -> Float[Tensor, "streams batch features"]:
         """Fetch the batch of every input stream, with its inputs dropped where they are."""
@@ -160,11 +175,12 @@ class FusedModule(LightningModule):
             delta[members] = output_error(loss, self.output, logits[members], own)
         return delta.div_(rows.shape[1])
 
-    def _add_penalties(self, weights: Sequence[Float[Tensor, "members _out _in"]]) -> None:
+    def _add_penalties(self, target: Tensor, matrix: Tensor, rate: Tensor | None) -> None:
+        """Add the penalties' gradients, times a rate per member if there is one, to a target."""
         for block in self.members.penalties:
-            for matrix, gradient in zip(weights, self._weight_gradients, strict=True):
-                penalty = block.gradient(matrix[block.members], block.l1_ratio)
-                gradient[block.members].addcmul_(penalty, block.strength)
+            strength = block.strength if rate is None else block.strength * rate[block.members]
+            penalty = block.gradient(matrix[block.members], block.l1_ratio)
+            target[block.members].addcmul_(penalty, strength)
 
     def _note_failures(self, sums: Float[Tensor, "steps members"], first_step: int) -> None:
         """Note the members whose numbers are no longer finite; the others aren't affected."""

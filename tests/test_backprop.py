@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.backprop import OUTPUT_ERRORS, Sharing, backward, forward, output_error
+from pipeline.backprop import (
+    OUTPUT_ERRORS,
+    Sharing,
+    add_gradient,
+    errors,
+    forward,
+    output_error,
+)
 from pipeline.config import LossConfig
 from pipeline.losses import LOSSES, make_loss
 from pipeline.network import ACTIVATIONS
@@ -87,7 +94,9 @@ def test_all_gradients_equal_those_of_automatic_differentiation(
     done = forward(weights, biases, inputs, sharing, activation, masks)
     delta = output_error(loss, output, done.logits, targets) / BATCH
     gradients = [torch.empty_like(w) for w in weights], [torch.empty_like(b) for b in biases]
-    backward(delta, done, weights, inputs, sharing, activation, masks, *gradients)
+    for layer, error in errors(delta, done, weights, activation, masks):
+        add_gradient(gradients[0][layer - 1], error, layer, done, inputs, sharing, keep=0)
+        gradients[1][layer - 1].copy_(error.sum(-1))
 
     leaves = [parameter.requires_grad_() for parameter in (*weights, *biases)]
     units = torch.stack([inputs[0], inputs[0], *[inputs[1]] * 3]).mT
@@ -107,13 +116,15 @@ def test_shared_products_are_those_of_each_member(counts: list[int]):
     own = inputs.repeat_interleave(torch.tensor(counts), dim=0)
     weights, delta = random(6, 3, FEATURES), random(6, 3, BATCH)
     torch.testing.assert_close(sharing.weighted_inputs(weights, inputs), weights @ own.mT)
-    gradient = torch.empty(6, 3, FEATURES, dtype=torch.float64)
-    sharing.gradient(delta, inputs, gradient)
+    gradient = torch.full((6, 3, FEATURES), torch.nan, dtype=torch.float64)
+    sharing.add_gradient(gradient, delta, inputs, keep=0)
     torch.testing.assert_close(gradient, delta @ own)
+    sharing.add_gradient(gradient, delta, inputs, keep=1)
+    torch.testing.assert_close(gradient, 2 * delta @ own)
 
 
 def test_the_whole_chain_passes_gradcheck():
-    """C as a function of the weights, differentiated numerically, against `backward`."""
+    """C as a function of the weights, differentiated numerically, against BP1-BP4."""
     inputs, targets = random(1, BATCH, FEATURES), torch.tensor([[0, 1, 2, 3, 0, 1, 2]])
     biases = [random(2, 3), random(2, CLASSES)]
     loss = LossConfig("ce")
@@ -131,8 +142,8 @@ def test_the_whole_chain_passes_gradcheck():
             done = forward(weights, biases, inputs, Sharing([2]), "tanh", {})
             delta = output_error(loss, "softmax", done.logits, targets) / BATCH
             found = [torch.empty_like(matrix) for matrix in weights]
-            spare = [torch.empty_like(vector) for vector in biases]
-            backward(delta, done, weights, inputs, Sharing([2]), "tanh", {}, found, spare)
+            for layer, error in errors(delta, done, weights, "tanh", {}):
+                add_gradient(found[layer - 1], error, layer, done, inputs, Sharing([2]), keep=0)
             return tuple(upstream * gradient for gradient in found)
 
     weights = [random(2, 3, FEATURES).requires_grad_(), random(2, CLASSES, 3).requires_grad_()]
