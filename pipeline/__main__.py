@@ -42,8 +42,7 @@ def run(composed: DictConfig) -> float:
     """Train one job; what Hydra calls for every job of a sweep, in whichever process.
 
     Returns:
-        The validation accuracy (without validation examples, the test accuracy), for sweepers
-        that optimise: say hydra.sweeper.direction=maximize.
+        The run's objective, for sweepers that optimise: say hydra.sweeper.direction=maximize.
     """
     config = to_config(composed)
     with quick_imports():
@@ -63,7 +62,7 @@ def run(composed: DictConfig) -> float:
         raise
     if parent_run_id is None:
         _show([result], result.name, open_store(config.tracking, Path(config.root)))
-    return result.metrics.get("val/accuracy", result.metrics["test/accuracy"])
+    return result.objective
 
 
 def main() -> None:

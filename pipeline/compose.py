@@ -17,7 +17,7 @@ from pipeline.config import Config
 from pipeline.errors import UserError
 from pipeline.explain import no_such_key
 
-__all__ = ["register", "to_config"]
+__all__ = ["register", "to_config", "without_hydra"]
 
 
 def register() -> None:
@@ -35,7 +35,7 @@ def to_config(config: DictConfig) -> Config:
         UserError: a key is unknown, a value is out of its range, or two don't go together.
     """
     _check_choices(config)
-    ours = _without_hydra(config)
+    ours = without_hydra(config)
     for key in _unknown_keys(ours, Config):
         raise UserError(no_such_key(key))
     checked: Any = OmegaConf.to_object(ours)
@@ -45,7 +45,7 @@ def to_config(config: DictConfig) -> Config:
     return checked
 
 
-def _without_hydra(config: DictConfig) -> DictConfig:
+def without_hydra(config: DictConfig) -> DictConfig:
     """Return a copy of the config less Hydra's part, which takes three times as long to copy."""
     if "hydra" not in config:
         return deepcopy(config)

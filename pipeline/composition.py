@@ -19,6 +19,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from pipeline.compose import to_config
 from pipeline.config import Config
+from pipeline.explain import CONFIG_ERRORS
 
 __all__ = ["Composer", "composer_for"]
 
@@ -47,7 +48,7 @@ class Composer:
         """Return what Hydra's `load_sweep_config` returns, or raise what it raises."""
         try:
             config = self._compose_on_copy(overrides)
-        except Exception:  # whatever it is, the full composition says it in Hydra's words
+        except CONFIG_ERRORS:  # the full composition says it in Hydra's words
             config = None
         if config is None:
             return self._loader.load_sweep_config(self._sweep, list(overrides))
@@ -152,7 +153,7 @@ def _set_overrides(config: DictConfig, typed: Sequence[Override], num_there: int
     hydra = config.hydra
     tasks = hydra.overrides.task
     del tasks[len(tasks) - num_there :]
-    tasks.extend(override.input_line for override in typed)
+    tasks.extend([override.input_line for override in typed])
     form = hydra.job.config.override_dirname
     hydra.job.override_dirname = get_overrides_dirname(
         overrides=list(typed),

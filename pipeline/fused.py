@@ -50,14 +50,13 @@ def train_group(jobs: Sequence[Job], *, parent_run_id: str | None) -> list[RunRe
     data = load_data(members[0].config)
     module = FusedModule([member.config for member in members], data)
     evaluation = FusedEvaluation(len(members))
-    runs: list[TrackedRun] = []
     open_runs: list[TrackedRun] = []
     try:
-        for job in members:
+        for job in jobs:
             run = start_tracking(job.config, data, job.overrides, parent_run_id)
-            runs.append(run)
             open_runs.append(run)
             write_configs(run.artifacts, job.config, job.overrides)
+        runs = [open_runs[position] for position in order]
         callbacks = [evaluation, _LogMembers(runs, evaluation), make_fused_progress(evaluation)]
         started = time.perf_counter()
         make_trainer(members[0].config.trainer, callbacks).fit(module)

@@ -105,7 +105,8 @@ class _Part:
             rows = slice(first, first + size)
             logits = self._logits(split.inputs[rows])
             sums += self._losses(logits, split.labels[rows])
-            predicted.append(logits.argmax(1).to(torch.uint8))
+            # As argmax, which is seven times slower along this dimension.
+            predicted.append(logits.max(1).indices.to(torch.uint8))
         return sums, torch.cat(predicted, dim=1)
 
     def _logits(
@@ -137,7 +138,7 @@ class _Part:
         sums = torch.empty(len(logits), dtype=torch.float64, device=logits.device)
         for loss, members in self._members.losses:
             function = make_loss(loss, self._module.output)
-            own = logits[members].mT.contiguous()
+            own = logits[members].mT
             targets = labels.expand(len(own), -1)
             sums[members] = function(own, targets).sum(1, dtype=torch.float64)
         return sums

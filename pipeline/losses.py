@@ -94,10 +94,9 @@ def nll(
     """-ln a of the right class, for softmax outputs (Nielsen's equation 80)."""
     assert output == "softmax", output
     assert reduction == "mean", reduction
-    if logits.ndim == 2:  # the ordinary case, spared two reshapes
-        return F.cross_entropy(logits, targets, reduction="none")
-    losses = F.cross_entropy(logits.flatten(0, -2), targets.flatten(), reduction="none")
-    return losses.view(targets.shape)
+    if logits.ndim > 2:
+        logits = logits.movedim(-1, 1)  # where cross_entropy wants the classes
+    return F.cross_entropy(logits, targets, reduction="none")
 
 
 def _combine(terms: Tensor, reduction: str) -> Tensor:

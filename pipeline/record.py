@@ -74,6 +74,11 @@ class RunResult:
     curves: dict[str, list[float]]
     """CURVES, epoch by epoch."""
 
+    @property
+    def objective(self) -> float:
+        """What sweepers optimise: validation accuracy; without such examples, test accuracy."""
+        return self.metrics.get("val/accuracy", self.metrics["test/accuracy"])
+
 
 def now_ms() -> int:
     """Return the time in milliseconds since 1970, as MLflow counts it."""

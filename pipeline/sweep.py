@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from pipeline.compose import to_config
+from pipeline.composition import composer_for
 from pipeline.config import Config
 from pipeline.errors import UserError
 from pipeline.explain import CONFIG_ERRORS, explain
@@ -53,19 +54,18 @@ class Sweep:
             UserError: the tracking store can't be opened.
         """
         with quick_imports():
-            from pipeline.tracked_run import track  # imports mlflow
+            from pipeline.tracked_run import start_run  # imports mlflow
             from pipeline.tracking import open_store
 
         self.name = run_name(overrides)
         self.store = open_store(config.tracking, Path(config.root))
-        self._context: AbstractContextManager[TrackedRun] = track(
+        self.run: TrackedRun = start_run(
             self.store,
             experiment_name=config.tracking.experiment_name,
             name=self.name,
             tags={**config.tracking.tags, **environment_tags(), "sweep": self.name},
             offline_is_fine=False,
         )
-        self.run = self._context.__enter__()
         typed = [without_password(override) for override in overrides]
         (self.run.artifacts / "overrides.yaml").write_text(yaml.safe_dump(typed))
 
@@ -92,11 +92,7 @@ class Sweep:
             self._write_comparison(results)
         except OSError as error:
             ended_by = ended_by or UserError(f"the sweep's table can't be written: {error}")
-        if ended_by is None:
-            self._context.__exit__(None, None, None)
-        else:
-            with suppress(type(ended_by)):
-                self._context.__exit__(type(ended_by), ended_by, ended_by.__traceback__)
+        self.run.close(ended_by)
         return results, ended_by
 
     def _write_comparison(self, results: Sequence[RunResult]) -> None:
@@ -134,6 +130,9 @@ class SweepCallback(Callback):
     parent_run_id: str | None = None
     """The parent of the job that runs in this process."""
 
+    num_jobs: int | None = None
+    """How many jobs the sweep of this process has; None if nobody knows yet."""
+
     def __init__(self) -> None:
         self._parent_run_id: str | None = None
         self._num_jobs: int | None = None
@@ -148,19 +147,28 @@ class SweepCallback(Callback):
         """Check every job, then make the parent run."""
         del kwargs
         with _errors_end_the_command():
-            jobs = [to_config(job) for job in _jobs(config)]
+            jobs = _checked_jobs(config)
             _check(jobs)
             sweep = Sweep(jobs[0], list(config.hydra.overrides.task))
         SweepCallback.current = sweep
         self._parent_run_id = sweep.run_id
         self._num_jobs = len(jobs) if _is_grid(config) else None
+        SweepCallback.num_jobs = self._num_jobs
 
-    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Say which job starts; leave the parent's run id where the job finds it."""
+    def on_job_start(self, config: DictConfig, *, fused: bool = False, **kwargs: Any) -> None:
+        """Say which job starts; leave the parent's run id where the job finds it.
+
+        Args:
+            config: of the job.
+            fused: it is one of a group, for which the launcher has one line.
+            kwargs: what else Hydra says.
+        """
         del kwargs
         if self._parent_run_id is None:
             return
         SweepCallback.parent_run_id = self._parent_run_id
+        if fused:
+            return
         number = int(config.hydra.job.num) + 1
         total = f"/{self._num_jobs}" if self._num_jobs else ""
         log.info("run %d%s: %s", number, total, run_name(config.hydra.overrides.task))
@@ -179,20 +187,21 @@ def _errors_end_the_command() -> Generator[None]:
 
 
 def _is_grid(config: DictConfig) -> bool:
-    return str(config.hydra.sweeper._target_).endswith(BasicSweeper.__name__)
+    return str(config.hydra.sweeper._target_).endswith((".BasicSweeper", ".GridSweeper"))
 
 
-def _jobs(config: DictConfig) -> Iterable[DictConfig]:
+def _checked_jobs(config: DictConfig) -> list[Config]:
     """Compose every job of a grid; of another sweeper, whose jobs nobody knows yet, the base."""
     if not _is_grid(config):
-        return [config]
+        return [to_config(config)]
     loader = GlobalHydra.instance().config_loader()
     grid: dict[str, str] = dict(config.hydra.sweeper.params or {})
     arguments = [f"{key}={values}" for key, values in grid.items()]
     arguments += list(config.hydra.overrides.task)
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
     (batch,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
-    return [loader.load_sweep_config(config, job) for job in batch]
+    composer = composer_for(loader, config)
+    return [composer.check(job) for job in batch]
 
 
 def _check(jobs: Sequence[Config]) -> None:

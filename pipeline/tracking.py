@@ -177,6 +177,30 @@ class Store:
             token = cast("str | None", page.token)
         return [_result(run, self._curves(run)) for run in found]
 
+    def result(self, run_id: str) -> RunResult:
+        """Return one run, with its curves.
+
+        Raises:
+            UserError: there is no such run.
+        """
+        try:
+            run = self.client.get_run(run_id)
+        except MlflowException as error:
+            raise UserError(f"{run_id}: {reason(error)}") from error
+        return _result(run, self._curves(run))
+
+    def artifact_names(self, run_id: str) -> set[str]:
+        """Return the names of a run's artifacts."""
+        return {entry.path for entry in self.client.list_artifacts(run_id)}
+
+    def fetch_artifact(self, run_id: str, name: str, folder: Path) -> Path:
+        """Copy an artifact of a run into a folder and return where it is."""
+        return Path(self.client.download_artifacts(run_id, name, str(folder)))
+
+    def add_artifacts(self, run_id: str, folder: Path) -> None:
+        """Add the files of a folder to a run's artifacts."""
+        self.client.log_artifacts(run_id, str(folder))
+
     def _curves(self, run: Run) -> dict[str, list[float]]:
         return {key: self._history(run.info.run_id, key) for key in CURVES}
 

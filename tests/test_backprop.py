@@ -137,7 +137,7 @@ def test_the_whole_chain_passes_gradcheck():
             return mean_losses(loss, "softmax", done.logits, targets).sum()
 
         @staticmethod
-        def backward(ctx, upstream: Tensor) -> tuple[Tensor, ...]:
+        def backward(ctx, upstream: Tensor) -> tuple[Tensor, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  (as torch documents it)
             weights = list(ctx.saved_tensors)
             done = forward(weights, biases, inputs, Sharing([2]), "tanh", {})
             delta = output_error(loss, "softmax", done.logits, targets) / BATCH

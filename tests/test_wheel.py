@@ -19,7 +19,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.mkdir()
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(command.CHECKOUT / name, source)
-    for name in ("conf", "pipeline"):
+    for name in ("conf", "hydra_plugins", "pipeline"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(command.CHECKOUT / name, source / name, ignore=ignored)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -47,8 +47,9 @@ def test_the_wheel_has_the_configs_the_code_and_its_types(wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
     for path in command.CHECKOUT.glob("conf/**/*.yaml"):
         assert f"pipeline/{path.relative_to(command.CHECKOUT)}" in names
-    for path in command.CHECKOUT.glob("pipeline/**/*.py"):
-        assert str(path.relative_to(command.CHECKOUT)) in names
+    for folder in ("pipeline", "hydra_plugins"):
+        for path in command.CHECKOUT.glob(f"{folder}/**/*.py"):
+            assert str(path.relative_to(command.CHECKOUT)) in names
     assert "pipeline/py.typed" in names
     assert not [name for name in names if name.startswith(("tests", "conf/", "mlruns", "data"))]
 
@@ -62,6 +63,15 @@ def test_the_installed_command_runs_from_any_folder(site: Path, tmp_path: Path):
     assert "git.commit" not in run.data.tags
     assert command.artifacts(run).is_relative_to(tmp_path / "mlruns" / "mnist")
     assert {path.name for path in tmp_path.iterdir()} <= {"mlflow.db", "mlflow.db.lock", "mlruns"}
+
+
+def test_the_installed_launcher_trains_runs_together(site: Path, tmp_path: Path):
+    overrides = ("data=digits", "trainer=cpu", "trainer.max_epochs=1", "seed=0,1")
+    arguments = ("-m", "hydra/launcher=fused", *overrides)
+    done = command.run(tmp_path, *arguments, PYTHONPATH=str(site))
+    assert (done.code, done.stderr) == (0, "")
+    assert "runs 1-2 of 2 train together: " in done.stdout
+    assert [run.info.status for run in command.children(tmp_path)] == ["FINISHED"] * 2
 
 
 def test_the_installed_command_reads_its_own_configs(site: Path, tmp_path: Path):

@@ -1,0 +1,1 @@
+"""The launcher that trains a sweep's runs together."""

@@ -1,0 +1,75 @@
+"""hydra/launcher=fused: its settings, and the class that Hydra looks for at every start."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+__all__ = ["FusedLauncher", "FusedLauncherConf"]
+
+
+@dataclass
+class FusedLauncherConf:
+    """How many runs train together, at most."""
+
+    _target_: str = "hydra_plugins.pipeline_fused.fused_launcher.FusedLauncher"
+    max_members: int = 1000
+    """Runs in one group, ≥ 1."""
+    max_memory_mb: float = 4000
+    """For the weights, gradients, optimizer state and activations of one group, > 0."""
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher", name="fused", node=FusedLauncherConf, provider="pipeline_fused"
+)
+
+
+class FusedLauncher(Launcher):
+    """Trains the runs of a batch together where they differ only in numbers.
+
+    What can't train together runs one by one, as with Hydra's basic launcher.
+    """
+
+    def __init__(self, max_members: int, max_memory_mb: float) -> None:
+        self._max_members = max_members
+        self._max_memory_mb = max_memory_mb
+        self._context: HydraContext | None = None
+        self._task: TaskFunction | None = None
+        self._config: DictConfig | None = None
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Take what the sweeper knows."""
+        self._context = hydra_context
+        self._task = task_function
+        self._config = config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run a batch of jobs.
+
+        Args:
+            job_overrides: of every job.
+            initial_job_idx: the first job's number in the sweep.
+
+        Returns:
+            One return per job, in order; a job that can't be composed or trained is FAILED.
+        """
+        from hydra_plugins.pipeline_fused import _core  # Hydra imports this module at every start
+
+        assert self._context is not None
+        assert self._task is not None
+        assert self._config is not None
+        batch = _core.Batch(self._context, self._task, self._config)
+        return batch.run(
+            job_overrides,
+            initial_job_idx,
+            max_members=self._max_members,
+            max_memory_mb=self._max_memory_mb,
+        )

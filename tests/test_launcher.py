@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from hydra_plugins.pipeline_fused._folders import to_yaml
+from hydra_plugins.pipeline_fused._headline import headline, spans
+from tests import command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.command import Done
+
+SHORT = "trainer.max_epochs=1"
+
+GRID = ("-m", "loss=mse,ce", "seed=0,1", SHORT)
+
+PROBE = """
+import json, os
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+
+class Probe(Callback):
+    def _note(self, event, config, **more):
+        num = HydraConfig.get().job.num
+        assert num == config.hydra.job.num and HydraConfig.get().runtime.output_dir
+        entry = {"event": event, "num": num, "env": os.environ.get("PROBE"), **more}
+        with open(os.environ["PROBE_FILE"], "a") as file:
+            print(json.dumps(entry), file=file)
+
+    def on_job_start(self, config, **kwargs):
+        self._note("start", config)
+
+    def on_job_end(self, config, job_return, **kwargs):
+        value = job_return._return_value
+        self._note(
+            "end",
+            config,
+            status=job_return.status.name,
+            value=value if isinstance(value, float) else repr(value),
+            overrides=list(job_return.overrides),
+            seed=job_return.cfg.seed,
+            dir=job_return.hydra_cfg.hydra.runtime.output_dir,
+            cwd=job_return.working_dir,
+            task=job_return.task_name,
+        )
+"""
+
+ASK = """
+from dataclasses import dataclass
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+
+@dataclass
+class AskSweeperConf:
+    _target_: str = "hydra_plugins.ask.AskSweeper"
+
+ConfigStore.instance().store(group="hydra/sweeper", name="ask", node=AskSweeperConf)
+
+class AskSweeper(BasicSweeper):
+    def __init__(self):
+        super().__init__(max_batch_size=None)
+
+    def sweep(self, arguments):
+        first = [[*arguments, f"seed={seed}"] for seed in (0, -1, 1)]
+        second = [[*arguments, "optimizer.lrr=1"]]
+        returns = [*self.launcher.launch(first, 0), *self.launcher.launch(second, 3)]
+        for entry in returns:
+            print(entry.status.name, entry.overrides[-1], type(entry._return_value).__name__)
+"""
+
+
+def sweep(root: Path, launcher: str, *arguments: str) -> tuple[Done, list[dict[str, Any]]]:
+    """Run a sweep; return what it says and what a callback sees of it."""
+    plugins = root / "plugins"
+    (plugins / "hydra_plugins" / "ask").mkdir(parents=True)
+    (plugins / "hydra_plugins" / "ask" / "__init__.py").write_text(ASK)
+    (plugins / "probe.py").write_text(PROBE)
+    notes = root / "notes.jsonl"
+    done = command.run(
+        root,
+        "data=digits",
+        "trainer=cpu",
+        f"root={root}",
+        f"hydra.sweep.dir={root}/out",
+        f"hydra/launcher={launcher}",
+        "+hydra.callbacks.probe._target_=probe.Probe",
+        "+hydra.job.env_set.PROBE=seen",
+        *arguments,
+        PYTHONPATH=f"{command.CHECKOUT}:{plugins}",
+        PROBE_FILE=str(notes),
+    )
+    seen = notes.read_text().splitlines() if notes.exists() else []
+    return done, [json.loads(line) for line in seen]
+
+
+def statuses(root: Path) -> dict[str, str]:
+    return {run.data.tags["mlflow.runName"]: run.info.status for run in command.children(root)}
+
+
+def hydra_files(root: Path) -> dict[str, Any]:
+    """What lies in the jobs' .hydra folders, less the paths and the launcher itself."""
+    files: dict[str, Any] = {}
+    for path in (root / "out").glob("*/.hydra/*.yaml"):
+        content = yaml.safe_load(path.read_text().replace(str(root), "ROOT"))
+        if path.name == "hydra.yaml":
+            hydra = content["hydra"]
+            del hydra["launcher"]
+            del hydra["runtime"]["choices"]["hydra/launcher"]
+            typed = hydra["overrides"]["hydra"]
+            typed[:] = [item for item in typed if not item.startswith("hydra/launcher=")]
+        files[str(path.relative_to(root))] = content
+    return files
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {name: tmp_path_factory.mktemp(name) for name in ("fused", "basic")}
+
+
+@pytest.fixture(scope="module")
+def sweeps(roots: dict[str, Path]) -> dict[str, tuple[Done, list[dict[str, Any]]]]:
+    return {name: sweep(root, name, *GRID) for name, root in roots.items()}
+
+
+def test_a_group_is_one_line_and_complains_of_nothing(
+    sweeps: dict[str, tuple[Done, list[dict[str, Any]]]],
+):
+    done, _ = sweeps["fused"]
+    assert (done.code, done.stderr) == (0, "")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("run")]
+    assert lines == [
+        f"runs 1-4 of 4 train together: data=digits trainer=cpu loss=mse,ce seed=0,1 {SHORT}"
+    ]
+
+
+def test_every_run_has_its_hydra_files_as_from_the_basic_launcher(
+    sweeps: dict[str, tuple[Done, list[dict[str, Any]]]], roots: dict[str, Path]
+):
+    assert sweeps["basic"][0].code == 0
+    fused = hydra_files(roots["fused"])
+    assert len(fused) == 4 * 3
+    assert fused == hydra_files(roots["basic"])
+
+
+def test_callbacks_see_what_the_basic_launcher_shows_them(
+    sweeps: dict[str, tuple[Done, list[dict[str, Any]]]], roots: dict[str, Path]
+):
+    seen = {
+        name: json.loads(json.dumps(notes).replace(str(roots[name]), "ROOT"))
+        for name, (_, notes) in sweeps.items()
+    }
+    order = [(note["event"], note["num"]) for note in seen["fused"]]
+    assert order == [(event, num) for event in ("start", "end") for num in range(4)]
+    for name in seen:
+        seen[name].sort(key=lambda note: (note["event"], note["num"]))
+        for note in seen[name]:
+            if "value" in note:
+                note["value"] = pytest.approx(note["value"], abs=0.01)
+    assert seen["fused"] == seen["basic"]
+    assert {note["env"] for note in seen["fused"] if note["event"] == "start"} == {"seen"}
+
+
+def test_a_group_writes_one_log_and_the_others_point_to_it(
+    sweeps: dict[str, tuple[Done, list[dict[str, Any]]]], roots: dict[str, Path]
+):
+    assert sweeps["fused"][0].code == 0
+    logs = [(roots["fused"] / "out" / str(num) / "pipeline.log").read_text() for num in range(4)]
+    assert "train together" in logs[0]
+    assert "epoch 1/1" in logs[0]
+    assert set(logs[1:]) == {"Runs 1-4 share ../0/pipeline.log\n"}
+
+
+def test_a_run_that_fails_fails_the_command_and_no_other_run(tmp_path: Path):
+    done, notes = sweep(tmp_path, "fused", "-m", "optimizer.lr=0.5,1e300", "seed=0,1", SHORT)
+    assert done.code == 1
+    assert "2 of 4 runs failed:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "run 3 failed: " in done.stdout
+    ends = [note["status"] for note in notes if note["event"] == "end"]
+    assert ends == ["COMPLETED", "COMPLETED", "FAILED", "FAILED"]
+    assert sorted(statuses(tmp_path).values()) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
+
+
+def test_batches_follow_each_other_and_what_cant_train_together_says_why(tmp_path: Path):
+    done, notes = sweep(
+        tmp_path,
+        "fused",
+        "-m",
+        "trainer.early_stopping=false,true",
+        "seed=0,1",
+        SHORT,
+        "hydra.sweeper.max_batch_size=2",
+    )
+    assert (done.code, done.stderr) == (0, "")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("run")]
+    assert lines[0].startswith("runs 1-2 of 4 train together: ")
+    assert lines[1] == "run 3 trains alone: early stopping ends each run at its own epoch"
+    assert lines[2].startswith("run 3/4: ")
+    assert [note["num"] for note in notes if note["event"] == "end"] == [0, 1, 2, 3]
+    assert list(statuses(tmp_path).values()) == ["FINISHED"] * 4
+
+
+def test_a_sweeper_that_asks_as_it_goes_is_told_which_job_is_bad(tmp_path: Path):
+    done, _ = sweep(tmp_path, "fused", "-m", "hydra/sweeper=ask", SHORT)
+    assert done.code == 0
+    lines = [
+        line for line in done.stdout.splitlines() if line.split()[0] in ("COMPLETED", "FAILED")
+    ]
+    assert lines == [
+        "COMPLETED seed=0 float",
+        "FAILED seed=-1 UserError",
+        "COMPLETED seed=1 float",
+        "FAILED optimizer.lrr=1 ConfigCompositionException",
+    ]
+    assert "run 2 can't start: seed=-1: must be a whole number ≥ 0." in done.stdout
+    assert "runs 1,3 train together: " in done.stdout
+    assert list(statuses(tmp_path).values()) == ["FINISHED"] * 2
+
+
+def test_configs_are_written_as_omegaconf_writes_them():
+    texts = ["1e-3", "no", "0x1f", "λ ≥ 0", "a: b", "", "two\nlines", "'", "${seed}", "???", "~"]
+    config = OmegaConf.create(
+        {"texts": texts, "seed": 1, "none": None, "rate": 1e-5, "on": True, "empty": {}, "no": []}
+    )
+    assert to_yaml(config) == OmegaConf.to_yaml(config)
+    long = OmegaConf.create({"text": "word " * 100})
+    assert yaml.safe_load(to_yaml(long)) == yaml.safe_load(OmegaConf.to_yaml(long))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [([0], "1"), ([0, 1], "1-2"), ([0, 2], "1,3"), ([0, 1, 2, 5, 7, 8], "1-3,6,8-9")],
+)
+def test_runs_are_counted_from_one(numbers: list[int], text: str):
+    assert spans(numbers) == text
+
+
+def test_a_headline_names_the_values_of_every_key():
+    jobs = [["loss=ce", f"seed={seed}", "hydra.verbose=true"] for seed in range(100)]
+    line = "runs 1-100 of 200 train together: loss=ce seed=0,1,2,…,99"
+    assert headline(range(100), 200, jobs) == line
+    assert headline([0], None, [["seed=1"]]) == "runs 1 train together: seed=1"
