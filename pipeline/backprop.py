@@ -65,17 +65,20 @@ class Sharing:
     def weighted_inputs(
         self,
         weights: Float[Tensor, "members out in"],
+        biases: Float[Tensor, "members out"],
         inputs: Float[Tensor, "matrices batch in"],
     ) -> Float[Tensor, "members out batch"]:
-        """Return W^1 x of every member: one product per input matrix."""
+        """Return z^1 = W^1 x + b^1 of every member: one product per input matrix."""
         members, out, _ = weights.shape
         if len(self.counts) == 1:
-            return (weights.flatten(0, 1) @ inputs[0].T).view(members, out, -1)
+            column = biases.view(-1, 1)
+            return torch.addmm(column, weights.flatten(0, 1), inputs[0].T).view(members, out, -1)
         if self.is_even:
+            column = biases.view(len(self.counts), -1, 1)
             stacked = weights.view(len(self.counts), -1, weights.shape[2])
-            return (stacked @ inputs.mT).view(members, out, -1)
+            return torch.baddbmm(column, stacked, inputs.mT).view(members, out, -1)
         products = [
-            weights[part].flatten(0, 1) @ matrix.T
+            torch.addmm(biases[part].reshape(-1, 1), weights[part].flatten(0, 1), matrix.T)
             for part, matrix in zip(self.slices, inputs, strict=True)
         ]
         return torch.cat(products).view(members, out, -1)
@@ -141,7 +144,7 @@ def forward(
     function = ACTIVATIONS[activation]
     for layer, (matrix, bias) in enumerate(zip(weights, biases, strict=True), start=1):
         if layer == 1:
-            z = sharing.weighted_inputs(matrix, inputs).add_(bias.unsqueeze(-1))
+            z = sharing.weighted_inputs(matrix, bias, inputs)
         else:
             z = torch.baddbmm(bias.unsqueeze(-1), matrix, done.units[-1])
         mask = masks.get(layer)

@@ -107,3 +107,14 @@ def test_pressing_ctrl_c_again_changes_nothing(tmp_path: Path):
     # A press while Python itself ends counts as the second one; shells show 130 for both.
     assert process.returncode in (128 + signal.SIGINT, -signal.SIGINT)
     assert [run.info.status for run in command.runs(tmp_path)] == ["KILLED", "KILLED"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interrupted_group_is_killed_member_by_member(tmp_path: Path, number: signal.Signals):
+    grid = ("-m", "trainer.max_epochs=100000", "seed=0,1", "loss=mse,nll")
+    done = interrupt(tmp_path, number, "epoch 3/100000  4/4 members", *grid)
+    assert done.code == done.exit_code
+    assert "Traceback" not in done.stdout + done.stderr
+    assert [run.info.status for run in command.runs(tmp_path)] == ["KILLED"] * 5
+    for run in command.children(tmp_path):
+        assert list(command.history(tmp_path, run, "test/accuracy"))[:3] == [1, 2, 3]

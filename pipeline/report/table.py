@@ -13,6 +13,9 @@ from pipeline.record import RunResult
 
 __all__ = ["label", "make_table", "varied_params", "write_csv"]
 
+MAX_ROWS = 60
+"""Of the table on the terminal; results.csv has them all."""
+
 METRICS = (
     "train/loss",
     "train/accuracy",
@@ -43,12 +46,17 @@ def label(result: RunResult, keys: Sequence[str]) -> str:
 def make_table(results: Sequence[RunResult], *, title: str, keys: Sequence[str]) -> Table:
     """Return the table for the terminal; the highest test accuracy stands out.
 
+    Of a sweep with more than MAX_ROWS runs it shows those that failed and the best ones.
+
     Args:
         results: the runs, one per row.
         title: above the table.
         keys: params to show, usually `varied_params`.
     """
     table = Table(title=Text(title, style="bold"), title_justify="left")
+    if len(results) > MAX_ROWS:
+        table.caption = f"{MAX_ROWS} of {len(results)} runs; results.csv of the sweep has them all"
+        results = sorted(results, key=_rank)[:MAX_ROWS]
     for key in keys:
         table.add_column(Text(key), overflow="fold")
     all_finished = all(result.status == "FINISHED" for result in results)
@@ -89,6 +97,11 @@ def write_csv(path: Path, results: Sequence[RunResult], keys: Sequence[str]) -> 
                     result.error or "",
                 ]
             )
+
+
+def _rank(result: RunResult) -> tuple[bool, float]:
+    """Return what puts failed and interrupted runs first, then the highest accuracies."""
+    return result.status == "FINISHED", -_accuracy(result)
 
 
 def _accuracy(result: RunResult) -> float:

@@ -95,6 +95,16 @@ def test_no_runs_make_an_empty_table():
     assert "test accuracy" in shown([])
 
 
+def test_a_long_table_shows_failed_runs_and_the_best_ones():
+    many = [result(f"run{i}", {"seed": str(i)}, i / 100) for i in range(99)]
+    broken = result("broken", {"seed": "99"}, status="FAILED")
+    text = shown([*many, broken], title="many")
+    assert "broken" in text
+    assert "run98" in text
+    assert "run10 " not in text
+    assert "60 of 100 runs" in text
+
+
 def test_brackets_are_text():
     run = result("d", {"model.hidden": "[a]"}, 0.5)
     other = result("e", {"model.hidden": "[bold]"}, 0.6)
