@@ -25,6 +25,7 @@ from torch import Tensor
 from pipeline.config import LossConfig
 from pipeline.losses import log_softmax_both_ways, make_loss
 from pipeline.network import ACTIVATIONS
+from pipeline.products import times_transposed
 
 __all__ = [
     "DERIVATIVES",
@@ -49,6 +50,9 @@ DERIVATIVES: dict[str, Callable[[Tensor, Tensor], Tensor] | None] = {
 """σ'(z), the diagonal of Σ'(z), as a function of (z, a = σ(z)); None where it is 1 throughout."""
 
 
+MAX_SINGLE_PRODUCTS = 64
+
+
 class Sharing:
     """Which members read which of several input matrices.
 
@@ -57,7 +61,9 @@ class Sharing:
 
     def __init__(self, counts: Sequence[int]) -> None:
         self.counts = list(counts)
-        self.is_even = len(set(self.counts)) == 1
+        is_even = len(set(self.counts)) == 1
+        self.is_batched = is_even and len(self.counts) > MAX_SINGLE_PRODUCTS
+        """Whether many small products are made as one batched one."""
         starts = [sum(self.counts[:index]) for index in range(len(self.counts))]
         ends = [start + count for start, count in zip(starts, self.counts, strict=True)]
         self.slices = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
@@ -69,19 +75,17 @@ class Sharing:
         inputs: Float[Tensor, "matrices batch in"],
     ) -> Float[Tensor, "members out batch"]:
         """Return z^1 = W^1 x + b^1 of every member: one product per input matrix."""
-        members, out, _ = weights.shape
-        if len(self.counts) == 1:
-            column = biases.view(-1, 1)
-            return torch.addmm(column, weights.flatten(0, 1), inputs[0].T).view(members, out, -1)
-        if self.is_even:
+        members, out, fan_in = weights.shape
+        if self.is_batched:
             column = biases.view(len(self.counts), -1, 1)
-            stacked = weights.view(len(self.counts), -1, weights.shape[2])
+            stacked = weights.view(len(self.counts), -1, fan_in)
             return torch.baddbmm(column, stacked, inputs.mT).view(members, out, -1)
         products = [
-            torch.addmm(biases[part].reshape(-1, 1), weights[part].flatten(0, 1), matrix.T)
+            times_transposed(weights[part].flatten(0, 1), matrix)
             for part, matrix in zip(self.slices, inputs, strict=True)
         ]
-        return torch.cat(products).view(members, out, -1)
+        z = products[0] if len(products) == 1 else torch.cat(products)
+        return z.view(members, out, -1).add_(biases.unsqueeze(-1))
 
     def add_gradient(
         self,
@@ -94,9 +98,15 @@ class Sharing:
         """Set target ← keep·target + δ xᵀ, with BP4 of the first layer for each member.
 
         With keep = 0 that is the gradient. With keep = 1 and δ scaled by -η it is a step of
-        gradient descent, taken inside the product.
+        gradient descent.
+
+        Args:
+            target: changed in place.
+            delta: δ^1.
+            inputs: as in `weighted_inputs`.
+            keep: 0 or 1.
         """
-        if self.is_even and len(self.counts) > 1:
+        if self.is_batched:
             matrices = len(self.counts)
             stacked = delta.reshape(matrices, -1, delta.shape[2])
             rows = target.view(matrices, -1, target.shape[2])
@@ -104,7 +114,11 @@ class Sharing:
             return
         for part, matrix in zip(self.slices, inputs, strict=True):
             rows = target[part].flatten(0, 1)
-            torch.addmm(rows, delta[part].flatten(0, 1), matrix, beta=keep, out=rows)
+            product = times_transposed(delta[part].flatten(0, 1), matrix.T)
+            if keep == 0:
+                rows.copy_(product)
+            else:
+                rows.add_(product)
 
 
 @dataclass

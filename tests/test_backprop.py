@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipeline import backprop
 from pipeline.backprop import (
     OUTPUT_ERRORS,
     Sharing,
@@ -19,6 +20,7 @@ from pipeline.backprop import (
 from pipeline.config import LossConfig
 from pipeline.losses import LOSSES, make_loss
 from pipeline.network import ACTIVATIONS
+from pipeline.products import times_transposed
 
 BATCH, FEATURES, CLASSES = 7, 5, 4
 
@@ -109,8 +111,12 @@ def test_all_gradients_equal_those_of_automatic_differentiation(
         torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-14)
 
 
+@pytest.mark.parametrize("batched", [False, True])
 @pytest.mark.parametrize("counts", [[6], [3, 3], [1] * 6, [1, 3, 2]], ids=str)
-def test_shared_products_are_those_of_each_member(counts: list[int]):
+def test_shared_products_are_those_of_each_member(
+    counts: list[int], batched: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(backprop, "MAX_SINGLE_PRODUCTS", 0 if batched else 64)
     sharing = Sharing(counts)
     inputs = random(len(counts), BATCH, FEATURES)
     own = inputs.repeat_interleave(torch.tensor(counts), dim=0)
@@ -123,6 +129,15 @@ def test_shared_products_are_those_of_each_member(counts: list[int]):
     torch.testing.assert_close(gradient, delta @ own)
     sharing.add_gradient(gradient, delta, inputs, keep=1)
     torch.testing.assert_close(gradient, 2 * delta @ own)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products_are_right_however_the_matrices_lie_in_memory(dtype: torch.dtype):
+    a, b = random(30, 50).to(dtype), random(20, 50, seed=1).to(dtype)
+    expected = a @ b.T
+    for left in (a, a.T.contiguous().T):
+        for right in (b, b.T.contiguous().T):
+            torch.testing.assert_close(times_transposed(left, right), expected)
 
 
 def test_the_whole_chain_passes_gradcheck():
