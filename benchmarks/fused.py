@@ -2,10 +2,10 @@
 
     python -m benchmarks.fused [--rounds N] [--data FOLDER] [--only NAME]
 
-Training only. The floor is the two matrix products of the first layer alone, by torch.mm. Claims,
-for 28 members of 784-10, batch 100, one epoch on 2 cores: at most 1.4 times the floor; at least 10 times
-faster than the hand-written loop run by run and 80 times than Lightning over a DataLoader; at
-least 2 times faster than torch.func's vmap(grad), and faster than JAX.
+Training only. The floor is the two matrix products of the first layer alone, by torch.mm. Claims
+for 28 members of 784-10, batch 100, one epoch on 2 cores: at most 1.4 times the floor; at least
+10 times faster than the hand-written loop run by run and 80 times than Lightning over a
+DataLoader; at least 2 times faster than torch.func's vmap(grad), and faster than JAX.
 """
 
 from __future__ import annotations
