@@ -52,7 +52,7 @@ def timed(function):
             spent += time.perf_counter() - started
     return wrapper
 
-for name in ("begin", "log", "deliver"):
+for name in ("begin", "log", "close"):
     setattr(TrackedRun, name, timed(getattr(TrackedRun, name)))
 config = Config(root=sys.argv[1], data=DataConfig(root=sys.argv[2]))
 for _ in range(4):
