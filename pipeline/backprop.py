@@ -93,32 +93,31 @@ class Sharing:
         delta: Float[Tensor, "members out batch"],
         inputs: Float[Tensor, "matrices batch in"],
         *,
-        keep: float,
+        accumulate: bool,
     ) -> None:
-        """Set target ← keep·target + δ xᵀ, with BP4 of the first layer for each member.
+        """Write BP4 of the first layer, δ xᵀ, into target, or add it to target.
 
-        With keep = 0 that is the gradient. With keep = 1 and δ scaled by -η it is a step of
-        gradient descent.
+        Added with δ scaled by -η, it is a step of gradient descent.
 
         Args:
             target: changed in place.
             delta: δ^1.
             inputs: as in `weighted_inputs`.
-            keep: 0 or 1.
+            accumulate: add to what stands in target.
         """
         if self.is_batched:
             matrices = len(self.counts)
             stacked = delta.reshape(matrices, -1, delta.shape[2])
             rows = target.view(matrices, -1, target.shape[2])
-            torch.baddbmm(rows, stacked, inputs, beta=keep, out=rows)
+            torch.baddbmm(rows, stacked, inputs, beta=float(accumulate), out=rows)
             return
         for part, matrix in zip(self.slices, inputs, strict=True):
             rows = target[part].flatten(0, 1)
             product = times_transposed(delta[part].flatten(0, 1), matrix.T)
-            if keep == 0:
-                rows.copy_(product)
-            else:
+            if accumulate:
                 rows.add_(product)
+            else:
+                rows.copy_(product)
 
 
 @dataclass
@@ -215,9 +214,9 @@ def add_gradient(
     inputs: Float[Tensor, "matrices batch features"],
     sharing: Sharing,
     *,
-    keep: float,
+    accumulate: bool,
 ) -> None:
-    """Set target ← keep·target + δ^l (a^(l-1))ᵀ, with BP4 for each member.
+    """Write BP4, δ^l (a^(l-1))ᵀ, into target, or add it to target.
 
     Args:
         target: changed in place: a place for the gradient, or the weights themselves.
@@ -226,12 +225,12 @@ def add_gradient(
         done: of the forward pass.
         inputs: as in the forward pass.
         sharing: as in the forward pass.
-        keep: see `Sharing.add_gradient`.
+        accumulate: see `Sharing.add_gradient`.
     """
     if layer == 1:
-        sharing.add_gradient(target, delta, inputs, keep=keep)
+        sharing.add_gradient(target, delta, inputs, accumulate=accumulate)
     else:
-        torch.baddbmm(target, delta, done.units[layer - 2].mT, beta=keep, out=target)
+        torch.baddbmm(target, delta, done.units[layer - 2].mT, beta=float(accumulate), out=target)
 
 
 def output_error(

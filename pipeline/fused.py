@@ -14,8 +14,8 @@ from pipeline.errors import UserError
 from pipeline.evaluation import best_on_val, confusion_counts
 from pipeline.fused_evaluation import FusedEvaluation
 from pipeline.fused_module import FusedModule
-from pipeline.fused_progress import make_fused_progress
 from pipeline.members import sort_members
+from pipeline.progress import make_progress
 from pipeline.record import RunResult
 from pipeline.tracked_run import TrackedRun
 from pipeline.train import load_data, make_trainer, start_tracking
@@ -57,7 +57,7 @@ def train_group(jobs: Sequence[Job], *, parent_run_id: str | None) -> list[RunRe
             open_runs.append(run)
             write_configs(run.artifacts, job.config, job.overrides)
         runs = [open_runs[position] for position in order]
-        callbacks = [evaluation, _LogMembers(runs, evaluation), make_fused_progress(evaluation)]
+        callbacks = [evaluation, _LogMembers(runs, evaluation), make_progress(evaluation)]
         started = time.perf_counter()
         make_trainer(members[0].config.trainer, callbacks).fit(module)
         seconds = time.perf_counter() - started

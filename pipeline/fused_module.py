@@ -14,7 +14,7 @@ from pipeline.config import Config
 from pipeline.data.tensors import Data
 from pipeline.dropout import Draws
 from pipeline.members import Members
-from pipeline.module import STEPS_PER_CALL, make_parameters
+from pipeline.module import STEPS_PER_CALL, diverged, make_parameters
 from pipeline.streams import example_order
 from pipeline.update_rules import Sgd, make_update_rule
 
@@ -76,14 +76,15 @@ class FusedModule(LightningModule):
         self.members = Members(self.configs, self.device)
         self.data = self.data.to(self.device, weights[0].dtype)
         self._weights, self._biases = weights, biases
-        self._weight_gradients = [torch.empty_like(matrix) for matrix in weights]
-        self._bias_gradients = [torch.empty_like(vector) for vector in biases]
         self._rule = make_update_rule(
             [*weights, *biases], [config.optimizer for config in self.configs]
         )
-        # Plain descent needs no gradient: W - η δ aᵀ is one product.
+        # Plain descent adds -η δ aᵀ to the weights at once; the other rules need the gradients.
         self._descends_in_products = isinstance(self._rule, Sgd) and not self._rule.weight_decay
         self._step_sizes = -self._rule.lr[0]
+        if not self._descends_in_products:
+            self._weight_gradients = [torch.empty_like(matrix) for matrix in weights]
+            self._bias_gradients = [torch.empty_like(vector) for vector in biases]
         self._draws = {seed: Draws(seed, "train") for seed in self.members.seeds}
         layers = range(1, self.num_layers + 1)
         p_keeps = {layer: self.members.p_keep(layer, "train") for layer in layers}
@@ -129,10 +130,10 @@ class FusedModule(LightningModule):
             self._add_penalties(matrix, matrix, rate=self._step_sizes)
             scaled = delta * self._step_sizes
             bias.add_(scaled.sum(-1))
-            add_gradient(matrix, scaled, layer, done, inputs, sharing, keep=1)
+            add_gradient(matrix, scaled, layer, done, inputs, sharing, accumulate=True)
             return
         gradient = self._weight_gradients[layer - 1]
-        add_gradient(gradient, delta, layer, done, inputs, sharing, keep=0)
+        add_gradient(gradient, delta, layer, done, inputs, sharing, accumulate=False)
         torch.sum(delta, dim=-1, out=self._bias_gradients[layer - 1])
         self._add_penalties(gradient, matrix, rate=None)
 
@@ -154,7 +155,7 @@ class FusedModule(LightningModule):
         """Draw the dropout factors of every layer that some member drops."""
         masks: dict[int, Tensor] = {}
         for layer, p_keep in self._p_keeps.items():
-            shape = torch.Size((batch, self._bias_gradients[layer - 1].shape[1]))
+            shape = torch.Size((batch, self._biases[layer - 1].shape[1]))
             drawn = [draws.draw(layer, shape, self.device) for draws in self._draws.values()]
             per_member = torch.stack(drawn).mT[self.members.seed_of_member]
             masks[layer] = (per_member < p_keep.float()).to(p_keep.dtype) / p_keep
@@ -195,8 +196,5 @@ class FusedModule(LightningModule):
             column = finite[:, member]
             last = len(sums) - 1
             step = first_step + (last if column.all() else int(column.int().argmin())) + 1
-            self.failures[member] = (
-                f"a gradient is not finite in epoch {self.current_epoch + 1} at step {step} of "
-                f"{self.num_steps}: training diverged. Try a smaller optimizer.lr than "
-                f"{self.configs[member].optimizer.lr}, a smaller model.init_std, or another loss."
-            )
+            where = f"in epoch {self.current_epoch + 1} at step {step} of {self.num_steps}"
+            self.failures[member] = diverged("a gradient", where, self.configs[member])

@@ -63,7 +63,7 @@ def bytes_per_member(config: Config) -> int:
     """Return an estimate of the memory that one member of a group takes while it trains.
 
     Its weights, their gradients, up to two moments of the optimizer and one temporary; and the
-    activations and errors of one chunk of evaluation.
+    weighted inputs, activations and errors of one mini-batch.
     """
     height, width = find_dataset(config.data.name).image_shape
     sizes = [height * width, *config.model.hidden, NUM_CLASSES]

@@ -17,7 +17,7 @@ from pipeline.optimizers import make_optimizer
 from pipeline.regularizers import penalty
 from pipeline.streams import example_order, generator
 
-__all__ = ["ClassifierModule", "make_parameters"]
+__all__ = ["ClassifierModule", "diverged", "make_parameters"]
 
 STEPS_PER_CALL = 50
 """Optimizer steps per training_step: Lightning's cost per call is that of several small steps."""
@@ -107,12 +107,9 @@ class ClassifierModule(LightningModule):
         at_loss = bool(bad)
         # A weight that went bad before the last step would have shown in the next step's loss.
         step = first_step + (bad[0] if bad else len(objectives) - 1) + 1
-        raise UserError(
-            f"{'the loss' if at_loss else 'a weight'} is not finite in epoch "
-            f"{self.current_epoch + 1} at step {step} of {self.num_steps}: training diverged. "
-            f"Try a smaller optimizer.lr than {self.config.optimizer.lr}, a smaller "
-            "model.init_std, or another loss."
-        )
+        what = "the loss" if at_loss else "a weight"
+        where = f"in epoch {self.current_epoch + 1} at step {step} of {self.num_steps}"
+        raise UserError(diverged(what, where, self.config))
 
 
 def _make_dropout(config: Config, purpose: str) -> Dropout | None:
@@ -122,6 +119,20 @@ def _make_dropout(config: Config, purpose: str) -> Dropout | None:
 
 def _make_network(config: Config, data: Data) -> Network:
     return Network(make_parameters(config, data), config.model.activation)
+
+
+def diverged(what: str, where: str, config: Config) -> str:
+    """Return the error text of a run whose numbers are no longer finite.
+
+    Args:
+        what: "the loss", say.
+        where: in which epoch and at which step.
+        config: of the run.
+    """
+    return (
+        f"{what} is not finite {where}: training diverged. Try a smaller optimizer.lr than "
+        f"{config.optimizer.lr}, a smaller model.init_std, or another loss."
+    )
 
 
 def make_parameters(config: Config, data: Data) -> Parameters:

@@ -1,7 +1,7 @@
 """A run's record: all that is known of it, in a folder of its own until the store has it.
 
-The folder is what makes tracking safe. It is written before the tracking store is asked for
-anything, and removed only after the store has taken everything.
+The folder is what makes tracking safe. The finished record is written there before it is
+delivered, and removed only after the store has taken everything.
 """
 
 from __future__ import annotations

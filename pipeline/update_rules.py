@@ -7,6 +7,7 @@ would take alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -15,6 +16,15 @@ from torch import Tensor
 from pipeline.config import OptimizerConfig
 
 __all__ = ["UPDATE_RULES", "UpdateRule", "make_update_rule"]
+
+
+Setting = TypeVar("Setting")
+
+
+def _given(setting: Setting | None) -> Setting:
+    """Return a setting that a checked config of this rule has."""
+    assert setting is not None
+    return setting
 
 
 class UpdateRule:
@@ -74,7 +84,7 @@ class Momentum(UpdateRule):
         configs: Sequence[OptimizerConfig],
     ) -> None:
         super().__init__(parameters, configs)
-        self.momentum = self.per_member([config.momentum or 0.0 for config in configs])
+        self.momentum = self.per_member([_given(config.momentum) for config in configs])
         self.velocities = [torch.zeros_like(parameter) for parameter in self.parameters]
 
     def step(self, gradients: Sequence[Float[Tensor, "members ..."]]) -> None:
@@ -104,10 +114,10 @@ class Adam(UpdateRule):
         configs: Sequence[OptimizerConfig],
     ) -> None:
         super().__init__(parameters, configs)
-        betas = [config.betas or [0.0, 0.0] for config in configs]
+        betas = [_given(config.betas) for config in configs]
         self.beta1 = self.per_member([first for first, _ in betas])
         self.beta2 = self.per_member([second for _, second in betas])
-        self.eps = self.per_member([config.eps or 0.0 for config in configs])
+        self.eps = self.per_member([_given(config.eps) for config in configs])
         self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
         # β^t of this step, kept on the device: no number has to be fetched in between.

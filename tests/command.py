@@ -30,6 +30,16 @@ CHECKOUT = Path(__file__).parent.parent
 TIMEOUT_S = 120
 """A command that takes longer hangs, and is killed: the slowest takes a fifth of it."""
 
+RUN_FILES = {
+    "config.yaml",
+    "overrides.yaml",
+    "weights.safetensors",
+    "confusion.csv",
+    "curves.png",
+    "confusion.png",
+}
+"""What a run that ended well leaves."""
+
 T = TypeVar("T")
 
 

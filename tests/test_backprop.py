@@ -97,7 +97,7 @@ def test_all_gradients_equal_those_of_automatic_differentiation(
     delta = output_error(loss, output, done.logits, targets) / BATCH
     gradients = [torch.empty_like(w) for w in weights], [torch.empty_like(b) for b in biases]
     for layer, error in errors(delta, done, weights, activation, masks):
-        add_gradient(gradients[0][layer - 1], error, layer, done, inputs, sharing, keep=0)
+        add_gradient(gradients[0][layer - 1], error, layer, done, inputs, sharing, accumulate=False)
         gradients[1][layer - 1].copy_(error.sum(-1))
 
     leaves = [parameter.requires_grad_() for parameter in (*weights, *biases)]
@@ -125,9 +125,9 @@ def test_shared_products_are_those_of_each_member(
     expected = weights @ own.mT + biases.unsqueeze(-1)
     torch.testing.assert_close(sharing.weighted_inputs(weights, biases, inputs), expected)
     gradient = torch.full((6, 3, FEATURES), torch.nan, dtype=torch.float64)
-    sharing.add_gradient(gradient, delta, inputs, keep=0)
+    sharing.add_gradient(gradient, delta, inputs, accumulate=False)
     torch.testing.assert_close(gradient, delta @ own)
-    sharing.add_gradient(gradient, delta, inputs, keep=1)
+    sharing.add_gradient(gradient, delta, inputs, accumulate=True)
     torch.testing.assert_close(gradient, 2 * delta @ own)
 
 
@@ -160,7 +160,9 @@ def test_the_whole_chain_passes_gradcheck():
             delta = output_error(loss, "softmax", done.logits, targets) / BATCH
             found = [torch.empty_like(matrix) for matrix in weights]
             for layer, error in errors(delta, done, weights, "tanh", {}):
-                add_gradient(found[layer - 1], error, layer, done, inputs, Sharing([2]), keep=0)
+                add_gradient(
+                    found[layer - 1], error, layer, done, inputs, Sharing([2]), accumulate=False
+                )
             return tuple(upstream * gradient for gradient in found)
 
     weights = [random(2, 3, FEATURES).requires_grad_(), random(2, CLASSES, 3).requires_grad_()]

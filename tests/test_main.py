@@ -30,14 +30,6 @@ EPOCHS = 3
 CHOSEN = ("regularizer=l2", f"trainer.max_epochs={EPOCHS}", "seed=3")
 
 EPOCH_METRICS = {f"{split}/{what}" for split in ("val", "test") for what in ("loss", "accuracy")}
-RUN_FILES = {
-    "config.yaml",
-    "overrides.yaml",
-    "weights.safetensors",
-    "confusion.csv",
-    "curves.png",
-    "confusion.png",
-}
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +220,7 @@ def test_the_data_set_is_an_input_of_the_run(run: Run):
 
 
 def test_a_run_keeps_its_files(run: Run):
-    assert {path.name for path in command.artifacts(run).iterdir()} == RUN_FILES
+    assert {path.name for path in command.artifacts(run).iterdir()} == command.RUN_FILES
 
 
 def test_the_kept_config_has_every_key_and_the_overrides_are_what_was_typed(run: Run):
