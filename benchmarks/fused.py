@@ -35,6 +35,7 @@ from pipeline.config import (
 from pipeline.data.tensors import Data, load
 from pipeline.fused_module import FusedModule
 from pipeline.members import sort_members
+from pipeline.products import times_transposed
 from pipeline.train import make_trainer
 
 LAMBDAS = (0.0, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 0.1)
@@ -67,7 +68,7 @@ def train_fused(configs: list[Config], data: Data) -> None:
 
 
 def floor(num_members: int, data: Data) -> None:
-    """Compute the first layer's two products of every step, and nothing else."""
+    """Compute the first layer's two products of every step by torch.mm, and nothing else."""
     inputs = data.train.inputs
     weights = torch.randn(num_members * 10, inputs.shape[1], device=inputs.device)
     delta = torch.randn(num_members * 10, BATCH, device=inputs.device)
@@ -76,6 +77,19 @@ def floor(num_members: int, data: Data) -> None:
     for _ in range(len(inputs) // BATCH):
         torch.mm(weights, batch.T, out=z)
         torch.mm(delta, batch, out=gradient)
+    if inputs.is_cuda:
+        torch.cuda.synchronize()
+
+
+def products(num_members: int, data: Data) -> None:
+    """Compute the same products as fused training does, and nothing else."""
+    inputs = data.train.inputs
+    weights = torch.randn(num_members * 10, inputs.shape[1], device=inputs.device)
+    delta = torch.randn(num_members * 10, BATCH, device=inputs.device)
+    batch = inputs[:BATCH].clone()
+    for _ in range(len(inputs) // BATCH):
+        times_transposed(weights, batch)
+        times_transposed(delta, batch.T)
     if inputs.is_cuda:
         torch.cuda.synchronize()
 
@@ -105,6 +119,7 @@ def against_other_ways(data: Data, rounds: int) -> None:
     print(f"\n28 members of 784-10, batch {BATCH}, one epoch of 55,000, training only")
     contestants: dict[str, Callable[[], object]] = {
         "floor: two products per step": lambda: floor(28, data),
+        "the same as fused makes them": lambda: products(28, data),
         "fused, 28 members": lambda: train_fused(grid(), data),
         "torch.func vmap(grad), 28": lambda: vmap_grad(28, data),
         "hand-written loop, 1 of 28": lambda: hand_written(data, 1),
@@ -157,23 +172,40 @@ def other_shapes(data: Data, rounds: int) -> None:
 
 
 def scaling(data: Data) -> None:
-    """Seconds and memory per member from 1 member to 1,000."""
-    print("\nMembers of 784-10, one epoch: seconds, milliseconds and MB per member")
+    """Seconds and memory per member from 1 member to 1,000, and the loop's time for as many."""
+    hand_written(data, 1)
+    started = time.perf_counter()
+    hand_written(data, 1)
+    loop_seconds = time.perf_counter() - started
+    print("\nMembers of 784-10, one epoch; the hand-written loop takes them one after the other")
+    print(f"{'members':>7}{'seconds':>10}{'ms each':>10}{'MB each':>10}{'loop / fused':>14}")
     for count in (1, 3, 10, 30, 100, 300, 1000):
         configs = grid(count)
         before = _reset_peak_mb()
         started = time.perf_counter()
         train_fused(configs, data)
         seconds = time.perf_counter() - started
-        megabytes = (_memory_mb("VmHWM") - before) / count
-        print(f"{count:6}{seconds:10.2f} s{1000 * seconds / count:10.1f} ms{megabytes:8.2f} MB")
+        megabytes = (_peak_mb() - before) / count
+        ratio = count * loop_seconds / seconds
+        print(
+            f"{count:7}{seconds:10.2f}{1000 * seconds / count:10.1f}{megabytes:10.2f}{ratio:14.1f}"
+        )
 
 
 def _reset_peak_mb() -> float:
-    """Start to measure the process's peak memory anew (Linux); return what it takes now."""
+    """Start to measure peak memory anew, the GPU's or (Linux) the process's; return its use."""
     gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated() / 2**20
     Path("/proc/self/clear_refs").write_text("5")
     return _memory_mb("VmRSS")
+
+
+def _peak_mb() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return _memory_mb("VmHWM")
 
 
 def _memory_mb(entry: str) -> float:

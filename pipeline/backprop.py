@@ -9,7 +9,8 @@ diagonal matrix Σ'(z) applied as the elementwise product that it is:
     BP3  ∂C/∂b^l = δ^l, summed over the batch
     BP4  ∂C/∂W^l = δ^l (a^(l-1))ᵀ
 
-C is the mean over the batch. Members that see the same examples share the first layer's two
+An example's errors are those of its own C; the mean over the batch comes in with the step (or
+the gradient). Members that see the same examples share the first layer's two
 products, which are nearly all of the work.
 """
 
@@ -17,9 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from pipeline.config import LossConfig
@@ -50,23 +52,29 @@ DERIVATIVES: dict[str, Callable[[Tensor, Tensor], Tensor] | None] = {
 """σ'(z), the diagonal of Σ'(z), as a function of (z, a = σ(z)); None where it is 1 throughout."""
 
 
-MAX_SINGLE_PRODUCTS = 64
-
-
 class Sharing:
     """Which members read which of several input matrices.
 
     Members are in order: the first `counts[0]` of them read the first matrix, and so on.
     """
 
-    def __init__(self, counts: Sequence[int]) -> None:
-        self.counts = list(counts)
-        is_even = len(set(self.counts)) == 1
-        self.is_batched = is_even and len(self.counts) > MAX_SINGLE_PRODUCTS
-        """Whether many small products are made as one batched one."""
-        starts = [sum(self.counts[:index]) for index in range(len(self.counts))]
-        ends = [start + count for start, count in zip(starts, self.counts, strict=True)]
-        self.slices = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+    def __init__(self, counts: Sequence[int], *, batched: bool = False) -> None:
+        """Say how many members read each matrix.
+
+        Args:
+            counts: matrix by matrix.
+            batched: make the products of neighbouring matrices with the same count as one.
+        """
+        runs = groupby(counts) if batched else ((count, [count]) for count in counts)
+        self.blocks: list[tuple[slice, slice]] = []
+        """(matrices, their members) of each product."""
+        matrix = member = 0
+        for count, run in runs:
+            length = len(list(run))
+            matrices = slice(matrix, matrix + length)
+            matrix, first = matrix + length, member
+            member += length * count
+            self.blocks.append((matrices, slice(first, member)))
 
     def weighted_inputs(
         self,
@@ -74,15 +82,10 @@ class Sharing:
         biases: Float[Tensor, "members out"],
         inputs: Float[Tensor, "matrices batch in"],
     ) -> Float[Tensor, "members out batch"]:
-        """Return z^1 = W^1 x + b^1 of every member: one product per input matrix."""
-        members, out, fan_in = weights.shape
-        if self.is_batched:
-            column = biases.view(len(self.counts), -1, 1)
-            stacked = weights.view(len(self.counts), -1, fan_in)
-            return torch.baddbmm(column, stacked, inputs.mT).view(members, out, -1)
+        """Return z^1 = W^1 x + b^1 of every member: one product per block."""
+        members, out, _ = weights.shape
         products = [
-            times_transposed(weights[part].flatten(0, 1), matrix)
-            for part, matrix in zip(self.slices, inputs, strict=True)
+            _times_transposed(weights[part], inputs[matrices]) for matrices, part in self.blocks
         ]
         z = products[0] if len(products) == 1 else torch.cat(products)
         return z.view(members, out, -1).add_(biases.unsqueeze(-1))
@@ -105,19 +108,24 @@ class Sharing:
             inputs: as in `weighted_inputs`.
             accumulate: add to what stands in target.
         """
-        if self.is_batched:
-            matrices = len(self.counts)
-            stacked = delta.reshape(matrices, -1, delta.shape[2])
-            rows = target.view(matrices, -1, target.shape[2])
-            torch.baddbmm(rows, stacked, inputs, beta=float(accumulate), out=rows)
-            return
-        for part, matrix in zip(self.slices, inputs, strict=True):
-            rows = target[part].flatten(0, 1)
-            product = times_transposed(delta[part].flatten(0, 1), matrix.T)
+        for matrices, part in self.blocks:
+            product = _times_transposed(delta[part], inputs[matrices].mT)
             if accumulate:
-                rows.add_(product)
+                target[part].add_(product)
             else:
-                rows.copy_(product)
+                target[part].copy_(product)
+
+
+def _times_transposed(
+    rows: Float[Tensor, "members out inner"], matrices: Float[Tensor, "matrices other inner"]
+) -> Float[Tensor, "members out other"]:
+    """Return rows · matrixᵀ of every member; each matrix is that of as many members in turn."""
+    members, out, inner = rows.shape
+    if len(matrices) == 1:
+        product = times_transposed(rows.flatten(0, 1), matrices[0])
+    else:
+        product = rows.reshape(len(matrices), -1, inner) @ matrices.mT
+    return product.view(members, out, -1)
 
 
 @dataclass
@@ -183,7 +191,7 @@ def errors(
     Each error is carried on before it is given out: whoever gets (l, δ^l) may change W^l at once.
 
     Args:
-        delta: the error at the logits as the loss sees them (BP1), divided by the batch size.
+        delta: the error at the logits as the loss sees them (BP1).
         done: of the forward pass.
         weights: as in the forward pass, like the next two.
         activation: see `forward`.
@@ -237,7 +245,7 @@ def output_error(
     loss: LossConfig,
     output: str,
     logits: Float[Tensor, "members classes batch"],
-    targets: Int[Tensor, "#members batch"],
+    is_target: Bool[Tensor, "#members classes batch"],
 ) -> Float[Tensor, "members classes batch"]:
     """Return BP1, δ^L of every example: the derivative of its loss by its logits.
 
@@ -248,16 +256,16 @@ def output_error(
         loss: which loss, and how it combines the outputs of an example.
         output: "softmax" or "sigmoid".
         logits: z^L.
-        targets: the right class of every example, for each member or for all.
+        is_target: y, one-hot: the right class of every example, for each member or for all.
     """
     by_hand = OUTPUT_ERRORS.get(loss.name)
     if by_hand is not None:
-        classes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1)
         scale = 1 / logits.shape[1] if loss.reduction == "mean" else 1.0
-        return by_hand(logits, targets.unsqueeze(1) == classes, output, scale)
+        return by_hand(logits, is_target, output, scale)
     with torch.enable_grad():
         leaf = logits.detach().requires_grad_()
-        losses = make_loss(loss, output)(leaf.mT, targets.expand(len(logits), -1))
+        targets = is_target.int().argmax(1).expand(len(logits), -1)
+        losses = make_loss(loss, output)(leaf.mT, targets)
         (gradient,) = torch.autograd.grad(losses.sum(), leaf)
     return gradient
 

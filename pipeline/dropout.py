@@ -86,12 +86,18 @@ class Draws:
         self, layer: int, shape: torch.Size, device: torch.device
     ) -> Float[Tensor, "batch units"]:
         """Return the next draws for a layer: float32, so that both precisions drop alike."""
+        draws = torch.empty(shape, device=device, dtype=torch.float32)
+        self.draw_into(draws, layer)
+        return draws
+
+    def draw_into(self, place: Float[Tensor, "batch units"], layer: int) -> None:
+        """Write the next draws for a layer into a float32 tensor."""
         stream = self._generators.get(layer)
         if stream is None:
             name = ("dropout", self._purpose, layer, self._epoch)
-            stream = generator(self._seed, *name, device=device)
+            stream = generator(self._seed, *name, device=place.device)
             self._generators[layer] = stream
-        return torch.rand(shape, generator=stream, device=device, dtype=torch.float32)
+        torch.rand(place.shape, generator=stream, out=place)
 
 
 class Dropout:

@@ -17,7 +17,7 @@ from pipeline.fused_module import FusedModule
 from pipeline.members import sort_members
 from pipeline.progress import make_progress
 from pipeline.record import RunResult
-from pipeline.tracked_run import TrackedRun
+from pipeline.tracked_run import LiveMetrics, TrackedRun
 from pipeline.train import load_data, make_trainer, start_tracking
 
 __all__ = ["Job", "train_group"]
@@ -78,13 +78,15 @@ class _LogMembers(Callback):
 
     def __init__(self, runs: Sequence[TrackedRun], evaluation: FusedEvaluation) -> None:
         self._runs = runs
+        self._live = LiveMetrics(runs)
         self._evaluation = evaluation
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, FusedModule)
         for number, run in enumerate(self._runs):
             if number not in pl_module.failures:
-                run.log(trainer.current_epoch + 1, self._evaluation.epochs[number][-1])
+                run.record.log(trainer.current_epoch + 1, self._evaluation.epochs[number][-1])
+        self._live.send_if_due()
 
 
 def _finish(
@@ -109,7 +111,7 @@ def _finish(
         return error
     epochs = evaluation.epochs[number]
     share = {"time/fit_s": seconds / len(module.configs)}
-    run.log(len(epochs), {**best_on_val(epochs), **share})
+    run.record.log(len(epochs), {**best_on_val(epochs), **share})
     write_results(
         run.artifacts,
         [

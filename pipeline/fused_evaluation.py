@@ -121,7 +121,7 @@ class _Part:
         if self._p_keeps[0] is not None:
             matrices = inputs * self._mask(0, inputs.shape).mT
             counts = [1] * len(self._members)
-        activation = self._module.activation
+        activation = self._module.configs[0].model.activation
         done = forward(self._weights, self._biases, matrices, Sharing(counts), activation, masks)
         return done.logits
 
@@ -137,7 +137,7 @@ class _Part:
     ) -> Float[Tensor, " part"]:
         sums = torch.empty(len(logits), dtype=torch.float64, device=logits.device)
         for loss, members in self._members.losses:
-            function = make_loss(loss, self._module.output)
+            function = make_loss(loss, self._module.configs[0].model.output)
             own = logits[members].mT
             targets = labels.expand(len(own), -1)
             sums[members] = function(own, targets).sum(1, dtype=torch.float64)

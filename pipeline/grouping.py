@@ -60,10 +60,11 @@ def plan_groups(
 
 
 def bytes_per_member(config: Config) -> int:
-    """Return an estimate of the memory that one member of a group takes while it trains.
+    """Return an estimate of the memory that one member of a group takes at most while it trains.
 
     Its weights, their gradients, up to two moments of the optimizer and one temporary; and the
-    weighted inputs, activations and errors of one mini-batch.
+    inputs, weighted inputs, activations and errors of one mini-batch. Members with the same seed
+    that drop the same inputs, or none, share the inputs and take less.
     """
     height, width = find_dataset(config.data.name).image_shape
     sizes = [height * width, *config.model.hidden, NUM_CLASSES]
@@ -71,7 +72,7 @@ def bytes_per_member(config: Config) -> int:
     copies = 5 if config.optimizer.name in ("adam", "adamw") else 4
     units = sum(sizes[1:])
     item = 8 if config.trainer.precision == "float64" else 4
-    return item * (copies * weights + 3 * units * config.data.batch_size)
+    return item * (copies * weights + (sizes[0] + 3 * units) * config.data.batch_size)
 
 
 def _shape(config: Config) -> object:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,12 +19,15 @@ from pipeline.record import DatasetRecord, Record, RunResult, new_folder
 from pipeline.secrets import without_password
 from pipeline.tracking import STORE_ERRORS, Store, reason
 
-__all__ = ["TrackedRun", "closing", "start_run"]
+__all__ = ["LiveMetrics", "TrackedRun", "closing", "start_run"]
 
 log = logging.getLogger(__name__)
 
-FLUSH_AFTER_S = 10.0
-"""Metrics of a run that takes longer are sent in between, so that one can watch it."""
+SEND_AFTER_S = 10.0
+"""Metrics of runs that take longer are sent in between, so that one can watch them."""
+
+MAX_SHARE = 0.1
+"""Of the time, at most, that goes into sending them."""
 
 
 class TrackedRun:
@@ -33,23 +36,11 @@ class TrackedRun:
     def __init__(self, store: Store, record: Record) -> None:
         self.store = store
         self.record = record
-        self._flushed = time.monotonic()
 
     @property
     def artifacts(self) -> Path:
         """The folder for files that shall become artifacts."""
         return self.record.artifacts
-
-    def log(self, step: int, metrics: dict[str, float]) -> None:
-        """Add an epoch's metrics; in a long run, send what has gathered."""
-        self.record.log(step, metrics)
-        if self.record.run_id is None or time.monotonic() - self._flushed < FLUSH_AFTER_S:
-            return
-        self._flushed = time.monotonic()
-        try:
-            self.store.send_metrics(self.record)
-        except STORE_ERRORS as error:
-            log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
 
     def begin(self, *, offline_is_fine: bool) -> None:
         """Make the run in the store, so that it is seen while it trains.
@@ -112,6 +103,28 @@ class TrackedRun:
                 self.store.deliver(self.record)
             raise
         deliver_records(self.store, first=Path(self.record.folder))
+
+
+class LiveMetrics:
+    """Sends what runs that train together have logged so far."""
+
+    def __init__(self, runs: Sequence[TrackedRun]) -> None:
+        self._runs = runs
+        self._due = time.monotonic() + SEND_AFTER_S
+
+    def send_if_due(self) -> None:
+        """Send what has gathered, if enough time has passed; train on if the store is away."""
+        started = time.monotonic()
+        if started < self._due:
+            return
+        try:
+            for run in self._runs:
+                if run.record.run_id is not None:
+                    run.store.send_metrics(run.record)
+        except STORE_ERRORS as error:
+            log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
+        now = time.monotonic()
+        self._due = now + max(SEND_AFTER_S, (now - started) / MAX_SHARE)
 
 
 def start_run(

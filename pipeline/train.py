@@ -20,7 +20,7 @@ from pipeline.module import ClassifierModule
 from pipeline.progress import make_progress
 from pipeline.provenance import config_hash, environment_tags, params, run_name
 from pipeline.record import DatasetRecord, RunResult
-from pipeline.tracked_run import TrackedRun, closing, start_run
+from pipeline.tracked_run import LiveMetrics, TrackedRun, closing, start_run
 from pipeline.tracking import open_store
 
 __all__ = ["load_data", "make_trainer", "start_tracking", "train"]
@@ -52,7 +52,7 @@ def train(
         trainer.fit(module)
         seconds = time.perf_counter() - started
         epochs = evaluation.epochs
-        run.log(len(epochs), {**best_on_val(epochs), "time/fit_s": seconds})
+        run.record.log(len(epochs), {**best_on_val(epochs), "time/fit_s": seconds})
         write_results(
             run.artifacts,
             list(zip(module.network.weights, module.network.biases, strict=True)),
@@ -103,12 +103,14 @@ class _Log(Callback):
     """Hands every epoch's metrics to the tracked run."""
 
     def __init__(self, run: TrackedRun, evaluation: Evaluation) -> None:
-        self._run = run
+        self._record = run.record
+        self._live = LiveMetrics([run])
         self._evaluation = evaluation
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         del pl_module
-        self._run.log(trainer.current_epoch + 1, self._evaluation.epochs[-1])
+        self._record.log(trainer.current_epoch + 1, self._evaluation.epochs[-1])
+        self._live.send_if_due()
 
 
 def load_data(config: Config) -> Data:

@@ -206,6 +206,32 @@ def test_batches_follow_each_other_and_what_cant_train_together_says_why(tmp_pat
     assert list(statuses(tmp_path).values()) == ["FINISHED"] * 4
 
 
+def test_optunas_trials_train_together_and_the_best_one_is_found(tmp_path: Path):
+    done, _ = sweep(
+        tmp_path,
+        "fused",
+        "-m",
+        "hydra/sweeper=optuna",
+        "hydra.sweeper.sampler.seed=0",
+        "hydra.sweeper.direction=maximize",
+        "hydra.sweeper.n_trials=6",
+        "hydra.sweeper.n_jobs=3",
+        "optimizer.lr=interval(1e-4,1)",
+        "loss=choice(mse,nll)",
+        SHORT,
+    )
+    assert done.code == 0
+    headlines = [line for line in done.stdout.splitlines() if line.startswith("runs")]
+    assert [line.partition(" train together")[0] for line in headlines] == ["runs 1-3", "runs 4-6"]
+    trials = command.children(tmp_path)
+    assert [run.info.status for run in trials] == ["FINISHED"] * 6
+    (results,) = (tmp_path / "out").glob("optimization_results.yaml")
+    found = yaml.safe_load(results.read_text())
+    best = max(trials, key=lambda run: run.data.metrics["val/accuracy"])
+    assert found["best_value"] == best.data.metrics["val/accuracy"]
+    assert found["best_params"]["loss"] == best.data.params["loss.name"]
+
+
 def test_a_sweeper_that_asks_as_it_goes_is_told_which_job_is_bad(tmp_path: Path):
     done, _ = sweep(tmp_path, "fused", "-m", "hydra/sweeper=ask", SHORT)
     assert done.code == 0

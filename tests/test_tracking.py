@@ -13,7 +13,7 @@ from pipeline.config import TrackingConfig
 from pipeline.deliver import deliver_records
 from pipeline.errors import UserError
 from pipeline.record import DatasetRecord, Record, new_folder, pending_records, read_record
-from pipeline.tracked_run import closing, start_run
+from pipeline.tracked_run import LiveMetrics, closing, start_run
 from pipeline.tracking import Store, open_store
 from tests import command
 
@@ -45,7 +45,7 @@ def tracked(
 
 def log_three_epochs(run: TrackedRun) -> None:
     for epoch in (1, 2, 3):
-        run.log(epoch, {"train/loss": 1 / epoch, "test/accuracy": 1 - 1 / epoch})
+        run.record.log(epoch, {"train/loss": 1 / epoch, "test/accuracy": 1 - 1 / epoch})
     (run.artifacts / "note.txt").write_text("kept")
 
 
@@ -70,6 +70,18 @@ def the_run(root: Path, name: str) -> Run:
 
 def outbox(root: Path) -> list[Path]:
     return list((root / "mlruns" / "outbox").iterdir())
+
+
+def test_a_long_run_can_be_watched(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pipeline.tracked_run.SEND_AFTER_S", 0.0)
+    with tracked(root, "watched, 1") as one, tracked(root, "watched, 2") as two:
+        live = LiveMetrics([one, two])
+        one.record.log(1, {"train/loss": 0.5})
+        two.record.log(1, {"train/loss": 0.25})
+        live.send_if_due()
+        seen = [the_run(root, f"watched, {number}") for number in (1, 2)]
+        assert [run.info.status for run in seen] == ["RUNNING", "RUNNING"]
+        assert [run.data.metrics["train/loss"] for run in seen] == [0.5, 0.25]
 
 
 # The status of a run.
