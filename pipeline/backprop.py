@@ -52,29 +52,48 @@ DERIVATIVES: dict[str, Callable[[Tensor, Tensor], Tensor] | None] = {
 """σ'(z), the diagonal of Σ'(z), as a function of (z, a = σ(z)); None where it is 1 throughout."""
 
 
+Block = tuple[slice, slice]
+"""Input matrices, as many members for each, and those members."""
+
+MAX_MERGED = 2_500_000
+"""Multiplications of one matrix's product up to which a CPU is quicker at a batched product; with
+more of them, one product after the other keeps all its cores busy."""
+
+
+def _blocks(runs: Sequence[Sequence[int]]) -> list[Block]:
+    """Return a block for each run of matrices, given as their members' counts."""
+    blocks: list[Block] = []
+    matrix = member = 0
+    for run in runs:
+        matrices = slice(matrix, matrix + len(run))
+        members = slice(member, member + sum(run))
+        blocks.append((matrices, members))
+        matrix, member = matrices.stop, members.stop
+    return blocks
+
+
 class Sharing:
     """Which members read which of several input matrices.
 
     Members are in order: the first `counts[0]` of them read the first matrix, and so on.
     """
 
-    def __init__(self, counts: Sequence[int], *, batched: bool = False) -> None:
-        """Say how many members read each matrix.
+    def __init__(self, counts: Sequence[int]) -> None:
+        """Say how many members read each matrix."""
+        self._single = _blocks([[count] for count in counts])
+        self._merged = _blocks([list(run) for _, run in groupby(counts)])
+        self._most = max(counts)
+
+    def blocks(self, weights: Float[Tensor, "members out in"], batch: int) -> list[Block]:
+        """Return which products are made, of neighbouring matrices as one where that is quicker.
 
         Args:
-            counts: matrix by matrix.
-            batched: make the products of neighbouring matrices with the same count as one.
+            weights: of the layer.
+            batch: examples per matrix.
         """
-        runs = groupby(counts) if batched else ((count, [count]) for count in counts)
-        self.blocks: list[tuple[slice, slice]] = []
-        """(matrices, their members) of each product."""
-        matrix = member = 0
-        for count, run in runs:
-            length = len(list(run))
-            matrices = slice(matrix, matrix + length)
-            matrix, first = matrix + length, member
-            member += length * count
-            self.blocks.append((matrices, slice(first, member)))
+        multiplications = self._most * weights[0].numel() * batch
+        merge = weights.is_cuda or multiplications <= MAX_MERGED
+        return self._merged if merge else self._single
 
     def weighted_inputs(
         self,
@@ -85,7 +104,8 @@ class Sharing:
         """Return z^1 = W^1 x + b^1 of every member: one product per block."""
         members, out, _ = weights.shape
         products = [
-            _times_transposed(weights[part], inputs[matrices]) for matrices, part in self.blocks
+            _times_transposed(weights[part], inputs[matrices])
+            for matrices, part in self.blocks(weights, inputs.shape[1])
         ]
         z = products[0] if len(products) == 1 else torch.cat(products)
         return z.view(members, out, -1).add_(biases.unsqueeze(-1))
@@ -108,7 +128,7 @@ class Sharing:
             inputs: as in `weighted_inputs`.
             accumulate: add to what stands in target.
         """
-        for matrices, part in self.blocks:
+        for matrices, part in self.blocks(target, inputs.shape[1]):
             product = _times_transposed(delta[part], inputs[matrices].mT)
             if accumulate:
                 target[part].add_(product)
@@ -134,11 +154,11 @@ class Forward:
 
     logits: Float[Tensor, "members classes batch"]
     """z^L, after dropout if the logits are dropped."""
-    weighted: list[Float[Tensor, "members units batch"]]
+    weighted: list[Float[Tensor, "members _units batch"]]
     """z^l of the hidden layers."""
-    activations: list[Float[Tensor, "members units batch"]]
+    activations: list[Float[Tensor, "members _units batch"]]
     """a^l = σ(z^l) of the hidden layers, before dropout."""
-    units: list[Float[Tensor, "members units batch"]]
+    units: list[Float[Tensor, "members _units batch"]]
     """The same after dropout: what the next layer reads."""
 
 
@@ -148,7 +168,7 @@ def forward(
     inputs: Float[Tensor, "matrices batch features"],
     sharing: Sharing,
     activation: str,
-    masks: Mapping[int, Float[Tensor, "members units batch"]],
+    masks: Mapping[int, Float[Tensor, "members _units batch"]],
 ) -> Forward:
     """Compute z^l = W^l a^(l-1) + b^l and a^l = σ(z^l), layer by layer, for every member.
 
@@ -161,22 +181,24 @@ def forward(
         activation: of the hidden layers.
         masks: dropout factors by layer, from 1; the last layer's act on the logits.
     """
-    done = Forward(torch.empty(0), [], [], [])
+    weighted: list[Tensor] = []
+    activations: list[Tensor] = []
+    units: list[Tensor] = []
     function = ACTIVATIONS[activation]
     for layer, (matrix, bias) in enumerate(zip(weights, biases, strict=True), start=1):
         if layer == 1:
             z = sharing.weighted_inputs(matrix, bias, inputs)
         else:
-            z = torch.baddbmm(bias.unsqueeze(-1), matrix, done.units[-1])
-        mask = masks.get(layer)
-        if layer == len(weights):
-            done.logits = z if mask is None else z * mask
-            break
-        a = function(z)
-        done.weighted.append(z)
-        done.activations.append(a)
-        done.units.append(a if mask is None else a * mask)
-    return done
+            z = torch.baddbmm(bias.unsqueeze(-1), matrix, units[-1])
+        weighted.append(z)
+        if layer < len(weights):
+            activations.append(function(z))
+            units.append(_dropped(activations[-1], masks.get(layer)))
+    return Forward(_dropped(weighted.pop(), masks.get(len(weights))), weighted, activations, units)
+
+
+def _dropped(units: Tensor, mask: Tensor | None) -> Tensor:
+    return units if mask is None else units * mask
 
 
 def errors(
@@ -184,8 +206,8 @@ def errors(
     done: Forward,
     weights: Sequence[Weights],
     activation: str,
-    masks: Mapping[int, Float[Tensor, "members units batch"]],
-) -> Iterator[tuple[int, Float[Tensor, "members units batch"]]]:
+    masks: Mapping[int, Float[Tensor, "members _units batch"]],
+) -> Iterator[tuple[int, Float[Tensor, "members _units batch"]]]:
     """Carry δ^L back through the layers by BP2.
 
     Each error is carried on before it is given out: whoever gets (l, δ^l) may change W^l at once.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -30,7 +30,7 @@ class FusedEvaluation(Callback):
     def __init__(self, num_members: int) -> None:
         self.epochs: list[list[dict[str, float]]] = [[] for _ in range(num_members)]
         """Metrics member by member, epoch by epoch."""
-        self.test_predictions: Int[Tensor, "members examples"] = torch.empty(0, 0)
+        self.test_predictions: UInt8[Tensor, "members examples"] = torch.empty(0, 0)
         """Of the last epoch."""
 
     @torch.no_grad()
@@ -54,7 +54,7 @@ class FusedEvaluation(Callback):
 
 def _evaluate(
     module: FusedModule, split: Split, epoch: int
-) -> tuple[Float[Tensor, " members"], Int[Tensor, "members examples"]]:
+) -> tuple[Float[Tensor, " members"], UInt8[Tensor, "members examples"]]:
     """Return every member's mean loss over a split, and the classes that it predicts."""
     losses = torch.zeros(len(module.configs), dtype=torch.float64, device=module.device)
     predictions = torch.empty(len(losses), len(split), dtype=torch.uint8, device=module.device)
@@ -92,7 +92,9 @@ class _Part:
         p_keeps = [self._members.p_keep(layer, "evaluate") for layer in layers]
         self._p_keeps: Sequence[Tensor | None] = p_keeps if draws else [None for _ in layers]
 
-    def evaluate(self, split: Split) -> tuple[Float[Tensor, " part"], Int[Tensor, "part examples"]]:
+    def evaluate(
+        self, split: Split
+    ) -> tuple[Float[Tensor, " part"], UInt8[Tensor, "part examples"]]:
         """Return the sums of the losses and the predicted classes over a split."""
         count = len(self._members)
         sums = torch.zeros(count, dtype=torch.float64, device=split.inputs.device)

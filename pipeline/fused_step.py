@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.backprop import Forward, add_gradient, errors, forward, output_error
 from pipeline.data.tensors import Split
-from pipeline.dropout import Draws
+from pipeline.dropout import Draws, dropout_mask
 from pipeline.members import Members
 from pipeline.update_rules import Sgd, UpdateRule
 
@@ -66,10 +66,7 @@ class FusedStep:
         device = members.device
         self._rows = torch.empty(len(members.seeds), batch_size, dtype=torch.int64, device=device)
         features = train.inputs.shape[1]
-        streams = len(members.input_streams)
-        self._inputs = torch.empty(
-            streams, batch_size, features, dtype=members.dtype, device=device
-        )
+        self._batches = train.inputs.new_empty(*self._rows.shape, features)
         widths = [features, *(bias.shape[1] for bias in biases)]
         self._p_keeps = {
             layer: p_keep
@@ -77,9 +74,12 @@ class FusedStep:
             if (p_keep := members.p_keep(layer, "train")) is not None
         }
         self._draws = {
-            layer: torch.empty(len(members.seeds), batch_size, widths[layer], device=device)
+            layer: torch.empty(*self._rows.shape, widths[layer], dtype=torch.float32, device=device)
             for layer in self._p_keeps
         }
+        if 0 in self._draws:
+            streams = len(members.input_streams)
+            self._inputs = train.inputs.new_empty(streams, batch_size, features)
 
     @property
     def last_gradient(self) -> Float[Tensor, "members classes"]:
@@ -128,13 +128,15 @@ class FusedStep:
             target[block.members].addcmul_(penalty, strength)
 
     def _fetch_inputs(self) -> Float[Tensor, "streams batch features"]:
-        """Fetch the batch of every input stream, with its inputs dropped where they are."""
-        members = self._members
-        for matrix, (seed, p_keep) in zip(self._inputs, members.input_streams, strict=True):
-            number = members.seeds.index(seed)
-            torch.index_select(self._train.inputs, 0, self._rows[number], out=matrix)
-            if p_keep < 1:
-                matrix.mul_((self._draws[0][number] < p_keep).to(matrix.dtype).div_(p_keep))
+        """Fetch each seed's batch and return that of every input stream, some inputs dropped."""
+        batches = self._batches
+        torch.index_select(self._train.inputs, 0, self._rows.flatten(), out=batches.flatten(0, 1))
+        if 0 not in self._draws:
+            return batches
+        for matrix, (seed, p_keep) in zip(self._inputs, self._members.input_streams, strict=True):
+            number = self._members.seeds.index(seed)
+            mask = dropout_mask(self._draws[0][number], p_keep, matrix.dtype)
+            torch.mul(batches[number], mask, out=matrix)
         return self._inputs
 
     def _masks(self) -> dict[int, Float[Tensor, "members units batch"]]:

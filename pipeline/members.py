@@ -18,10 +18,6 @@ from pipeline.regularizers import REGULARIZERS
 __all__ = ["Members", "PenaltyBlock", "sort_members"]
 
 
-MAX_SINGLE_PRODUCTS = 64
-"""Input matrices beyond which one batched product is quicker on a CPU than one for each."""
-
-
 def sort_members(configs: Sequence[Config]) -> list[int]:
     """Return the positions of the configs in the order in which the members should lie.
 
@@ -73,9 +69,7 @@ class Members:
         streams = [_input_stream(config) for config in configs]
         self.input_streams = list(dict.fromkeys(streams))
         """(seed, p_keep of the inputs) of every input matrix."""
-        counts = [streams.count(stream) for stream in self.input_streams]
-        batched = device.type == "cuda" or len(counts) > MAX_SINGLE_PRODUCTS
-        self.sharing = Sharing(counts, batched=batched)
+        self.sharing = Sharing([streams.count(stream) for stream in self.input_streams])
 
     def __len__(self) -> int:
         return len(self.configs)

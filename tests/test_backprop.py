@@ -114,10 +114,13 @@ def test_all_gradients_equal_those_of_automatic_differentiation(
         torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-14)
 
 
-@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("max_merged", [0, 10**9])
 @pytest.mark.parametrize("counts", [[6], [3, 3], [1] * 6, [1, 3, 2], [2, 2, 1, 1]], ids=str)
-def test_shared_products_are_those_of_each_member(counts: list[int], batched: bool):
-    sharing = Sharing(counts, batched=batched)
+def test_shared_products_are_those_of_each_member(
+    counts: list[int], max_merged: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("pipeline.backprop.MAX_MERGED", max_merged)
+    sharing = Sharing(counts)
     inputs = random(len(counts), BATCH, FEATURES)
     own = inputs.repeat_interleave(torch.tensor(counts), dim=0)
     weights, delta = random(6, 3, FEATURES), random(6, 3, BATCH)
