@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: run ui test test-slow lint clean
+.PHONY: run ui docs test test-slow lint clean
 
 run: .venv/installed
 	$(BIN)/python -m pipeline -m loss=mse,ce,nll
 
 ui: .venv/installed
 	$(BIN)/python -m pipeline.ui
+
+docs: .venv/installed
+	$(BIN)/python -m pipeline.reproduce --output docs/problem_set.md
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"

@@ -5,16 +5,12 @@ Nothing heavy is imported before the config is known to be good.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import hydra
@@ -26,6 +22,7 @@ from pipeline.compose import register, to_config
 from pipeline.errors import UserError
 from pipeline.explain import CONFIG_ERRORS, explain
 from pipeline.imports import quick_imports
+from pipeline.process import exit_on_signals, leave
 from pipeline.secrets import password_to_environment
 from pipeline.sweep import Sweep, SweepCallback
 
@@ -69,9 +66,7 @@ def main() -> None:
     """Run the command line; `pipeline` and `python -m pipeline`."""
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves errors to us
-    handler = _ExitOnce()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handler)
+    exit_on_signals()
     register()
     arguments = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
     sys.argv[1:] = map(password_to_environment, arguments)
@@ -82,20 +77,7 @@ def main() -> None:
         ended_by = error
     if SweepCallback.current:
         ended_by = _close_sweep(SweepCallback.current, ended_by)
-    _leave(_exit_code(ended_by, wants_traceback=wants_traceback))
-
-
-class _ExitOnce:
-    """Ends in order on the first Ctrl-C or SIGTERM: runs are marked as killed on the way out."""
-
-    def __init__(self) -> None:
-        self._leaving = False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        if not self._leaving:
-            self._leaving = True
-            sys.exit(128 + number)
+    leave(_exit_code(ended_by, wants_traceback=wants_traceback))
 
 
 def _close_sweep(sweep: Sweep, ended_by: BaseException | None) -> BaseException | None:
@@ -130,15 +112,6 @@ def _exit_code(ended_by: BaseException | None, *, wants_traceback: bool) -> int:
     else:
         traceback.print_exception(ended_by)
     return 1
-
-
-def _leave(code: int) -> None:
-    """End the process, but spare the interpreter the 1.7 s of taking torch's modules apart."""
-    atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (no public way)
-    with suppress(BrokenPipeError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)
 
 
 if __name__ == "__main__":

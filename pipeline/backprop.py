@@ -60,18 +60,6 @@ MAX_MERGED = 2_500_000
 more of them, one product after the other keeps all its cores busy."""
 
 
-def _blocks(runs: Sequence[Sequence[int]]) -> list[Block]:
-    """Return a block for each run of matrices, given as their members' counts."""
-    blocks: list[Block] = []
-    matrix = member = 0
-    for run in runs:
-        matrices = slice(matrix, matrix + len(run))
-        members = slice(member, member + sum(run))
-        blocks.append((matrices, members))
-        matrix, member = matrices.stop, members.stop
-    return blocks
-
-
 class Sharing:
     """Which members read which of several input matrices.
 
@@ -80,9 +68,8 @@ class Sharing:
 
     def __init__(self, counts: Sequence[int]) -> None:
         """Say how many members read each matrix."""
-        self._single = _blocks([[count] for count in counts])
-        self._merged = _blocks([list(run) for _, run in groupby(counts)])
-        self._most = max(counts)
+        self._counts = list(counts)
+        self._blocks: dict[int, list[Block]] = {}
 
     def blocks(self, weights: Float[Tensor, "members out in"], batch: int) -> list[Block]:
         """Return which products are made, of neighbouring matrices as one where that is quicker.
@@ -91,9 +78,24 @@ class Sharing:
             weights: of the layer.
             batch: examples per matrix.
         """
-        multiplications = self._most * weights[0].numel() * batch
-        merge = weights.is_cuda or multiplications <= MAX_MERGED
-        return self._merged if merge else self._single
+        multiplications = weights[0].numel() * batch
+        most = len(weights) if weights.is_cuda else MAX_MERGED // multiplications
+        if most not in self._blocks:
+            self._blocks[most] = self._find_blocks(most)
+        return self._blocks[most]
+
+    def _find_blocks(self, most: int) -> list[Block]:
+        """Merge neighbouring matrices with the same number of members, if it is `most` at most."""
+        blocks: list[Block] = []
+        matrix = member = 0
+        for count, run in groupby(self._counts):
+            num_matrices = len(list(run))
+            merged = num_matrices if count <= most else 1
+            for _ in range(num_matrices // merged):
+                block = slice(matrix, matrix + merged), slice(member, member + merged * count)
+                blocks.append(block)
+                matrix, member = block[0].stop, block[1].stop
+        return blocks
 
     def weighted_inputs(
         self,

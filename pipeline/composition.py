@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
@@ -21,7 +22,7 @@ from pipeline.compose import to_config
 from pipeline.config import Config
 from pipeline.explain import CONFIG_ERRORS
 
-__all__ = ["Composer", "composer_for"]
+__all__ = ["Composer", "composer_for", "grid_jobs"]
 
 
 class Composer:
@@ -161,6 +162,20 @@ def _set_overrides(config: DictConfig, typed: Sequence[Override], num_there: int
         item_sep=form.item_sep,
         exclude_keys=form.exclude_keys,
     )
+
+
+def grid_jobs(loader: ConfigLoader, sweep: DictConfig) -> list[list[str]]:
+    """Return the overrides of every job of a grid.
+
+    The grid is what `hydra.sweeper.params` lists, an experiment's say, and what was typed; what
+    was typed counts where both name a key.
+    """
+    listed: dict[str, str] = dict(sweep.hydra.sweeper.params or {})
+    arguments = [f"{key}={values}" for key, values in listed.items()]
+    arguments += list(sweep.hydra.overrides.task)
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
+    (batch,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
+    return batch
 
 
 _current: list[tuple[DictConfig, Composer]] = []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import isnan
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -16,10 +16,14 @@ from pipeline.losses import Loss
 from pipeline.module import ClassifierModule
 from pipeline.network import Network
 
-__all__ = ["Evaluation", "best_on_val", "confusion_counts", "evaluate"]
+__all__ = ["Evaluation", "best_on_val", "confusion_counts", "evaluate", "ignored_classes"]
 
 CHUNK = 10_000
 """Examples at once: bounds the memory that the hidden layers take."""
+
+
+IGNORED_BELOW = 0.01
+"""Share of a class's examples below which the network hardly ever answers it."""
 
 
 def _logits_by_chunk(
@@ -54,12 +58,29 @@ def confusion_counts(
     return counts.view(num_classes, num_classes)
 
 
+def ignored_classes(
+    labels: Int[Tensor, " examples"],
+    predictions: Integer[Tensor, "*members examples"],
+    num_classes: int,
+) -> Int[Tensor, "*members"]:
+    """Return how many classes are never recognised, or in less than 1 % of their examples.
+
+    A saturated output neuron shows in this long before the accuracy tells why (Problem 1.3).
+    Classes without examples don't count.
+    """
+    is_class = labels.unsqueeze(1) == torch.arange(num_classes, device=labels.device)
+    sizes = is_class.sum(0)
+    recognised = (predictions == labels).float() @ is_class.float()
+    return (recognised < IGNORED_BELOW * sizes).sum(-1)
+
+
 class Evaluation(Callback):
     """Evaluates train, val and test at the end of every epoch.
 
     `epochs` holds one dict of metrics per epoch: train/loss, train/accuracy, val/loss,
     val/accuracy (if there are validation examples), test/loss, test/accuracy. train/loss is the
     loss over the whole training set with the weights that the epoch ends with.
+    test/ignored_classes: see `ignored_classes`.
     """
 
     def __init__(self) -> None:
@@ -84,6 +105,8 @@ class Evaluation(Callback):
             metrics |= {f"{name}/loss": loss, f"{name}/accuracy": accuracy}
             if name == "test":
                 self.test_predictions = predictions
+                ignored = ignored_classes(split.labels, predictions, pl_module.data.num_classes)
+                metrics["test/ignored_classes"] = float(ignored)
         self.epochs.append(metrics)
         trainer.callback_metrics.update({key: torch.tensor(v) for key, v in metrics.items()})
 

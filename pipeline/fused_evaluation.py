@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -12,11 +11,11 @@ from torch import Tensor
 
 from pipeline.backprop import Sharing, forward
 from pipeline.data.tensors import Split
-from pipeline.dropout import Draws
-from pipeline.evaluation import CHUNK
+from pipeline.dropout import Draws, dropout_mask
+from pipeline.evaluation import CHUNK, ignored_classes
 from pipeline.fused_module import FusedModule
 from pipeline.losses import make_loss
-from pipeline.members import Members
+from pipeline.members import Members, input_p_keep
 
 __all__ = ["FusedEvaluation"]
 
@@ -50,6 +49,10 @@ class FusedEvaluation(Callback):
                 member[-1] |= {f"{name}/loss": loss, f"{name}/accuracy": accuracy}
             if name == "test":
                 self.test_predictions = predictions
+                ignored = ignored_classes(split.labels, predictions, pl_module.data.num_classes)
+                counts = cast("list[int]", ignored.tolist())
+                for member, number in zip(self.epochs, counts, strict=True):
+                    member[-1]["test/ignored_classes"] = float(number)
 
 
 def _evaluate(
@@ -69,11 +72,16 @@ def _evaluate(
 
 
 def _by_draws(module: FusedModule) -> dict[int | None, list[int]]:
-    """Divide the members: those that drop units at evaluation by seed, the others together."""
+    """Divide the members: by seed those that drop units at evaluation, the others together.
+
+    Members that drop as many of the inputs lie together.
+    """
     parts: dict[int | None, list[int]] = {}
     for position, config in enumerate(module.configs):
         drops = config.dropout.name != "none" and config.dropout.phase in ("test", "always")
         parts.setdefault(config.seed if drops else None, []).append(position)
+    for members in parts.values():
+        members.sort(key=lambda position: input_p_keep(module.configs[position], "evaluate"))
     return parts
 
 
@@ -83,14 +91,18 @@ class _Part:
     def __init__(self, module: FusedModule, positions: list[int], draws: Draws | None) -> None:
         everyone = len(positions) == len(module.configs)
         rows = slice(None) if everyone else positions
-        self._module = module
+        configs = [module.configs[i] for i in positions]
+        self._model = configs[0].model
         self._weights = [matrix[rows] for matrix in module.weights]
         self._biases = [vector[rows] for vector in module.biases]
-        self._members = Members([module.configs[i] for i in positions], module.device)
+        self._members = Members(configs, module.device)
         self._draws = draws
-        layers = range(len(self._weights) + 1)
-        p_keeps = [self._members.p_keep(layer, "evaluate") for layer in layers]
-        self._p_keeps: Sequence[Tensor | None] = p_keeps if draws else [None for _ in layers]
+        layers = range(1, len(self._weights) + 1)
+        p_keeps = {layer: self._members.p_keep(layer, "evaluate") for layer in layers}
+        self._p_keeps = {layer: p for layer, p in p_keeps.items() if draws and p is not None}
+        of_inputs = [input_p_keep(config, "evaluate") if draws else 1.0 for config in configs]
+        self._input_p_keeps = list(dict.fromkeys(of_inputs))
+        self._sharing = Sharing([of_inputs.count(p_keep) for p_keep in self._input_p_keeps])
 
     def evaluate(
         self, split: Split
@@ -100,9 +112,8 @@ class _Part:
         sums = torch.zeros(count, dtype=torch.float64, device=split.inputs.device)
         predicted: list[Tensor] = []
         widest = max(vector.shape[1] for vector in self._biases)
-        if self._p_keeps[0] is not None:
-            widest = max(widest, split.inputs.shape[1])
-        size = max(1, min(CHUNK, MAX_NUMBERS // (count * widest)))
+        numbers = max(count * widest, len(self._input_p_keeps) * split.inputs.shape[1])
+        size = max(1, min(CHUNK, MAX_NUMBERS // numbers))
         for first in range(0, len(split), size):
             rows = slice(first, first + size)
             logits = self._logits(split.inputs[rows])
@@ -114,23 +125,27 @@ class _Part:
     def _logits(
         self, inputs: Float[Tensor, "chunk features"]
     ) -> Float[Tensor, "part classes chunk"]:
+        matrices, activation = self._matrices(inputs), self._model.activation
         masks = {
-            layer: self._mask(layer, torch.Size((len(inputs), vector.shape[1])))
-            for layer, vector in enumerate(self._biases, start=1)
-            if self._p_keeps[layer] is not None
+            layer: self._mask(layer, torch.Size((len(inputs), self._biases[layer - 1].shape[1])))
+            for layer in self._p_keeps
         }
-        matrices, counts = inputs.unsqueeze(0), [len(self._members)]
-        if self._p_keeps[0] is not None:
-            matrices = inputs * self._mask(0, inputs.shape).mT
-            counts = [1] * len(self._members)
-        activation = self._module.configs[0].model.activation
-        done = forward(self._weights, self._biases, matrices, Sharing(counts), activation, masks)
+        done = forward(self._weights, self._biases, matrices, self._sharing, activation, masks)
         return done.logits
+
+    def _matrices(
+        self, inputs: Float[Tensor, "chunk features"]
+    ) -> Float[Tensor, "streams chunk features"]:
+        """Return the inputs once for every p_keep, some of them dropped."""
+        if self._draws is None or min(self._input_p_keeps) == 1:
+            return inputs.unsqueeze(0)
+        draws = self._draws.draw(0, inputs.shape, inputs.device)
+        masks = [dropout_mask(draws, p_keep, inputs.dtype) for p_keep in self._input_p_keeps]
+        return torch.stack([mask.mul_(inputs) for mask in masks])
 
     def _mask(self, layer: int, shape: torch.Size) -> Float[Tensor, "part units chunk"]:
         p_keep = self._p_keeps[layer]
         assert self._draws is not None
-        assert p_keep is not None
         draws = self._draws.draw(layer, shape, p_keep.device).T
         return (draws < p_keep.float()).to(p_keep.dtype) / p_keep
 
@@ -139,7 +154,7 @@ class _Part:
     ) -> Float[Tensor, " part"]:
         sums = torch.empty(len(logits), dtype=torch.float64, device=logits.device)
         for loss, members in self._members.losses:
-            function = make_loss(loss, self._module.configs[0].model.output)
+            function = make_loss(loss, self._model.output)
             own = logits[members].mT
             targets = labels.expand(len(own), -1)
             sums[members] = function(own, targets).sum(1, dtype=torch.float64)

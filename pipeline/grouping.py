@@ -9,9 +9,15 @@ from itertools import pairwise
 from pipeline.config import Config
 from pipeline.data.catalog import find_dataset
 
-__all__ = ["Group", "bytes_per_member", "plan_groups"]
+__all__ = ["MAX_MEMBERS", "MAX_MEMORY_MB", "Group", "bytes_per_member", "plan_groups"]
 
 NUM_CLASSES = 10
+
+MAX_MEMBERS = 1000
+"""Runs of one group, unless a sweep says otherwise."""
+
+MAX_MEMORY_MB = 4000.0
+"""Memory of one group, unless a sweep says otherwise."""
 
 
 @dataclass
@@ -24,7 +30,10 @@ class Group:
 
 
 def plan_groups(
-    configs: Sequence[Config], *, max_members: int, max_memory_mb: float
+    configs: Sequence[Config],
+    *,
+    max_members: int = MAX_MEMBERS,
+    max_memory_mb: float = MAX_MEMORY_MB,
 ) -> list[Group]:
     """Divide the runs of a sweep into groups, in the order of each group's first run.
 

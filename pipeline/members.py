@@ -15,19 +15,21 @@ from pipeline.config import Config, LossConfig
 from pipeline.dropout import active_probabilities
 from pipeline.regularizers import REGULARIZERS
 
-__all__ = ["Members", "PenaltyBlock", "sort_members"]
+__all__ = ["Members", "PenaltyBlock", "input_p_keep", "sort_members"]
 
 
 def sort_members(configs: Sequence[Config]) -> list[int]:
     """Return the positions of the configs in the order in which the members should lie.
 
     Members that read the same inputs (same seed, same dropout of the inputs) lie together, so
-    that they share a product; within those, members with the same penalty.
+    that they share a product; within those, members with the same penalty. Streams of different
+    seeds with the same dropout are neighbours: they often have as many members each.
     """
     return sorted(
         range(len(configs)),
         key=lambda position: (
-            _input_stream(configs[position]),
+            input_p_keep(configs[position], "train"),
+            configs[position].seed,
             configs[position].regularizer.name,
             configs[position].loss.name,
             configs[position].loss.reduction,
@@ -40,8 +42,9 @@ def _p_keeps(config: Config, purpose: str) -> tuple[float, ...]:
     return active_probabilities(config.dropout, len(config.model.hidden) + 1, purpose)
 
 
-def _input_stream(config: Config) -> tuple[int, float]:
-    return config.seed, _p_keeps(config, "train")[0]
+def input_p_keep(config: Config, purpose: str) -> float:
+    """Return p_keep of the inputs for one purpose: "train" or "evaluate"."""
+    return _p_keeps(config, purpose)[0]
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Members:
         self.seed_of_member = torch.tensor(
             [self.seeds.index(config.seed) for config in configs], device=device
         )
-        streams = [_input_stream(config) for config in configs]
+        streams = [(config.seed, input_p_keep(config, "train")) for config in configs]
         self.input_streams = list(dict.fromkeys(streams))
         """(seed, p_keep of the inputs) of every input matrix."""
         self.sharing = Sharing([streams.count(stream) for stream in self.input_streams])

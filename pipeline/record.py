@@ -34,8 +34,8 @@ OUTBOX = Path("mlruns") / "outbox"
 
 FILE_NAME = "record.json"
 
-CURVES = ("train/loss", "test/accuracy")
-"""The metrics that a sweep's picture shows by epoch."""
+CURVES = ("train/loss", "train/accuracy", "test/accuracy", "test/ignored_classes")
+"""The metrics that pictures and reports show by epoch."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class RunResult:
     error: str | None
     curves: dict[str, list[float]]
     """CURVES, epoch by epoch."""
+    tags: dict[str, str]
 
     @property
     def objective(self) -> float:
@@ -149,6 +150,7 @@ class Record:
                 key: [metric.value for metric in self.metrics if metric.key == key]
                 for key in CURVES
             },
+            tags=self.tags,
         )
 
     def remove(self) -> None:

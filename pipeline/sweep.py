@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from pipeline.compose import to_config
-from pipeline.composition import composer_for
+from pipeline.composition import composer_for, grid_jobs
 from pipeline.config import Config
 from pipeline.errors import UserError
 from pipeline.explain import CONFIG_ERRORS, explain
@@ -195,13 +193,8 @@ def _checked_jobs(config: DictConfig) -> list[Config]:
     if not _is_grid(config):
         return [to_config(config)]
     loader = GlobalHydra.instance().config_loader()
-    grid: dict[str, str] = dict(config.hydra.sweeper.params or {})
-    arguments = [f"{key}={values}" for key, values in grid.items()]
-    arguments += list(config.hydra.overrides.task)
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
-    (batch,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
     composer = composer_for(loader, config)
-    return [composer.check(job) for job in batch]
+    return [composer.check(job) for job in grid_jobs(loader, config)]
 
 
 def _check(jobs: Sequence[Config]) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -164,18 +165,38 @@ class Store:
         """Return the runs of a sweep in the order in which they started."""
         experiment = self.client.get_run(parent_run_id).info.experiment_id
         wanted = f"tags.`mlflow.parentRunId` = '{parent_run_id}'"
+        found = self._search(experiment, wanted)
+        return [_result(run, self._curves(run)) for run in found]
+
+    def finished(
+        self, experiment_name: str, config_hashes: Collection[str]
+    ) -> dict[str, RunResult]:
+        """Return the newest finished run of each config that has one, by its config_hash."""
+        experiment = self.client.get_experiment_by_name(experiment_name)
+        if experiment is None:
+            return {}
+        runs = self._search(experiment.experiment_id, "attributes.status = 'FINISHED'")
+        newest = {run.data.tags.get("config_hash"): run for run in runs}
+        return {
+            key: _result(newest[key], self._curves(newest[key]))
+            for key in config_hashes
+            if key in newest
+        }
+
+    def _search(self, experiment_id: str, wanted: str) -> list[Run]:
+        """Return all runs that a filter finds, in the order in which they started."""
         found: list[Run] = []
         token: str | None = ""
         while token is not None:
             page: PagedList[Run] = self.client.search_runs(
-                [experiment],
+                [experiment_id],
                 wanted,
                 order_by=["attributes.start_time ASC"],
                 page_token=token or None,
             )
             found += page
             token = cast("str | None", page.token)
-        return [_result(run, self._curves(run)) for run in found]
+        return found
 
     def result(self, run_id: str) -> RunResult:
         """Return one run, with its curves.
@@ -251,6 +272,7 @@ def _result(run: Run, curves: dict[str, list[float]]) -> RunResult:
         seconds=(ended - info.start_time) / 1000 if ended else None,
         error=data.tags.get("error"),
         curves=curves,
+        tags=dict(data.tags),
     )
 
 

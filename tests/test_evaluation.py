@@ -10,7 +10,13 @@ from pipeline import evaluation
 from pipeline.config import Config, DataConfig, DropoutConfig, LossConfig, ModelConfig
 from pipeline.data.tensors import Split, load
 from pipeline.dropout import Dropout
-from pipeline.evaluation import Evaluation, best_on_val, confusion_counts, evaluate
+from pipeline.evaluation import (
+    Evaluation,
+    best_on_val,
+    confusion_counts,
+    evaluate,
+    ignored_classes,
+)
 from pipeline.losses import make_loss
 from pipeline.module import ClassifierModule
 from pipeline.network import Network, initial_parameters
@@ -124,13 +130,19 @@ def test_every_epoch_is_evaluated_with_the_weights_it_ends_with():
         assert found == pytest.approx(in_one_go(module.network(part.inputs), part.labels))
         # where early stopping looks
         assert trainer.callback_metrics[f"{name}/loss"].item() == pytest.approx(found[0])
-    assert len(last) == 6
+    assert len(last) == 7
 
 
 def test_without_validation_examples_there_are_no_validation_metrics():
     data = DataConfig("digits", batch_size=100, num_train=1000, num_val=0)
     _, callback, _ = fit(Config(data=data), epochs=1)
-    assert set(callback.epochs[0]) == {"train/loss", "train/accuracy", "test/loss", "test/accuracy"}
+    assert set(callback.epochs[0]) == {
+        "train/loss",
+        "train/accuracy",
+        "test/loss",
+        "test/accuracy",
+        "test/ignored_classes",
+    }
 
 
 def test_every_split_of_an_epoch_drops_from_the_start_of_the_epochs_draws():
@@ -181,3 +193,14 @@ def test_best_epoch_has_the_lowest_validation_loss_the_first_among_equals(val_lo
 def test_without_validation_nothing_is_best():
     assert best_on_val([]) == {}
     assert best_on_val([{"train/loss": 1.0, "test/loss": 1.0}]) == {}
+
+
+def test_a_class_is_ignored_if_hardly_any_of_its_examples_are_recognised():
+    labels = torch.arange(3).repeat_interleave(200)
+    perfect, never_two, two_of_200, one_of_200 = (labels.clone() for _ in range(4))
+    never_two[labels == 2] = 0
+    two_of_200[402:600] = 1
+    one_of_200[401:600] = 1
+    predictions = torch.stack([perfect, never_two, two_of_200, one_of_200, labels * 0])
+    found = ignored_classes(labels, predictions, num_classes=4)
+    assert found.tolist() == [0, 1, 0, 1, 2]

@@ -9,6 +9,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from pipeline.grouping import MAX_MEMBERS, MAX_MEMORY_MB
+
 __all__ = ["FusedLauncher", "FusedLauncherConf"]
 
 
@@ -17,9 +19,9 @@ class FusedLauncherConf:
     """How many runs train together, at most."""
 
     _target_: str = "hydra_plugins.pipeline_fused.fused_launcher.FusedLauncher"
-    max_members: int = 1000
+    max_members: int = MAX_MEMBERS
     """Runs in one group, ≥ 1."""
-    max_memory_mb: float = 4000
+    max_memory_mb: float = MAX_MEMORY_MB
     """For the weights, gradients, optimizer state and activations of one group, > 0."""
 
 

@@ -6,12 +6,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, ScalarFormatter
+
+from pipeline.report.style import (
+    BOTTOM,
+    COLORS,
+    LEFT,
+    MANY_EPOCHS,
+    MARKERS,
+    SMALL,
+    TOP,
+    add_axes,
+    drawable,
+    dress,
+    fit,
+    gaps,
+    integer_ticks,
+    save,
+    set_log_ticks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,21 +38,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Curve", "draw_comparison", "draw_confusion", "draw_curves"]
 
-_SMALL = 8  # points: ticks, cells, legend
-_LEFT, _BOTTOM, _TOP, _PANEL, _GAP = 0.75, 0.55, 0.5, 3.2, 1.2  # inches
-_PANELS = _LEFT + _PANEL + _GAP + _PANEL
+_PANEL, _GAP = 3.2, 1.2  # inches
+_PANELS = LEFT + _PANEL + _GAP + _PANEL
 
-# Okabe and Ito, "Color Universal Design" (2008), without the yellow that fades on white.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = ("o", "s", "^", "D", "v", "X", "P")
 _DASHES = ("-", "--", "-.", ":")
-_MAX_NAMED = len(_COLORS) * len(_DASHES)  # the lengths share no factor: each pair comes up once
+_MAX_NAMED = len(COLORS) * len(_DASHES)  # the lengths share no factor: each pair comes up once
 _NUM_BEST, _NUM_WORST = 12, 8  # named in the legend when there are more runs than styles
-_MANY_EPOCHS = 12  # beyond this, a marker on every epoch hides the line
 _LOG_SPAN = 5  # train losses further apart than this factor get a log scale
 # The runs that the legend only counts, behind the others.
 _REST: dict[str, Any] = {"color": "0.8", "lw": 0.6, "marker": ".", "ms": 2, "zorder": 1.9}
-_LARGEST = float(np.finfo(np.float32).max)  # a loss beyond it has diverged
 
 
 @dataclass(frozen=True)
@@ -72,11 +82,11 @@ def draw_curves(
     curve = Curve("", train_loss, test_accuracy)
     figure = Figure(figsize=(_PANELS + 0.65, 3.2))
     if num_epochs := _num_epochs(curve):
-        style = _style(0, 1) | {"marker": "o" if num_epochs <= _MANY_EPOCHS else ""}
+        style = _style(0, 1) | {"marker": "o" if num_epochs <= MANY_EPOCHS else ""}
         loss, accuracy = _draw_panels(figure, [curve], [style])
         _annotate_final(loss, train_loss)
         _annotate_final(accuracy, test_accuracy)
-    _save(figure, path, title)
+    save(figure, path, title)
 
 
 def draw_confusion(path: Path, counts: NDArray[np.integer], *, title: str) -> None:
@@ -93,23 +103,23 @@ def draw_confusion(path: Path, counts: NDArray[np.integer], *, title: str) -> No
     total, digits = counts.sum(), range(len(counts))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 0.44 * max(len(digits), 8)  # inches: a cell holds four figures
-    figure = Figure(figsize=(_LEFT + side + 0.95, _BOTTOM + side + _TOP))
-    axes = _add_axes(figure, _LEFT, side)
+    figure = Figure(figsize=(LEFT + side + 0.95, BOTTOM + side + TOP))
+    axes = _add_axes(figure, LEFT, side)
     norm = PowerNorm(0.4, 0, 1)  # a share of 0.01 gets 16 % of the colour range
     image = axes.imshow(shares, cmap="Blues", norm=norm, aspect="auto")
     for (row, column), count in np.ndenumerate(counts):
         color = "0.7" if count == 0 else "0.1" if shares[row, column] < 0.3 else "1"
-        axes.text(column, row, str(count), color=color, size=_SMALL, ha="center", va="center")
+        axes.text(column, row, str(count), color=color, size=SMALL, ha="center", va="center")
     axes.set(xlabel="predicted digit", ylabel="true digit", xticks=digits, yticks=digits)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    scale = _add_axes(figure, _LEFT + side + 0.12, 0.12)
+    scale = _add_axes(figure, LEFT + side + 0.12, 0.12)
     bar = figure.colorbar(image, scale, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1], format="%g")
-    bar.set_label("share of the true digit", size=_SMALL)
+    bar.set_label("share of the true digit", size=SMALL)
     bar.outline.set_visible(False)
-    scale.tick_params(length=2, labelsize=_SMALL)
+    scale.tick_params(length=2, labelsize=SMALL)
     accuracy = f"{np.trace(counts) / total:.4f}" if total else "unknown"
-    _save(figure, path, title, f", accuracy {accuracy}")
+    save(figure, path, title, f", accuracy {accuracy}")
 
 
 def draw_comparison(path: Path, curves: Sequence[Curve], *, title: str) -> None:
@@ -133,7 +143,7 @@ def draw_comparison(path: Path, curves: Sequence[Curve], *, title: str) -> None:
     if ranked:
         _add_legend(figure, _legend_labels(ranked), [styles[rank] for rank in named])
         _draw_panels(figure, ranked, styles)
-    _save(figure, path, title)
+    save(figure, path, title)
 
 
 def _num_epochs(curve: Curve) -> int:
@@ -160,7 +170,7 @@ def _legend_labels(ranked: Sequence[Curve]) -> list[str]:
     labels: list[str] = []
     for curve in (ranked[rank] for rank in _named_ranks(len(ranked))):
         status = "" if curve.status == "FINISHED" else f" ({curve.status.lower()})"
-        labels.append(f"{_final_accuracy(curve):.4f}  {_fit(curve.label, 60)}{status}")
+        labels.append(f"{_final_accuracy(curve):.4f}  {fit(curve.label, 60)}{status}")
     if num_rest := len(ranked) - len(labels):
         labels.insert(_NUM_BEST, f"… and {num_rest} more")
     return labels
@@ -168,9 +178,9 @@ def _legend_labels(ranked: Sequence[Curve]) -> list[str]:
 
 def _style(index: int, num_styles: int) -> dict[str, Any]:
     """Pick the style of a named run: no two differ only in colour."""
-    i, j = index % len(_COLORS), index % len(_DASHES)
-    width, size = (1.5, 4.5) if num_styles <= len(_COLORS) else (1, 3.5)
-    return {"color": _COLORS[i], "ls": _DASHES[j], "marker": _MARKERS[i], "lw": width, "ms": size}
+    i, j = index % len(COLORS), index % len(_DASHES)
+    width, size = (1.5, 4.5) if num_styles <= len(COLORS) else (1, 3.5)
+    return {"color": COLORS[i], "ls": _DASHES[j], "marker": MARKERS[i], "lw": width, "ms": size}
 
 
 def _add_legend(figure: Figure, labels: list[str], styles: list[dict[str, Any]]) -> None:
@@ -181,14 +191,14 @@ def _add_legend(figure: Figure, labels: list[str], styles: list[dict[str, Any]])
     width, height = figure.get_size_inches()
     legend = figure.legend(
         handles,
-        map(_drawable, labels),
+        map(drawable, labels),
         loc="upper right",
         frameon=False,
-        bbox_to_anchor=(1, 1 - (_TOP - 0.1) / height),
+        bbox_to_anchor=(1, 1 - (TOP - 0.1) / height),
         alignment="left",
         title="final test accuracy, best first",
-        title_fontsize=_SMALL,
-        fontsize=_SMALL,
+        title_fontsize=SMALL,
+        fontsize=SMALL,
         handlelength=3,
         labelspacing=0.3,
     )
@@ -200,34 +210,28 @@ def _draw_panels(
     figure: Figure, curves: Sequence[Curve], styles: Sequence[dict[str, Any]]
 ) -> tuple[Axes, Axes]:
     """Draw curves into a panel for the loss and one for the accuracy."""
-    loss = _add_axes(figure, _LEFT, _PANEL)
-    accuracy = _add_axes(figure, _LEFT + _PANEL + _GAP, _PANEL)
+    loss = _add_axes(figure, LEFT, _PANEL)
+    accuracy = _add_axes(figure, LEFT + _PANEL + _GAP, _PANEL)
     num_epochs = max(map(_num_epochs, curves))
-    every = 1 if num_epochs <= _MANY_EPOCHS else num_epochs // 6
+    every = 1 if num_epochs <= MANY_EPOCHS else num_epochs // 6
     for rank, (curve, style) in enumerate(zip(curves, styles, strict=True)):
         for axes, values in ((loss, curve.train_loss), (accuracy, curve.test_accuracy)):
             first = min(rank % every, max(len(values) - 1, 0))
             epochs = range(1, len(values) + 1)
-            axes.plot(epochs, _gaps(values), markevery=(first, every), **style)
+            axes.plot(epochs, gaps(values), markevery=(first, every), **style)
     for axes in (loss, accuracy):
         _dress(axes, num_epochs)
-    _scale_loss(loss, np.concatenate([_gaps(curve.train_loss) for curve in curves]))
+    _scale_loss(loss, np.concatenate([gaps(curve.train_loss) for curve in curves]))
     low, high = accuracy.get_ylim()
     accuracy.set(ylabel="test accuracy", ylim=(max(low, -0.02), min(high, 1.02)))
     return loss, accuracy
 
 
 def _dress(axes: Axes, num_epochs: int) -> None:
-    ticks = MaxNLocator(6, integer=True).tick_values(1, num_epochs)
-    axes.set(xlabel="epoch", xticks=[tick for tick in ticks if 1 <= tick <= num_epochs])
+    axes.set(xlabel="epoch", xticks=integer_ticks(1, num_epochs))
     pad = max(0.25, 0.03 * num_epochs)
     axes.set_xlim(1 - pad, num_epochs + pad)
-    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
-    axes.tick_params(length=2.5, color="0.6", labelsize=_SMALL)
-    axes.grid(color="0.92", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("0.6")
+    dress(axes)
 
 
 def _scale_loss(axes: Axes, losses: NDArray[np.float64]) -> None:
@@ -237,9 +241,7 @@ def _scale_loss(axes: Axes, losses: NDArray[np.float64]) -> None:
     axes.set_ylabel("train loss")
     if span > _LOG_SPAN and not (losses < 0).any():
         axes.set(yscale="log", ylabel="train loss (log scale)")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span < 500 else (1,)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.minorticks_off()
+        set_log_ticks(axes.yaxis, span)
 
 
 def _annotate_final(axes: Axes, values: Sequence[float]) -> None:
@@ -247,39 +249,10 @@ def _annotate_final(axes: Axes, values: Sequence[float]) -> None:
     if len(values):
         height = np.clip(np.nan_to_num(values[-1], nan=np.inf), *axes.get_ylim())
         place = axes.get_yaxis_transform()  # x in axes, y in data
-        axes.text(1.01, height, f"{values[-1]:#.4g}", transform=place, va="center", size=_SMALL)
+        axes.text(1.01, height, f"{values[-1]:#.4g}", transform=place, va="center", size=SMALL)
 
 
 def _add_axes(figure: Figure, left: float, width: float) -> Axes:
     """Add axes at a place in inches, between the bottom and the top margin."""
-    columns, rows = figure.get_size_inches()
-    height = rows - _BOTTOM - _TOP
-    return figure.add_axes((left / columns, _BOTTOM / rows, width / columns, height / rows))
-
-
-def _gaps(values: Sequence[float]) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
-    return np.where(np.abs(array) <= _LARGEST, array, np.nan)
-
-
-def _fit(text: str, num_characters: int) -> str:
-    """Shorten a text in its middle: what sets runs apart is often at the end."""
-    half = num_characters // 2
-    return text if len(text) <= num_characters else f"{text[: half - 1]}…{text[-half:]}"
-
-
-def _drawable(text: str) -> str:
-    """Replace what the font lacks, and keep "$" from starting a formula."""
-    font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
-    known = (c if font.get_char_index(ord(c)) else "?" for c in text)
-    return "".join(known).replace("$", r"\$")
-
-
-def _save(figure: Figure, path: Path, title: str, result: str = "") -> None:
-    """Write the figure under its title; one without axes says that there is nothing to draw."""
-    width, height = figure.get_size_inches()
-    if not figure.axes:
-        figure.text(0.5, 0.5, "no finished epochs", ha="center", va="center")
-    heading = _drawable(_fit(title, int(11 * (width - _LEFT)) - len(result)) + result)
-    figure.text(_LEFT / width, 1 - 0.28 / height, heading, size="medium", va="center")
-    figure.savefig(path, format="png", dpi=100)
+    height = figure.get_size_inches()[1] - BOTTOM - TOP
+    return add_axes(figure, left, BOTTOM, width, height)

@@ -22,7 +22,7 @@ def result(
     error: str | None = None,
 ) -> RunResult:
     metrics = {} if accuracy is None else {"test/accuracy": accuracy, "test/loss": 1 - accuracy}
-    return RunResult(run_id, f"name of {run_id}", status, params, metrics, 1.25, error, {})
+    return RunResult(run_id, f"name of {run_id}", status, params, metrics, 1.25, error, {}, {})
 
 
 RESULTS = [

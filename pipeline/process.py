@@ -1,0 +1,41 @@
+"""How a command's process ends: in order when it is interrupted, and quickly."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from contextlib import suppress
+from types import FrameType
+
+__all__ = ["exit_on_signals", "leave"]
+
+
+def exit_on_signals() -> None:
+    """End in order on the first Ctrl-C or SIGTERM: runs are marked as killed on the way out."""
+    handler = _ExitOnce()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+class _ExitOnce:
+    """Ignores all signals but the first, also where a library puts old handlers back."""
+
+    def __init__(self) -> None:
+        self._leaving = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if not self._leaving:
+            self._leaving = True
+            sys.exit(128 + number)
+
+
+def leave(code: int) -> None:
+    """End the process, but spare the interpreter the 1.7 s of taking torch's modules apart."""
+    atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (no public way)
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)

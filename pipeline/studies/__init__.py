@@ -1,0 +1,1 @@
+"""The problem set as studies: published numbers, runs that answer them, verdicts, report."""

@@ -1,0 +1,125 @@
+"""The runs of a study: what its grid asks for, what is finished, training what is missing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from pipeline.choices import conf_dir
+from pipeline.composition import composer_for, grid_jobs
+from pipeline.config import Config
+from pipeline.errors import UserError
+from pipeline.fused import Job, train_group
+from pipeline.grouping import Group, plan_groups
+from pipeline.provenance import config_hash, plain
+from pipeline.record import RunResult
+from pipeline.tracking import Store, open_store
+from pipeline.train import train
+
+__all__ = ["StudyRuns", "compose_jobs", "find_runs", "store_of", "train_missing"]
+
+log = logging.getLogger("pipeline")
+
+
+@dataclass
+class StudyRuns:
+    """The jobs of a study and the finished run of each, None where there is none."""
+
+    name: str
+    jobs: list[Job]
+    results: list[RunResult | None]
+
+    @property
+    def missing(self) -> list[Job]:
+        """The jobs that have no finished run."""
+        pairs = zip(self.jobs, self.results, strict=True)
+        return [job for job, result in pairs if result is None]
+
+    def curves(self, where: Mapping[str, object], metric: str) -> dict[int, list[float] | None]:
+        """Return a metric by epoch for each seed of the runs with certain values.
+
+        Args:
+            where: values by the config's dotted keys; numbers compare as numbers.
+            metric: one of record.CURVES.
+
+        Returns:
+            By seed the curve, None where the run is missing.
+        """
+        return {
+            job.config.seed: result.curves[metric] if result else None
+            for job, result in zip(self.jobs, self.results, strict=True)
+            if _has(job.config, where)
+        }
+
+
+def _has(config: Config, where: Mapping[str, object]) -> bool:
+    values = plain(config)
+    return all(values.get(key) == value for key, value in where.items())
+
+
+def compose_jobs(name: str, overrides: Sequence[str]) -> list[Job]:
+    """Return the jobs of the grid in conf/experiment/<name>.yaml.
+
+    Args:
+        name: the study's.
+        overrides: as on the command line; they take the place of the grid's.
+
+    Raises:
+        Exception: one of explain.CONFIG_ERRORS.
+    """
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        chosen = [f"experiment={name}", *overrides]
+        sweep = loader.load_configuration("config", chosen, run_mode=RunMode.MULTIRUN)
+        _check_grid(name, sweep, overrides)
+        composer = composer_for(loader, sweep)
+        return [Job(composer.check(job), job) for job in grid_jobs(loader, sweep)]
+
+
+def _check_grid(name: str, sweep: DictConfig, overrides: Sequence[str]) -> None:
+    """Refuse overrides of what a study compares: its verdicts need the whole grid."""
+    listed = set(map(str, sweep.hydra.sweeper.params or {})) - {"seed"}
+    for override in overrides:
+        key = override.partition("=")[0]
+        if key in listed:
+            raise UserError(
+                f"{override}: {key} is what the study {name} compares, so it runs all of its "
+                f"values. For some of them: python -m pipeline -m experiment={name} {override}"
+            )
+
+
+def store_of(config: Config) -> Store:
+    """Return the tracking store that a config names."""
+    return open_store(config.tracking, Path(config.root))
+
+
+def find_runs(name: str, jobs: Sequence[Job]) -> StudyRuns:
+    """Look up which jobs have a finished run, in whatever sweep."""
+    config = jobs[0].config
+    hashes = [config_hash(job.config) for job in jobs]
+    found = store_of(config).finished(config.tracking.experiment_name, set(hashes))
+    return StudyRuns(name, list(jobs), [found.get(key) for key in hashes])
+
+
+def train_missing(study: StudyRuns, parent_run_id: str) -> None:
+    """Train the jobs that have no finished run, together where that is possible."""
+    jobs = study.missing
+    for group in plan_groups([job.config for job in jobs]):
+        _train_group(group, [jobs[position] for position in group.members], parent_run_id)
+
+
+def _train_group(group: Group, jobs: Sequence[Job], parent_run_id: str) -> None:
+    if len(jobs) > 1 and group.reason is None:
+        for outcome in train_group(jobs, parent_run_id=parent_run_id):
+            if isinstance(outcome, Exception):
+                log.error("%s", outcome)
+        return
+    for job in jobs:
+        train(job.config, overrides=job.overrides, parent_run_id=parent_run_id)

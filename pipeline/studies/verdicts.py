@@ -1,0 +1,115 @@
+"""How a published number stands to ours: estimates over seeds, and verdicts by a stated rule."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scipy import stats  # pyright: ignore[reportMissingTypeStubs]
+
+__all__ = ["RULE", "Estimate", "Verdict", "judge", "paired_difference"]
+
+CONFIDENCE = 0.95
+
+CLOSE_ACCURACY = 0.01
+"""One point of accuracy."""
+
+CLOSE_LOSS = 0.05
+"""As a share of the published loss."""
+
+WIDE_SPREAD = 0.05
+"""Standard deviation over seeds, in accuracy, from which one published run settles nothing."""
+
+
+class Verdict(StrEnum):
+    """What comes of a comparison with a published number."""
+
+    INSIDE = "inside"
+    CLOSE = "close"
+    DIFFERENT = "different"
+    UNSETTLED = "not settled"
+    MISSING = "runs missing"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether ours is what was published, as far as one can tell."""
+        return self in (Verdict.INSIDE, Verdict.CLOSE)
+
+
+RULE = (
+    f"**{Verdict.INSIDE}**: the published number lies where {CONFIDENCE:.0%} of further seeds "
+    "would fall (Student's t prediction interval over our seeds); "
+    f"**{Verdict.CLOSE}**: not so, but within ±{100 * CLOSE_ACCURACY:.0f} point of accuracy, or "
+    f"±{CLOSE_LOSS:.0%} of a loss, of our mean; **{Verdict.DIFFERENT}**: neither; "
+    f"**{Verdict.UNSETTLED}**: it lies inside, but our seeds themselves are spread by more than "
+    f"{100 * WIDE_SPREAD:.0f} points (standard deviation), so that nearly anything would; "
+    f"**{Verdict.MISSING}**: a seed has no finished run, so nothing is said."
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number over seeds; without runs, or for the widths with a single one, NaN."""
+
+    values: tuple[float, ...]
+    """Of the seeds that have a finished run."""
+    num_seeds: int
+    """That should have one."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every seed has its run."""
+        return len(self.values) == self.num_seeds
+
+    @property
+    def mean(self) -> float:
+        """The mean over seeds."""
+        return statistics.fmean(self.values) if self.values else math.nan
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation over seeds."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
+
+    @property
+    def half_width(self) -> float:
+        """Of the 95 % interval of the mean, by Student's t."""
+        return self._quantile() * self.deviation / math.sqrt(max(1, len(self.values)))
+
+    @property
+    def prediction_half_width(self) -> float:
+        """Of the interval in which 95 % of single further seeds fall."""
+        return self._quantile() * self.deviation * math.sqrt(1 + 1 / max(1, len(self.values)))
+
+    def _quantile(self) -> float:
+        if len(self.values) < 2:
+            return math.nan
+        return float(stats.t.ppf((1 + CONFIDENCE) / 2, len(self.values) - 1))
+
+
+def judge(published: float, ours: Estimate, *, is_accuracy: bool) -> Verdict:
+    """Return the verdict on a published number, by RULE.
+
+    Args:
+        published: an accuracy in [0, 1], or a loss.
+        ours: the same over seeds.
+        is_accuracy: which of the two.
+    """
+    if not ours.is_complete or not ours.values:
+        return Verdict.MISSING
+    difference = abs(published - ours.mean)
+    if difference <= ours.prediction_half_width:
+        is_wide = is_accuracy and ours.deviation > WIDE_SPREAD
+        return Verdict.UNSETTLED if is_wide else Verdict.INSIDE
+    close = CLOSE_ACCURACY if is_accuracy else CLOSE_LOSS * published
+    return Verdict.CLOSE if difference <= close else Verdict.DIFFERENT
+
+
+def paired_difference(first: Sequence[float | None], second: Sequence[float | None]) -> Estimate:
+    """Return first - second, seed by seed; seeds without both don't count."""
+    pairs = zip(first, second, strict=True)
+    differences = [a - b for a, b in pairs if a is not None and b is not None]
+    return Estimate(tuple(differences), len(first))

@@ -1,0 +1,74 @@
+"""`python -m pipeline.theory`: compute every claim of Problems 1 to 3 and print what came out.
+
+Ends with 1 if a check of ours fails; an erratum of the text is no failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.choices import project_root
+from pipeline.data.tensors import Data, load
+from pipeline.errors import UserError
+from pipeline.theory.batch_size import NUM_EXAMPLES, Comparison, compare_batch_sizes
+from pipeline.theory.check import check_all
+from pipeline.theory.claim import Claim, Verdict
+from pipeline.theory.figures import write_figures
+from pipeline.theory.table import batch_size_table, claim_table
+
+__all__ = ["main"]
+
+SECONDS, QUICK_SECONDS = 1.0, 0.05
+"""Of updates in each run of Problem 1.2."""
+QUICK_EXAMPLES = 500
+
+
+def main() -> None:
+    """Check everything, show it and exit accordingly."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.theory", description=__doc__)
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="write the figures there")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        default=project_root() / "data" / "mnist",
+        help="where MNIST lies",
+    )
+    parser.add_argument("--quick", action="store_true", help="digits instead of MNIST, less time")
+    arguments = parser.parse_args()
+    seconds = QUICK_SECONDS if arguments.quick else SECONDS
+    try:
+        data = _load("digits" if arguments.quick else "mnist", arguments.data)
+        comparison = compare_batch_sizes(data, seconds=seconds)
+        claims = check_all(comparison)
+        figures = write_figures(arguments.figures, comparison) if arguments.figures else []
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {error}")
+    _show(claims, comparison)
+    for path in figures:
+        print(f"wrote {path}")
+    sys.exit(any(claim.verdict is Verdict.FAILS for claim in claims))
+
+
+def _load(name: str, folder: Path) -> Data:
+    num_train = QUICK_EXAMPLES if name == "digits" else NUM_EXAMPLES
+    return load(name, folder.expanduser(), num_train=num_train, num_val=0, download=True)
+
+
+def _show(claims: Sequence[Claim], comparison: Comparison) -> None:
+    width = None if sys.stdout.isatty() else 160
+    console = Console(width=width, markup=False, highlight=False)
+    console.print(claim_table(claims))
+    console.print(batch_size_table(comparison))
+    counts = Counter(claim.verdict for claim in claims)
+    console.print(", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The real command on digits."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.theory import __main__ as command_line
+from pipeline.theory.batch_size import Comparison
+from pipeline.theory.claim import Claim, Verdict
+from tests import command
+
+
+def test_the_command_prints_every_claim_and_writes_the_figures(tmp_path: Path):
+    done = command.run(tmp_path, "--quick", "--figures", "drawn", module="pipeline.theory")
+    assert done.code == 0, done.stderr
+    rows = re.findall(r"^│ (\d\.\d) ", done.stdout, flags=re.MULTILINE)
+    assert {number: rows.count(number) for number in rows} == {
+        "1.1": 6,
+        "1.2": 5,
+        "2.1": 1,
+        "2.2": 1,
+        "2.3": 1,
+        "2.4": 5,
+        "3.1": 5,
+        "3.2": 4,
+        "3.3": 12,
+    }
+    assert "500 images of digits" in done.stdout
+    assert re.search(
+        r"^31 holds, 4 erratum, \d supported, \d contradicted, 0 fails$", done.stdout, re.M
+    )
+    assert {path.name for path in (tmp_path / "drawn").iterdir()} == {
+        "descent.png",
+        "batch_size.png",
+        "cross_entropy.png",
+    }
+
+
+def test_what_stands_in_the_way_is_an_error_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    taken = tmp_path / "file"
+    taken.touch()
+    monkeypatch.setattr("sys.argv", ["pipeline.theory", "--data", str(taken)])
+    with pytest.raises(SystemExit, match=f"^error: .*{taken}"):
+        command_line.main()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [(Verdict.FAILS, 1), (Verdict.ERRATUM, 0), (Verdict.CONTRADICTED, 0), (Verdict.HOLDS, 0)],
+)
+def test_only_a_check_that_fails_ends_with_1(
+    verdict: Verdict, code: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("sys.argv", ["pipeline.theory", "--quick"])
+    claims = [Claim("3.2", "a claim", "", "", verdict)]
+    comparison = Comparison("digits", 500, 1.0, ())
+    monkeypatch.setattr(command_line, "compare_batch_sizes", lambda _, **__: comparison)  # pyright: ignore[reportUnknownArgumentType]
+    monkeypatch.setattr(command_line, "check_all", lambda _: claims)  # pyright: ignore[reportUnknownArgumentType]
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    assert ended.value.code == code

@@ -1,0 +1,73 @@
+"""Problems 2.1 to 2.3: the forms agree, and a wrong one is found out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.backprop import DERIVATIVES, OUTPUT_ERRORS
+from pipeline.theory.claim import Verdict
+from pipeline.theory.deep_network import COST_GRADIENTS, DeepNetwork, sigma_prime
+from pipeline.theory.matrix_form import agreement, check_matrix_form
+
+
+def failures() -> list[str]:
+    return [claim.problem for claim in check_matrix_form() if claim.verdict is Verdict.FAILS]
+
+
+def test_every_claim_holds():
+    claims = check_matrix_form()
+    assert [claim.problem for claim in claims] == ["2.1", "2.2", "2.3"]
+    assert {claim.verdict for claim in claims} == {Verdict.HOLDS}
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+def test_sigma_prime_is_diagonal_with_the_derivatives(activation: str):
+    z = torch.randn(3, 4, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    matrices = sigma_prime(z, activation)
+    ones = torch.ones_like(z)
+    slopes = {
+        "sigmoid": z.sigmoid() * (1 - z.sigmoid()),
+        "tanh": 1 / z.cosh().square(),
+        "relu": (z > 0).to(z.dtype),
+        "identity": ones,
+    }[activation]
+    torch.testing.assert_close(matrices, torch.diag_embed(slopes.squeeze(-1)))
+
+
+def test_the_networks_are_deep_and_of_different_shapes():
+    networks = [DeepNetwork("tanh", seed) for seed in range(4)]
+    assert [len(network.weights) for network in networks] == [3, 4, 5, 6]
+    assert all(len({w.shape for w in network.weights}) > 1 for network in networks)
+
+
+def test_a_wrong_derivative_in_the_code_that_trains_is_found(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(DERIVATIVES, "tanh", lambda _, a: 1 - a.abs())
+    assert failures() == ["2.2", "2.3"]
+
+
+def test_a_wrong_output_error_is_found(monkeypatch: pytest.MonkeyPatch):
+    right = OUTPUT_ERRORS["quadratic"]
+    monkeypatch.setitem(OUTPUT_ERRORS, "quadratic", lambda *case: right(*case) * 1.000001)
+    assert failures() == ["2.1", "2.2", "2.3"]
+
+
+def test_a_wrong_cost_gradient_is_found(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(COST_GRADIENTS, "ce", lambda a, y: a - y)
+    assert failures() == ["2.1", "2.3"]
+
+
+@pytest.mark.parametrize(
+    ("second", "verdict"),
+    [
+        (torch.tensor([1.0, -2.0]), Verdict.HOLDS),
+        (torch.tensor([1.0, -2.001]), Verdict.FAILS),
+        (torch.tensor([1.0, torch.nan]), Verdict.FAILS),
+    ],
+    ids=["equal", "different", "not finite"],
+)
+def test_agreement_is_of_all_forms(second: Tensor, verdict: Verdict):
+    first = torch.tensor([1.0, -2.0])
+    assert agreement("2", "", "", [[first, first], [first, first, second]]).verdict is verdict
+    assert agreement("2", "", "", [[first, second], [first, first]]).verdict is verdict
