@@ -2,8 +2,8 @@
 
     python -m benchmarks.reproduce [--data FOLDER]
 
-Claims, on 2 cores and warm: all studies of five seeds within 150 s, without the 24 seeds x 30 epochs
-of sgd_network, which take at most 120 s; a second call, which has nothing to train, a few seconds.
+Claims, on 2 cores and warm: four studies of five seeds within 150 s; sgd_network with 24 seeds and
+30 epochs within 120 s. A second call has nothing to train.
 """
 
 from __future__ import annotations

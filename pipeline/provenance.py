@@ -48,13 +48,24 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def config_hash(config: Config) -> str:
-    """Return the SHA-256 of the config less the keys that cannot change a run's numbers."""
+    """Return a run's identity: the SHA-256 of its config, less what cannot change its numbers.
+
+    Values that are the schema's defaults are left out, so that a key that is added later, with a
+    default that does what was done before, leaves the identity of earlier runs as it is.
+    """
+    values, defaults = plain(config), _defaults()
     relevant = {
-        key: value
-        for key, value in plain(config).items()
-        if not any(key == skip or key.startswith(skip + ".") for skip in CANNOT_CHANGE_RESULTS)
+        key: values.get(key)
+        for key in values.keys() | defaults.keys()
+        if values.get(key) != defaults.get(key)
+        and not any(key == skip or key.startswith(skip + ".") for skip in CANNOT_CHANGE_RESULTS)
     }
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    return plain(Config())
 
 
 def params(config: Config) -> dict[str, str]:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline import provenance
 from pipeline.config import Config, LossConfig, ModelConfig, OptimizerConfig, TrackingConfig
 from pipeline.provenance import config_hash, environment_tags, params, plain, run_name
 from tests import command
@@ -119,3 +121,54 @@ def test_configs_that_differ_never_share_a_hash():
         for lr in (0.1, 1.0, 10.0)
     ]
     assert len({config_hash(config) for config in configs}) == len(configs)
+
+
+DEFAULTS = {
+    "seed": 0,
+    "loss.name": "nll",
+    "loss.reduction": "mean",
+    "regularizer.name": "none",
+    "regularizer.strength": 0.0,
+    "dropout.name": "none",
+    "dropout.phase": "train",
+    "optimizer.name": "sgd",
+    "optimizer.lr": 0.5,
+    "optimizer.weight_decay": 0.0,
+    "model.hidden": [],
+    "model.activation": "sigmoid",
+    "model.output": "softmax",
+    "model.init": "normal",
+    "model.init_std": 0.1,
+    "data.name": "mnist",
+    "data.batch_size": 100,
+    "data.num_train": 55000,
+    "data.num_val": 5000,
+    "trainer.max_epochs": 5,
+    "trainer.precision": "float32",
+    "trainer.deterministic": False,
+    "trainer.early_stopping": False,
+    "trainer.patience": 3,
+}
+"""What a run's identity leaves out: a changed value would give two different runs the same one."""
+
+
+def test_the_defaults_that_an_identity_leaves_out_stay_as_they_are():
+    now = plain(Config())
+    assert {key: now[key] for key in DEFAULTS} == DEFAULTS
+
+
+def test_a_key_that_is_added_later_leaves_earlier_runs_their_identity(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    @dataclass
+    class LaterLoss(LossConfig):
+        label_smoothing: float = 0.0
+
+    before = config_hash(Config(seed=1))
+    provenance._defaults.cache_clear()
+    monkeypatch.setattr(provenance, "Config", lambda: Config(loss=LaterLoss()))
+    try:
+        assert config_hash(Config(seed=1, loss=LaterLoss())) == before
+        assert config_hash(Config(seed=1, loss=LaterLoss(label_smoothing=0.1))) != before
+    finally:
+        provenance._defaults.cache_clear()
