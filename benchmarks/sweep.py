@@ -32,7 +32,7 @@ SWEEPS = {
 TIMED_COMMAND = """
 import atexit, json, sys, time
 import pipeline.__main__ as command
-import pipeline.sweep as sweep
+import pipeline.sweep_callback as sweep
 from pipeline.imports import quick_imports
 
 started = time.perf_counter()
@@ -51,7 +51,7 @@ def timed(owner, name, part):
             spent[part] += time.perf_counter() - started
     setattr(owner, name, wrapper)
 
-timed(sweep, "_checked_jobs", "compose")
+timed(sweep, "_checked_grid", "compose")
 timed(Trainer, "fit", "train")
 timed(pipeline.fused, "start_tracking", "track")
 timed(pipeline.tracked_run.TrackedRun, "close", "track")

@@ -24,7 +24,8 @@ from pipeline.explain import CONFIG_ERRORS, explain
 from pipeline.imports import quick_imports
 from pipeline.process import exit_on_signals, leave
 from pipeline.secrets import password_to_environment
-from pipeline.sweep import Sweep, SweepCallback
+from pipeline.sweep import Sweep
+from pipeline.sweep_callback import SweepCallback
 
 if TYPE_CHECKING:
     from pipeline.record import RunResult
@@ -35,13 +36,17 @@ __all__ = ["main"]
 log = logging.getLogger("pipeline")
 
 
-def run(composed: DictConfig) -> float:
+def run(composed: DictConfig) -> float | None:
     """Train one job; what Hydra calls for every job of a sweep, in whichever process.
 
     Returns:
-        The run's objective, for sweepers that optimise: say hydra.sweeper.direction=maximize.
+        The run's objective, for sweepers that optimise: say hydra.sweeper.direction=maximize;
+        None of a job that another process is at.
     """
     config = to_config(composed)
+    done = SweepCallback.done(config)
+    if done is not None:
+        return done.objective
     with quick_imports():
         from pipeline.tracking import open_store  # imports mlflow
         from pipeline.train import train  # imports torch and lightning
@@ -49,7 +54,12 @@ def run(composed: DictConfig) -> float:
     overrides = list(HydraConfig.get().overrides.task)
     parent_run_id = SweepCallback.parent_run_id
     try:
-        result = train(config, overrides=overrides, parent_run_id=parent_run_id)
+        result = train(
+            config,
+            overrides=overrides,
+            parent_run_id=parent_run_id,
+            broken_off=SweepCallback.broken_off(config),
+        )
     except Exception as error:
         if parent_run_id is None and isinstance(error, UserError):
             sys.exit(f"error: {error}")
@@ -69,7 +79,7 @@ def main() -> None:
     exit_on_signals()
     register()
     arguments = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
-    sys.argv[1:] = map(password_to_environment, arguments)
+    sys.argv[1:] = [_in_full(password_to_environment(argument)) for argument in arguments]
     ended_by: BaseException | None = None
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run)()
@@ -78,6 +88,15 @@ def main() -> None:
     if SweepCallback.current:
         ended_by = _close_sweep(SweepCallback.current, ended_by)
     leave(_exit_code(ended_by, wants_traceback=wants_traceback))
+
+
+def _in_full(argument: str) -> str:
+    """Return `resume=last`, which people type, as the config's own key."""
+    key, equals, value = argument.partition("=")
+    if key != "resume" or not equals:
+        return argument
+    plain = value.strip("'")
+    return f"resume.sweep='{plain}'"  # quoted, since an id may look like a number
 
 
 def _close_sweep(sweep: Sweep, ended_by: BaseException | None) -> BaseException | None:

@@ -64,9 +64,10 @@ def _check_choices(config: DictConfig) -> None:
     """Refuse `loss=[mse,ce]`, of which Hydra silently takes the last, and `~loss`."""
     choices: dict[str, Any] | None = OmegaConf.select(config, "hydra.runtime.choices")
     for group, kind in _fields(Config).items():
-        if choices is not None and is_dataclass(kind) and not isinstance(choices.get(group), str):
-            known = ", ".join(options(group))
-            raise UserError(f"{group}: must be exactly one of {known}. To try several, sweep: -m.")
+        known = options(group) if is_dataclass(kind) else ()
+        if known and choices is not None and not isinstance(choices.get(group), str):
+            listed = ", ".join(known)
+            raise UserError(f"{group}: must be exactly one of {listed}. To try several, sweep: -m.")
 
 
 def _unknown_keys(node: DictConfig, schema: type, prefix: str = "") -> Iterator[str]:

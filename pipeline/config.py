@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from pipeline.choices import one_of, options
 from pipeline.data.catalog import find_dataset
 from pipeline.errors import UserError
+from pipeline.rules import is_store, require, require_p_keep, require_unset
 from pipeline.secrets import without_password
 
 __all__ = [
@@ -22,35 +22,19 @@ __all__ = [
     "ModelConfig",
     "OptimizerConfig",
     "RegularizerConfig",
+    "ResumeConfig",
     "TrackingConfig",
     "TrainerConfig",
 ]
 
 REDUCTIONS = ("mean", "sum")
+RESUME_CODES = ("strict", "warn", "ignore")
 PHASES = ("train", "test", "always")
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity")
 OUTPUTS = ("softmax", "sigmoid")
 INITS = ("normal", "scaled_normal", "zeros", "xavier", "he")
 ACCELERATORS = ("cpu", "gpu", "auto")
 PRECISIONS = ("float32", "float64")
-STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
-
-
-def _require(holds: bool, key: str, value: object, allowed: str, remedy: str = "") -> None:
-    """Raise the error of one bad value: key, value, what is allowed and what to do."""
-    if not holds:
-        raise UserError(f"{key}={value}: must be {allowed}.{' ' + remedy if remedy else ''}")
-
-
-def _require_unset(key: str, value: object, owner: str, remedy: str) -> None:
-    """Refuse a key that the chosen option doesn't have, rather than ignore it silently."""
-    if value is not None:
-        raise UserError(f"{key}={value}: {owner} has no such setting. {remedy}")
-
-
-def _require_p_keep(key: str, value: float | None) -> None:
-    in_range = value is not None and 0 < value <= 1
-    _require(in_range, key, value, "a probability, 0 < p_keep ≤ 1", "1 keeps every unit.")
 
 
 @dataclass
@@ -87,7 +71,7 @@ class RegularizerConfig:
     def __post_init__(self) -> None:
         """Check names and ranges."""
         one_of("regularizer.name", self.name, options("regularizer"))
-        _require(
+        require(
             math.isfinite(self.strength) and self.strength >= 0,
             "regularizer.strength",
             self.strength,
@@ -95,7 +79,7 @@ class RegularizerConfig:
             "Try regularizer.strength=0.001.",
         )
         if self.name == "none":
-            _require(
+            require(
                 self.strength == 0,
                 "regularizer.strength",
                 self.strength,
@@ -104,11 +88,11 @@ class RegularizerConfig:
             )
         if self.name == "elastic":
             in_range = self.l1_ratio is not None and 0 <= self.l1_ratio <= 1
-            _require(in_range, "regularizer.l1_ratio", self.l1_ratio, "a number from 0 to 1")
+            require(in_range, "regularizer.l1_ratio", self.l1_ratio, "a number from 0 to 1")
         else:
             remedy = "Choose regularizer=elastic, or leave the key out."
             owner = f"regularizer={self.name}"
-            _require_unset("regularizer.l1_ratio", self.l1_ratio, owner, remedy)
+            require_unset("regularizer.l1_ratio", self.l1_ratio, owner, remedy)
 
 
 @dataclass
@@ -133,18 +117,18 @@ class DropoutConfig:
         owner = f"dropout={self.name}"
         if self.name == "none":
             remedy = "Choose dropout=input, hidden, both or logits."
-            _require_unset("dropout.p_keep", self.p_keep, owner, remedy)
+            require_unset("dropout.p_keep", self.p_keep, owner, remedy)
         elif self.name == "both":
             remedy = "It has dropout.p_keep_input and dropout.p_keep_hidden."
-            _require_unset("dropout.p_keep", self.p_keep, owner, remedy)
-            _require_p_keep("dropout.p_keep_input", self.p_keep_input)
-            _require_p_keep("dropout.p_keep_hidden", self.p_keep_hidden)
+            require_unset("dropout.p_keep", self.p_keep, owner, remedy)
+            require_p_keep("dropout.p_keep_input", self.p_keep_input)
+            require_p_keep("dropout.p_keep_hidden", self.p_keep_hidden)
         else:
-            _require_p_keep("dropout.p_keep", self.p_keep)
+            require_p_keep("dropout.p_keep", self.p_keep)
         if self.name != "both":
             remedy = "Choose dropout=both, or set dropout.p_keep."
-            _require_unset("dropout.p_keep_input", self.p_keep_input, owner, remedy)
-            _require_unset("dropout.p_keep_hidden", self.p_keep_hidden, owner, remedy)
+            require_unset("dropout.p_keep_input", self.p_keep_input, owner, remedy)
+            require_unset("dropout.p_keep_hidden", self.p_keep_hidden, owner, remedy)
 
 
 @dataclass
@@ -167,14 +151,14 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         """Check names and ranges."""
         one_of("optimizer.name", self.name, options("optimizer"))
-        _require(
+        require(
             math.isfinite(self.lr) and self.lr > 0,
             "optimizer.lr",
             self.lr,
             "a finite number > 0",
             "Try optimizer.lr=0.1.",
         )
-        _require(
+        require(
             math.isfinite(self.weight_decay) and self.weight_decay >= 0,
             "optimizer.weight_decay",
             self.weight_decay,
@@ -187,27 +171,25 @@ class OptimizerConfig:
         if self.name in ("momentum", "nesterov"):
             in_range = self.momentum is not None and 0 <= self.momentum < 1
             allowed = "a number, 0 ≤ momentum < 1"
-            _require(
-                in_range, "optimizer.momentum", self.momentum, allowed, "The usual one is 0.9."
-            )
+            require(in_range, "optimizer.momentum", self.momentum, allowed, "The usual one is 0.9.")
         else:
             remedy = "Choose optimizer=momentum or nesterov."
             owner = f"optimizer={self.name}"
-            _require_unset("optimizer.momentum", self.momentum, owner, remedy)
+            require_unset("optimizer.momentum", self.momentum, owner, remedy)
 
     def _check_moments(self) -> None:
         if self.name in ("adam", "adamw"):
             remedy = f"optimizer={self.name} brings the usual one."
             betas = self.betas or []
             in_range = len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
-            _require(in_range, "optimizer.betas", self.betas, "two numbers, each 0 ≤ β < 1", remedy)
+            require(in_range, "optimizer.betas", self.betas, "two numbers, each 0 ≤ β < 1", remedy)
             positive = self.eps is not None and math.isfinite(self.eps) and self.eps > 0
-            _require(positive, "optimizer.eps", self.eps, "a finite number > 0", remedy)
+            require(positive, "optimizer.eps", self.eps, "a finite number > 0", remedy)
         else:
             remedy = "Choose optimizer=adam or adamw."
             owner = f"optimizer={self.name}"
-            _require_unset("optimizer.betas", self.betas, owner, remedy)
-            _require_unset("optimizer.eps", self.eps, owner, remedy)
+            require_unset("optimizer.betas", self.betas, owner, remedy)
+            require_unset("optimizer.eps", self.eps, owner, remedy)
 
 
 @dataclass
@@ -229,7 +211,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Check names and ranges."""
         all_positive = all(units > 0 for units in self.hidden)
-        _require(
+        require(
             all_positive,
             "model.hidden",
             self.hidden,
@@ -240,7 +222,7 @@ class ModelConfig:
         one_of("model.output", self.output, OUTPUTS)
         one_of("model.init", self.init, INITS)
         positive = math.isfinite(self.init_std) and self.init_std > 0
-        _require(positive, "model.init_std", self.init_std, "a finite number > 0", "Try 0.1.")
+        require(positive, "model.init_std", self.init_std, "a finite number > 0", "Try 0.1.")
 
 
 @dataclass
@@ -264,15 +246,15 @@ class DataConfig:
         """Check names and ranges."""
         one_of("data.name", self.name, options("data"))
         available = find_dataset(self.name).num_train
-        _require(self.num_train >= 1, "data.num_train", self.num_train, "a whole number ≥ 1")
-        _require(self.num_val >= 0, "data.num_val", self.num_val, "a whole number ≥ 0")
+        require(self.num_train >= 1, "data.num_train", self.num_train, "a whole number ≥ 1")
+        require(self.num_val >= 0, "data.num_val", self.num_val, "a whole number ≥ 0")
         if self.num_train + self.num_val > available:
             raise UserError(
                 f"data.num_train={self.num_train} and data.num_val={self.num_val}: together "
                 f"{self.num_train + self.num_val}, but the training set of {self.name} has "
                 f"{available} examples. Lower one of them."
             )
-        _require(
+        require(
             1 <= self.batch_size <= self.num_train,
             "data.batch_size",
             self.batch_size,
@@ -296,24 +278,21 @@ class TrainerConfig:
     """Stop when val/loss has not improved for `patience` epochs."""
     patience: int = 3
     """Epochs without improvement that early stopping waits, ≥ 1."""
+    checkpoint_every_s: float = 60.0
+    """Seconds of training, > 0, after which the end of an epoch is kept, to go on from there."""
+    checkpoint_every_epochs: int | None = None
+    """Keep the end of every so many epochs, ≥ 1; null leaves it to the seconds."""
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
         one_of("trainer.accelerator", self.accelerator, ACCELERATORS)
         one_of("trainer.precision", self.precision, PRECISIONS)
-        _require(self.max_epochs >= 1, "trainer.max_epochs", self.max_epochs, "a whole number ≥ 1")
-        _require(self.patience >= 1, "trainer.patience", self.patience, "a whole number ≥ 1")
-
-
-def _is_store(uri: str) -> bool:
-    scheme, _, rest = uri.partition("://")
-    if scheme.split("+")[0] not in STORES or not rest.strip("/"):
-        return False
-    try:
-        parts = urlsplit(uri)
-        return parts.port != 0 and (not scheme.startswith("http") or bool(parts.hostname))
-    except ValueError:  # a port that is no number
-        return False
+        require(self.max_epochs >= 1, "trainer.max_epochs", self.max_epochs, "a whole number ≥ 1")
+        require(self.patience >= 1, "trainer.patience", self.patience, "a whole number ≥ 1")
+        seconds, epochs = self.checkpoint_every_s, self.checkpoint_every_epochs
+        require(seconds > 0, "trainer.checkpoint_every_s", seconds, "a number > 0")
+        some = epochs is None or epochs >= 1
+        require(some, "trainer.checkpoint_every_epochs", epochs, "a whole number ≥ 1, or null")
 
 
 @dataclass
@@ -330,15 +309,32 @@ class TrackingConfig:
     def __post_init__(self) -> None:
         """Check the address's form; whether it answers is seen when a run starts."""
         named = bool(self.experiment_name.strip())
-        _require(named, "tracking.experiment_name", repr(self.experiment_name), "a name")
+        require(named, "tracking.experiment_name", repr(self.experiment_name), "a name")
         if self.uri is None:
             return
-        if not _is_store(self.uri):
+        if not is_store(self.uri):
             raise UserError(
                 f"tracking.uri={without_password(self.uri)}: is no address of a tracking store. "
                 "Say http://host:port for an MLflow server, sqlite:////folder/mlflow.db or "
                 "postgresql+psycopg://… for a database, null for mlflow.db in the project's root."
             )
+
+
+@dataclass
+class ResumeConfig:
+    """Which earlier runs count, so that a sweep goes on where it stopped."""
+
+    sweep: str | None = None
+    """last, a sweep's run id, or any: what is finished of whatever sweep. For short, `resume=…`."""
+    code: str = "warn"
+    """When code or data have changed since: warn counts what the same sweep finished, not what
+    another one did; strict counts neither, ignore both."""
+
+    def __post_init__(self) -> None:
+        """Check the names; whether there is such a sweep is seen when one starts."""
+        one_of("resume.code", self.code, RESUME_CODES)
+        named = self.sweep is None or bool(self.sweep.strip())
+        require(named, "resume.sweep", repr(self.sweep), "last, any or a sweep's run id")
 
 
 @dataclass
@@ -355,12 +351,15 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    resume: ResumeConfig = field(default_factory=ResumeConfig)
+    dry_run: bool = False
+    """Say what would run, and stop."""
     root: str = ""
     """The project's root: mlflow.db, mlruns/ and data/ lie in it."""
 
     def __post_init__(self) -> None:
         """Check the rules that tie keys of different groups together."""
-        _require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number ≥ 0")
+        require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number ≥ 0")
         if self.loss.name == "nll" and self.model.output != "softmax":
             raise UserError(
                 f"loss=nll with model.output={self.model.output}: nll is -ln of the probability "

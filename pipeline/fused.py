@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
@@ -17,7 +18,9 @@ from pipeline.fused_module import FusedModule
 from pipeline.members import sort_members
 from pipeline.progress import make_progress
 from pipeline.record import RunResult
+from pipeline.resumption import KeepCheckpoints, Resumption, go_on_from, restore
 from pipeline.tracked_run import LiveMetrics, TrackedRun
+from pipeline.tracking import open_store
 from pipeline.train import load_data, make_trainer, start_tracking
 
 __all__ = ["Job", "train_group"]
@@ -33,6 +36,8 @@ class Job:
 
     config: Config
     overrides: list[str]
+    broken_off: RunResult | None = None
+    """The run that it goes on with, if it left a checkpoint."""
 
 
 def train_group(jobs: Sequence[Job], *, parent_run_id: str | None) -> list[RunResult | Exception]:
@@ -47,30 +52,67 @@ def train_group(jobs: Sequence[Job], *, parent_run_id: str | None) -> list[RunRe
     """
     order = sort_members([job.config for job in jobs])
     members = [jobs[position] for position in order]
-    data = load_data(members[0].config)
-    module = FusedModule([member.config for member in members], data)
+    configs = [member.config for member in members]
+    broken_off = [member.broken_off for member in members if member.broken_off]
+    resumption = Resumption(configs, broken_off, fused=True)
+    open_store(configs[0].tracking, Path(configs[0].root)).remove(resumption.given_up)
+    data = load_data(configs[0])
+    module = FusedModule(configs, data)
     evaluation = FusedEvaluation(len(members))
     open_runs: list[TrackedRun] = []
     try:
-        for job in jobs:
-            run = start_tracking(job.config, data, job.overrides, parent_run_id)
+        for position, job in enumerate(jobs):
+            run = start_tracking(
+                job.config,
+                data,
+                job.overrides,
+                parent_run_id,
+                checkpoint=resumption.name,
+                run_id=resumption.run_id(order.index(position)),
+            )
             open_runs.append(run)
             write_configs(run.artifacts, job.config, job.overrides)
         runs = [open_runs[position] for position in order]
-        callbacks = [evaluation, _LogMembers(runs, evaluation), make_progress(evaluation)]
+        trainer = _make_group_trainer(module, evaluation, runs, resumption)
         started = time.perf_counter()
-        make_trainer(members[0].config.trainer, callbacks).fit(module)
+        trainer.fit(module)
         seconds = time.perf_counter() - started
         outcomes: list[RunResult | Exception] = []
         for number, run in enumerate(runs):
             outcomes.append(_finish(number, run, module, evaluation, seconds))
             open_runs.remove(run)
+        resumption.discard()
     except BaseException as error:
         for run in open_runs:
             run.close(error)
         raise
     in_job_order = sorted(zip(order, outcomes, strict=True), key=lambda pair: pair[0])
     return [outcome for _, outcome in in_job_order]
+
+
+def _make_group_trainer(
+    module: FusedModule,
+    evaluation: FusedEvaluation,
+    runs: Sequence[TrackedRun],
+    resumption: Resumption,
+) -> Trainer:
+    """Return the trainer, at the epoch where the group broke off if it did."""
+    config = module.configs[0].trainer
+    keep = KeepCheckpoints(
+        resumption,
+        config,
+        lambda: resumption.notes(evaluation.epochs, module.failures),
+        lambda state: module.load_state(state, resumption.rows),
+    )
+    log_members = _LogMembers(runs, evaluation)
+    trainer = make_trainer(config, [evaluation, log_members, make_progress(evaluation), keep])
+    if resumption.start:
+        evaluation.epochs = resumption.epochs
+        module.failures = resumption.failures
+        for run, epochs in zip(runs, evaluation.epochs, strict=True):
+            restore(run, epochs)
+        go_on_from(trainer, evaluation.epochs[0])
+    return trainer
 
 
 class _LogMembers(Callback):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -51,6 +51,20 @@ class FusedModule(LightningModule):
     def biases(self) -> list[Float[Tensor, "members _out"]]:
         """b^l, layer by layer."""
         return [self.get_buffer(f"biases{layer}") for layer in range(self.num_layers)]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return weights, biases and the update rule's state by name; members lead in each."""
+        return {**dict(self.named_buffers()), **self._rule.state()}
+
+    def load_state(self, state: Mapping[str, Tensor], rows: Sequence[int]) -> None:
+        """Put a state back, once training has been set up.
+
+        Args:
+            state: of a group that these members are of.
+            rows: each member's place in that group.
+        """
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name][list(rows)])
 
     @property
     def batch_size(self) -> int:

@@ -60,7 +60,16 @@ class FusedStep:
         rate = -rule.lr[0] if self._descends else torch.ones_like(rule.lr[0])
         self._scale = rate / batch_size
         self._penalties = [
-            (block, block.strength * rate[block.members]) for block in members.penalties
+            [
+                (
+                    block,
+                    block.strength * rate[block.members],
+                    target[block.members],
+                    matrix[block.members],
+                )
+                for block in members.penalties
+            ]
+            for target, matrix in zip(self._targets, self._weights, strict=True)
         ]
 
         device = members.device
@@ -108,24 +117,21 @@ class FusedStep:
     def _backward(self, layer: int, delta: Tensor, done: Forward, inputs: Tensor) -> None:
         """Use a layer's error: leave its gradients, or for plain SGD take its step right away."""
         scaled = delta * self._scale
-        matrix, bias, target = (
-            part[layer - 1] for part in (self._weights, self._biases, self._targets)
-        )
+        bias, target = self._biases[layer - 1], self._targets[layer - 1]
         sharing = self._members.sharing
         torch.sum(scaled, dim=-1, out=self._bias_gradients[layer - 1])
         if self._descends:
             bias.add_(self._bias_gradients[layer - 1])
-            self._add_penalties(target, matrix)
+            self._add_penalties(layer)
             add_gradient(target, scaled, layer, done, inputs, sharing, accumulate=True)
         else:
             add_gradient(target, scaled, layer, done, inputs, sharing, accumulate=False)
-            self._add_penalties(target, matrix)
+            self._add_penalties(layer)
 
-    def _add_penalties(self, target: Tensor, matrix: Tensor) -> None:
-        """Add the penalties' gradients, or plain descent's steps along them, to a target."""
-        for block, strength in self._penalties:
-            penalty = block.gradient(matrix[block.members], block.l1_ratio)
-            target[block.members].addcmul_(penalty, strength)
+    def _add_penalties(self, layer: int) -> None:
+        """Add the penalties' gradients, or plain descent's steps along them, to their target."""
+        for block, strength, target, matrix in self._penalties[layer - 1]:
+            target.addcmul_(block.gradient(matrix, block.l1_ratio), strength)
 
     def _fetch_inputs(self) -> Float[Tensor, "streams batch features"]:
         """Fetch each seed's batch and return that of every input stream, some inputs dropped."""

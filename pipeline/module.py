@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float, Int
 from pytorch_lightning import LightningModule
@@ -44,6 +46,36 @@ class ClassifierModule(LightningModule):
         """Optimizer steps per epoch."""
         return -(-len(self.data.train) // self.config.data.batch_size)
 
+    def state(self) -> dict[str, Tensor]:
+        """Return the weights, biases and the optimizer's state by name."""
+        parameters = dict(self.network.named_parameters())
+        state: dict[str, Tensor] = {name: value.detach() for name, value in parameters.items()}
+        for name, parameter in parameters.items():
+            for key, value in self._optimizer().state.get(parameter, {}).items():
+                if isinstance(value, Tensor):
+                    state[f"optimizer.{name}.{key}"] = value
+        return state
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Put a state back, once training has been set up."""
+        optimizer = self._optimizer()
+        with torch.no_grad():
+            for name, parameter in self.network.named_parameters():
+                parameter.copy_(state[name])
+                prefix = f"optimizer.{name}."
+                found = {
+                    key.removeprefix(prefix): value.clone()
+                    for key, value in state.items()
+                    if key.startswith(prefix)
+                }
+                if found:
+                    optimizer.state[parameter].update(found)
+
+    def _optimizer(self) -> optim.Optimizer:
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, optim.Optimizer)
+        return optimizer
+
     def train_dataloader(self) -> range:
         """Return the first step of every call of training_step; the examples are in memory."""
         return range(0, self.num_steps, STEPS_PER_CALL)
@@ -70,8 +102,7 @@ class ClassifierModule(LightningModule):
         Raises:
             UserError: the loss or the weights are no longer finite.
         """
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, optim.Optimizer)
+        optimizer = self._optimizer()
         parameters = list(self.network.parameters())
         objectives: list[Tensor] = []
         for rows in self._batches[first_step : first_step + STEPS_PER_CALL]:

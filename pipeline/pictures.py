@@ -62,7 +62,7 @@ def main() -> None:
     try:
         for run_id in arguments.ids:
             run = store.result(run_id)
-            runs += store.children(run_id) or [run]
+            runs += store.with_curves(store.children(run_id)) or [run]
     except UserError as error:
         sys.exit(f"error: {error}")
     drawn = sum(draw_pictures(store, run) for run in track(runs, "drawing"))

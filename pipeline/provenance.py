@@ -20,14 +20,18 @@ from pipeline.choices import project_root
 from pipeline.config import Config
 from pipeline.secrets import without_password
 
-__all__ = ["config_hash", "environment_tags", "params", "plain", "run_name"]
+__all__ = ["code_hash", "config_hash", "environment_tags", "params", "plain", "run_name"]
 
 CANNOT_CHANGE_RESULTS = (
     "root",
     "tracking",
+    "resume",
+    "dry_run",
     "data.root",
     "data.download",
     "trainer.accelerator",
+    "trainer.checkpoint_every_s",
+    "trainer.checkpoint_every_epochs",
 )
 """Keys, and groups of keys, that are no part of a run's identity."""
 
@@ -77,7 +81,7 @@ def params(config: Config) -> dict[str, str]:
     return {
         key: _text(value)
         for key, value in plain(config).items()
-        if not key.startswith("tracking.") and key != "root"
+        if not key.startswith(("tracking.", "resume.")) and key not in ("root", "dry_run")
     }
 
 
@@ -89,7 +93,7 @@ def _text(value: object) -> str:
 
 def run_name(overrides: Sequence[str]) -> str:
     """Return what a run, or a sweep, is called: what was chosen, tracking and places aside."""
-    aside = ("tracking", "root=", "data.root=", "hydra")
+    aside = ("tracking", "root=", "data.root=", "hydra", "resume", "dry_run")
     chosen = [item for item in overrides if not item.lstrip("+~").startswith(aside)]
     return without_password(" ".join(chosen))[:200] or "defaults"
 
@@ -101,7 +105,7 @@ def environment_tags() -> dict[str, str]:
         "mlflow.source.name": "pipeline",
         "mlflow.source.type": "LOCAL",
         **_git_tags(project_root()),
-        "code_hash": _code_hash(),
+        "code_hash": code_hash(),
         "host": socket.gethostname(),
         "version.python": platform.python_version(),
         **{f"version.{package}": version(package) for package in PACKAGES},
@@ -116,7 +120,7 @@ def _user() -> str:
 
 
 @cache
-def _code_hash() -> str:
+def code_hash() -> str:
     """Return the SHA-256 of the package's sources, whatever the repository they lie in."""
     package = Path(__file__).parent
     digest = hashlib.sha256()

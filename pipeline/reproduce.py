@@ -91,6 +91,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="default: reports/problem_set.md in the root",
     )
     parser.add_argument(
+        "--fresh", action="store_true", help="train again what other code has trained"
+    )
+    parser.add_argument(
         "--accept", action="store_true", help="write down which cells agree, for later reports"
     )
     parsed = parser.parse_args(arguments)
@@ -136,7 +139,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
         offline_is_fine=False,
     )
     with closing(parent):
-        studies, num_trained = _run_studies(jobs, parent)
+        studies, num_trained = _run_studies(jobs, parent, fresh=arguments.fresh)
         findings = Findings(reference, studies, num_trained=num_trained)
         if THEORY in arguments.names:
             log.info("theory: computing the claims of Problems 1 to 3")
@@ -152,7 +155,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
 
 
 def _run_studies(
-    jobs: dict[str, list[Job]], parent: TrackedRun
+    jobs: dict[str, list[Job]], parent: TrackedRun, *, fresh: bool
 ) -> tuple[dict[str, StudyRuns], int]:
     """Train what is missing, study by study; return the runs and how many were trained."""
     parent_run_id = parent.record.run_id
@@ -160,7 +163,7 @@ def _run_studies(
     studies: dict[str, StudyRuns] = {}
     num_trained = 0
     for name, of_study in jobs.items():
-        runs = find_runs(name, of_study)
+        runs = find_runs(name, of_study, only_this_code=fresh)
         num_missing = len(runs.missing)
         log.info("%s: %d of %d runs are finished", name, len(of_study) - num_missing, len(of_study))
         if num_missing:

@@ -1,37 +1,55 @@
-"""A sweep: every job checked before the first one starts, one parent run, one table at the end."""
+"""A sweep: its parent run in MLflow, what is finished of its grid, one table at the end."""
 
 from __future__ import annotations
 
+import json
 import logging
-import sys
-import traceback
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
-from hydra.core.global_hydra import GlobalHydra
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 
-from pipeline.compose import to_config
-from pipeline.composition import composer_for, grid_jobs
 from pipeline.config import Config
 from pipeline.errors import UserError
-from pipeline.explain import CONFIG_ERRORS, explain
 from pipeline.imports import quick_imports
-from pipeline.preflight import check_surroundings
-from pipeline.provenance import environment_tags, run_name
+from pipeline.locks import hold, process_lock
+from pipeline.provenance import config_hash, environment_tags, run_name
+from pipeline.resume import ANY, LAST, Plan, check_same_grid, make_plan
 from pipeline.secrets import without_password
 
 if TYPE_CHECKING:
     from pipeline.record import RunResult
     from pipeline.tracked_run import TrackedRun
+    from pipeline.tracking import Store
 
-__all__ = ["Sweep", "SweepCallback", "SweepFailedError"]
+__all__ = ["Grid", "Sweep", "SweepFailedError", "open_sweep"]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pipeline")
+
+SWEEPS = Path("mlruns") / "sweeps"
+"""Below the project's root: the grid of every sweep."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a sweep is about."""
+
+    configs: list[Config]
+    """Of every cell; of a sweeper that asks as it goes, the one that its jobs start from."""
+    overrides: list[list[str]]
+    """Of every cell; empty for such a sweeper."""
+    typed: list[str]
+    """By the user."""
+
+    @property
+    def cells(self) -> dict[str, list[str]]:
+        """Every cell's overrides by its config_hash."""
+        return {
+            config_hash(config): [item for item in overrides if not item.startswith("resume.")]
+            for config, overrides in zip(self.configs, self.overrides, strict=False)
+        }
 
 
 class SweepFailedError(UserError):
@@ -41,31 +59,19 @@ class SweepFailedError(UserError):
 class Sweep:
     """A sweep that goes on in this process: its parent run, and what is made when it ends."""
 
-    def __init__(self, config: Config, overrides: Sequence[str]) -> None:
-        """Make the parent run.
+    def __init__(self, run: TrackedRun, grid: Grid, plan: Plan) -> None:
+        """Take over a parent run, new or reopened.
 
         Args:
-            config: of the sweep's first job; says where the runs are tracked.
-            overrides: what the user typed.
-
-        Raises:
-            UserError: the tracking store can't be opened.
+            run: the parent.
+            grid: what the sweep is about.
+            plan: what is finished of it already.
         """
-        with quick_imports():
-            from pipeline.tracked_run import start_run  # imports mlflow
-            from pipeline.tracking import open_store
-
-        self.name = run_name(overrides)
-        self.store = open_store(config.tracking, Path(config.root))
-        self.run: TrackedRun = start_run(
-            self.store,
-            experiment_name=config.tracking.experiment_name,
-            name=self.name,
-            tags={**config.tracking.tags, **environment_tags(), "sweep": self.name},
-            offline_is_fine=False,
-        )
-        typed = [without_password(override) for override in overrides]
-        (self.run.artifacts / "overrides.yaml").write_text(yaml.safe_dump(typed))
+        self.run = run
+        self.store = run.store
+        self.name = run.record.name
+        self.plan = plan
+        self._order = {key: number for number, key in enumerate(grid.cells)}
 
     @property
     def run_id(self) -> str:
@@ -82,16 +88,28 @@ class Sweep:
         Returns:
             The sweep's runs, and what the command should end with.
         """
-        results = self.run.children()
+        results = self._results()
         failed = [result for result in results if result.status == "FAILED"]
         if failed and not isinstance(ended_by, SystemExit):
             ended_by = SweepFailedError(_list_failed(failed, len(results)))
         try:
-            self._write_comparison(results)
+            if self.plan.num_to_run or not self._order:
+                self._write_comparison(self.store.with_curves(results))
         except OSError as error:
             ended_by = ended_by or UserError(f"the sweep's table can't be written: {error}")
         self.run.close(ended_by)
         return results, ended_by
+
+    def _results(self) -> list[RunResult]:
+        """Return the runs of this sweep and those that it took from others, in the grid's order."""
+        children = self.run.children()
+        known = {child.run_id for child in children}
+        taken = [run for run in self.plan.finished.values() if run.run_id not in known]
+        last = len(self._order)
+        return sorted(
+            taken + children,
+            key=lambda run: self._order.get(run.tags.get("config_hash", ""), last),
+        )
 
     def _write_comparison(self, results: Sequence[RunResult]) -> None:
         from pipeline.report.figures import Curve, draw_comparison
@@ -116,99 +134,120 @@ def _list_failed(failed: Sequence[RunResult], total: int) -> str:
     return "\n".join([f"{len(failed)} of {total} runs failed:", *lines])
 
 
-class SweepCallback(Callback):
-    """Hydra's hooks: checks before anything starts, the parent run, a headline per job.
+def open_sweep(grid: Grid) -> Sweep | None:
+    """Start a sweep, or take one up again as `resume` says, and say what there is to do.
 
-    It travels to the workers of parallel launchers, and with it the parent's run id.
+    Returns:
+        The sweep; None if there is nothing to do in this process: a dry run, or another process
+        is at it.
+
+    Raises:
+        UserError: the store can't be opened, or there is no such sweep, or its grid is another.
     """
+    with quick_imports():
+        from pipeline.deliver import deliver_records  # imports mlflow
+        from pipeline.tracking import open_store
 
-    current: Sweep | None = None
-    """The sweep of this process; the workers of a parallel launcher have none."""
-
-    parent_run_id: str | None = None
-    """The parent of the job that runs in this process."""
-
-    num_jobs: int | None = None
-    """How many jobs the sweep of this process has; None if nobody knows yet."""
-
-    def __init__(self) -> None:
-        self._parent_run_id: str | None = None
-        self._num_jobs: int | None = None
-
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check a single run."""
-        del kwargs
-        with _errors_end_the_command():
-            _check([to_config(config)])
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check every job, then make the parent run."""
-        del kwargs
-        with _errors_end_the_command():
-            jobs = _checked_jobs(config)
-            _check(jobs)
-            sweep = Sweep(jobs[0], list(config.hydra.overrides.task))
-        SweepCallback.current = sweep
-        self._parent_run_id = sweep.run_id
-        self._num_jobs = len(jobs) if _is_grid(config) else None
-        SweepCallback.num_jobs = self._num_jobs
-
-    def on_job_start(self, config: DictConfig, *, fused: bool = False, **kwargs: Any) -> None:
-        """Say which job starts; leave the parent's run id where the job finds it.
-
-        Args:
-            config: of the job.
-            fused: it is one of a group, for which the launcher has one line.
-            kwargs: what else Hydra says.
-        """
-        del kwargs
-        if self._parent_run_id is None:
-            return
-        SweepCallback.parent_run_id = self._parent_run_id
-        if fused:
-            return
-        number = int(config.hydra.job.num) + 1
-        total = f"/{self._num_jobs}" if self._num_jobs else ""
-        log.info("run %d%s: %s", number, total, run_name(config.hydra.overrides.task))
-
-
-@contextmanager
-def _errors_end_the_command() -> Generator[None]:
-    """Turn errors into exits, since Hydra turns callbacks' errors into warnings."""
-    try:
-        yield
-    except CONFIG_ERRORS as error:
-        sys.exit(f"error: {explain(error)}")
-    except Exception:
-        traceback.print_exc()
-        sys.exit(1)
-
-
-def _is_grid(config: DictConfig) -> bool:
-    return str(config.hydra.sweeper._target_).endswith((".BasicSweeper", ".GridSweeper"))
-
-
-def _checked_jobs(config: DictConfig) -> list[Config]:
-    """Compose every job of a grid; of another sweeper, whose jobs nobody knows yet, the base."""
-    if not _is_grid(config):
-        return [to_config(config)]
-    loader = GlobalHydra.instance().config_loader()
-    composer = composer_for(loader, config)
-    return [composer.check(job) for job in grid_jobs(loader, config)]
-
-
-def _check(jobs: Sequence[Config]) -> None:
-    """Check the surroundings of every job, each different one once."""
-    seen: set[tuple[object, ...]] = set()
-    for job in jobs:
-        surroundings = (
-            job.root,
-            job.tracking.uri,
-            job.trainer.accelerator,
-            job.data.name,
-            job.data.root,
-            job.data.download,
+    config = grid.configs[0]
+    root, wanted = Path(config.root), config.resume.sweep
+    if wanted is not None and not grid.overrides:
+        raise UserError(
+            f"resume={wanted}: only a grid can be resumed; this sweeper asks for runs as it goes."
         )
-        if surroundings not in seen:
-            check_surroundings(job)
-            seen.add(surroundings)
+    store = open_store(config.tracking, root)
+    if wanted is not None:
+        deliver_records(store)
+    if wanted == LAST and not store.sweeps(config.tracking.experiment_name):
+        log.info("There is no sweep to resume yet; this is the first one.")
+        wanted = None
+    if wanted in (None, ANY):
+        runs = store.finished(config.tracking.experiment_name) if wanted else []
+        plan = make_plan(grid.configs, runs, owned=True) if grid.overrides else Plan()
+        _say(plan, config)
+        return None if config.dry_run else _start(store, grid, plan)
+    parent = _find_parent(store, config)
+    check_same_grid(grid.cells, _read_grid(root, parent.run_id), parent.run_id)
+    owned = config.dry_run or hold(root, parent.run_id)
+    plan = make_plan(grid.configs, store.children(parent.run_id), owned=owned)
+    _say(plan, config)
+    if not owned:
+        log.info("Another process is at sweep %s; nothing is left to do here.", parent.run_id)
+    if config.dry_run or not owned:
+        return None
+    store.remove(plan.dead)
+    store.reopen(parent.run_id)
+    return _start(store, grid, plan, parent)
+
+
+def _say(plan: Plan, config: Config) -> None:
+    if config.resume.sweep is not None or config.dry_run:
+        for warning in plan.warnings:
+            log.warning("%s", warning)
+        log.info("%s", plan)
+
+
+def _find_parent(store: Store, config: Config) -> RunResult:
+    """Return the parent run of the sweep that is to be resumed."""
+    wanted, experiment = config.resume.sweep or "", config.tracking.experiment_name
+    sweeps = store.sweeps(experiment)
+    found = [run for run in sweeps if wanted == LAST or run.run_id.startswith(wanted)]
+    if found:
+        return found[0]
+    known = "\n".join(f"  {run.run_id}  {run.status}  {run.name}" for run in sweeps[:5])
+    raise UserError(
+        f"resume={wanted}: the experiment {experiment} has no such sweep. "
+        + (f"Its last ones:\n{known}" if known else "It has none yet: leave resume=… out.")
+    )
+
+
+def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None) -> Sweep:
+    """Make the parent run, or go on with the one that is there."""
+    from pipeline.tracked_run import start_run
+
+    config = grid.configs[0]
+    root = Path(config.root)
+    name = parent.name if parent else run_name(grid.typed)
+    run = start_run(
+        store,
+        experiment_name=config.tracking.experiment_name,
+        name=name,
+        tags={
+            **config.tracking.tags,
+            **environment_tags(),
+            "sweep": name,
+            "lock": process_lock(root),
+        },
+        offline_is_fine=False,
+        run_id=parent.run_id if parent else None,
+    )
+    typed = [without_password(override) for override in grid.typed]
+    (run.artifacts / "overrides.yaml").write_text(yaml.safe_dump(typed))
+    sweep = Sweep(run, grid, plan)
+    hold(root, sweep.run_id)
+    _write_grid(root, sweep.run_id, grid)
+    return sweep
+
+
+def _write_grid(root: Path, run_id: str, grid: Grid) -> None:
+    folder = root / SWEEPS
+    folder.mkdir(parents=True, exist_ok=True)
+    cells = {
+        key: [without_password(item) for item in overrides] for key, overrides in grid.cells.items()
+    }
+    (folder / f"{run_id}.json").write_text(json.dumps(cells))
+
+
+def _read_grid(root: Path, run_id: str) -> dict[str, list[str]]:
+    """Return the grid of a sweep that was started in this root.
+
+    Raises:
+        UserError: it isn't there, or is damaged.
+    """
+    path = root / SWEEPS / f"{run_id}.json"
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"resume: the grid of sweep {run_id} can't be read from {path} ({error}). "
+            "resume=any takes what is finished of any sweep."
+        ) from error

@@ -48,6 +48,8 @@ class TrackedRun:
         Args:
             offline_is_fine: go on if the store doesn't answer; the run is made on delivery.
         """
+        if self.record.run_id is not None:
+            return
         try:
             self.record.run_id = self.store.create_run(self.record)
         except STORE_ERRORS as error:
@@ -136,8 +138,9 @@ def start_run(
     offline_is_fine: bool,
     params: dict[str, str] | None = None,
     dataset: DatasetRecord | None = None,
+    run_id: str | None = None,
 ) -> TrackedRun:
-    """Start to track a run; whoever starts it closes it, whatever happens."""
+    """Start to track a run, or go on with the one of `run_id`; whoever starts it closes it."""
     record = Record(
         folder=new_folder(store.root),
         uri=without_password(store.uri),
@@ -146,6 +149,7 @@ def start_run(
         tags=tags,
         params=params or {},
         dataset=dataset,
+        run_id=run_id,
     )
     run = TrackedRun(store, record)
     try:

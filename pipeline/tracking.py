@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -18,7 +19,16 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+    ViewType,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 
@@ -61,6 +71,7 @@ class Store:
     def _open_database(self) -> MlflowClient:
         with FileLock(self._lock_path(), timeout=120):
             try:
+                self._make_tables()
                 client = MlflowClient(self.uri)
                 client.search_experiments(max_results=1)
             except STORE_ERRORS:
@@ -68,6 +79,19 @@ class Store:
             except Exception as error:  # SQLAlchemy's own, a driver that isn't installed
                 raise self.unavailable(error) from error
         return client
+
+    def _make_tables(self) -> None:
+        """Make a new SQLite file whole or not at all: MLflow can't mend one that broke off."""
+        folder = self._database_folder()
+        if folder is None:
+            return
+        path = folder / self.uri.rpartition("/")[2]
+        if path.exists() and path.stat().st_size:
+            return
+        unfinished = path.with_name(f"{path.name}.new")
+        unfinished.unlink(missing_ok=True)
+        MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
+        unfinished.replace(path)
 
     def _lock_path(self) -> Path:
         folder = self._database_folder() or self.root
@@ -162,26 +186,75 @@ class Store:
         return runs[0].info.run_id if runs else None
 
     def children(self, parent_run_id: str) -> list[RunResult]:
-        """Return the runs of a sweep in the order in which they started."""
+        """Return the runs of a sweep in the order in which they started, without their curves."""
         experiment = self.client.get_run(parent_run_id).info.experiment_id
         wanted = f"tags.`mlflow.parentRunId` = '{parent_run_id}'"
-        found = self._search(experiment, wanted)
-        return [_result(run, self._curves(run)) for run in found]
+        return [_result(run, {}) for run in self._search(experiment, wanted)]
 
-    def finished(
-        self, experiment_name: str, config_hashes: Collection[str]
-    ) -> dict[str, RunResult]:
-        """Return the newest finished run of each config that has one, by its config_hash."""
+    def finished(self, experiment_name: str) -> list[RunResult]:
+        """Return the finished runs of an experiment in order of start, without their curves."""
         experiment = self.client.get_experiment_by_name(experiment_name)
         if experiment is None:
-            return {}
-        runs = self._search(experiment.experiment_id, "attributes.status = 'FINISHED'")
-        newest = {run.data.tags.get("config_hash"): run for run in runs}
-        return {
-            key: _result(newest[key], self._curves(newest[key]))
-            for key in config_hashes
-            if key in newest
-        }
+            return []
+        wanted = "attributes.status = 'FINISHED'"
+        return [_result(run, {}) for run in self._search(experiment.experiment_id, wanted)]
+
+    def with_curves(self, results: Sequence[RunResult]) -> list[RunResult]:
+        """Return the same results with their curves, which take a query each."""
+        return [
+            result if result.curves else replace(result, curves=self._curves(result.run_id))
+            for result in results
+        ]
+
+    def sweeps(self, experiment_name: str) -> list[RunResult]:
+        """Return the parent runs of an experiment's sweeps, the newest first."""
+        experiment = self.client.get_experiment_by_name(experiment_name)
+        if experiment is None:
+            return []
+        found = self._search(experiment.experiment_id, "tags.sweep != ''")
+        return [_result(run, {}) for run in reversed(found)]
+
+    def num_metrics(self, run_id: str) -> int:
+        """Return how many points the store has of all of a run's metrics together."""
+        keys: Iterable[str] = self.client.get_run(run_id).data.metrics
+        return sum(len(self.client.get_metric_history(run_id, key)) for key in keys)
+
+    def reopen(self, run_id: str) -> None:
+        """Set the status of a run that goes on to RUNNING."""
+        self.client.update_run(run_id, status="RUNNING")
+
+    def remove(self, run_ids: Iterable[str]) -> None:
+        """Delete runs; `mlflow gc` would remove them for good, until then they can be restored."""
+        for run_id in run_ids:
+            self.client.delete_run(run_id)
+
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file; None of a server or of another database."""
+        path = self.uri.removeprefix("sqlite:///")
+        return Path(path).absolute() if path != self.uri else None
+
+    def running(self) -> list[RunResult]:
+        """Return the runs of all experiments that are RUNNING, without their curves."""
+        wanted = "attributes.status = 'RUNNING'"
+        experiments = [entry.experiment_id for entry in self.client.search_experiments()]
+        return [_result(run, {}) for entry in experiments for run in self._search(entry, wanted)]
+
+    def run_of_folder(self, name: str) -> RunResult | None:
+        """Return the run that was started with a record's folder, also if it was deleted."""
+        experiments = self.client.search_experiments(view_type=ViewType.ALL)
+        runs = self.client.search_runs(
+            [experiment.experiment_id for experiment in experiments],
+            f"tags.`{RECORD_TAG}` = '{name}'",
+            run_view_type=ViewType.ALL,
+            max_results=1,
+        )
+        return _result(runs[0], {}) if runs else None
+
+    def kill(self, run_id: str, why: str) -> None:
+        """Set the status of a run that has died to KILLED, and say why."""
+        self.client.set_tag(run_id, "error", why)
+        self.client.set_terminated(run_id, "KILLED")
 
     def _search(self, experiment_id: str, wanted: str) -> list[Run]:
         """Return all runs that a filter finds, in the order in which they started."""
@@ -208,7 +281,7 @@ class Store:
             run = self.client.get_run(run_id)
         except MlflowException as error:
             raise UserError(f"{run_id}: {reason(error)}") from error
-        return _result(run, self._curves(run))
+        return _result(run, self._curves(run_id))
 
     def artifact_names(self, run_id: str) -> set[str]:
         """Return the names of a run's artifacts."""
@@ -222,8 +295,8 @@ class Store:
         """Add the files of a folder to a run's artifacts."""
         self.client.log_artifacts(run_id, str(folder))
 
-    def _curves(self, run: Run) -> dict[str, list[float]]:
-        return {key: self._history(run.info.run_id, key) for key in CURVES}
+    def _curves(self, run_id: str) -> dict[str, list[float]]:
+        return {key: self._history(run_id, key) for key in CURVES}
 
     def _history(self, run_id: str, key: str) -> list[float]:
         points = self.client.get_metric_history(run_id, key)

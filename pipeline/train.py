@@ -16,10 +16,12 @@ from pipeline.artifacts import write_configs, write_results
 from pipeline.config import Config, TrainerConfig
 from pipeline.data.tensors import Data, load
 from pipeline.evaluation import Evaluation, best_on_val, confusion_counts
+from pipeline.locks import process_lock
 from pipeline.module import ClassifierModule
 from pipeline.progress import make_progress
 from pipeline.provenance import config_hash, environment_tags, params, run_name
 from pipeline.record import DatasetRecord, RunResult
+from pipeline.resumption import KeepCheckpoints, Resumption, go_on_from, restore
 from pipeline.tracked_run import LiveMetrics, TrackedRun, closing, start_run
 from pipeline.tracking import open_store
 
@@ -27,7 +29,11 @@ __all__ = ["load_data", "make_trainer", "start_tracking", "train"]
 
 
 def train(
-    config: Config, *, overrides: Sequence[str] = (), parent_run_id: str | None = None
+    config: Config,
+    *,
+    overrides: Sequence[str] = (),
+    parent_run_id: str | None = None,
+    broken_off: RunResult | None = None,
 ) -> RunResult:
     """Train one network as the config says and track it as one MLflow run.
 
@@ -35,6 +41,7 @@ def train(
         config: a checked config.
         overrides: what the user typed; kept with the run.
         parent_run_id: the MLflow run of the sweep that this run belongs to.
+        broken_off: the run that this one goes on with, if it left a checkpoint.
 
     Returns:
         The run's id, status, params and last metrics.
@@ -45,9 +52,29 @@ def train(
     data = load_data(config)
     module = ClassifierModule(config, data)
     evaluation = Evaluation()
-    with closing(start_tracking(config, data, overrides, parent_run_id)) as run:
+    resumption = Resumption([config], [broken_off] if broken_off else [], fused=False)
+    open_store(config.tracking, Path(config.root)).remove(resumption.given_up)
+    tracked = start_tracking(
+        config,
+        data,
+        overrides,
+        parent_run_id,
+        checkpoint=resumption.name,
+        run_id=resumption.run_id(0),
+    )
+    with closing(tracked) as run:
         write_configs(run.artifacts, config, overrides)
-        trainer = make_trainer(config.trainer, [evaluation, _Log(run, evaluation)])
+        keep = KeepCheckpoints(
+            resumption,
+            config.trainer,
+            lambda: resumption.notes([evaluation.epochs], {}),
+            module.load_state,
+        )
+        trainer = make_trainer(config.trainer, [evaluation, _Log(run, evaluation), keep])
+        if resumption.start:
+            (evaluation.epochs,) = resumption.epochs
+            restore(run, evaluation.epochs)
+            go_on_from(trainer, evaluation.epochs)
         started = time.perf_counter()
         trainer.fit(module)
         seconds = time.perf_counter() - started
@@ -63,6 +90,7 @@ def train(
             title=run.record.name,
             pictures=True,
         )
+    resumption.discard()
     return run.record.result()
 
 
@@ -126,9 +154,24 @@ def load_data(config: Config) -> Data:
 
 
 def start_tracking(
-    config: Config, data: Data, overrides: Sequence[str], parent_run_id: str | None
+    config: Config,
+    data: Data,
+    overrides: Sequence[str],
+    parent_run_id: str | None,
+    *,
+    checkpoint: str,
+    run_id: str | None = None,
 ) -> TrackedRun:
-    """Start the MLflow run of a config, with all that is known before it trains."""
+    """Start the MLflow run of a config, with all that is known before it trains.
+
+    Args:
+        config: of the run.
+        data: that it trains on.
+        overrides: that set it apart.
+        parent_run_id: of its sweep.
+        checkpoint: the name of the folder for its checkpoints.
+        run_id: the run to go on with; None for a new one.
+    """
     on_gpu = config.trainer.accelerator != "cpu" and torch.cuda.is_available()
     tags = {
         **config.tracking.tags,
@@ -136,6 +179,8 @@ def start_tracking(
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",
         "config_hash": config_hash(config),
         "data_hash": data.digest,
+        "checkpoint": checkpoint,
+        "lock": process_lock(Path(config.root)),
     }
     if parent_run_id:
         tags["mlflow.parentRunId"] = parent_run_id
@@ -149,4 +194,5 @@ def start_tracking(
             data.name, data.digest, data.source, len(data.train), len(data.val), len(data.test)
         ),
         offline_is_fine=parent_run_id is not None,
+        run_id=run_id,
     )

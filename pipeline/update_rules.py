@@ -27,6 +27,14 @@ def _given(setting: Setting | None) -> Setting:
     return setting
 
 
+def _named(**lists: Sequence[Tensor]) -> dict[str, Tensor]:
+    return {
+        f"{name}.{index}": tensor
+        for name, tensors in lists.items()
+        for index, tensor in enumerate(tensors)
+    }
+
+
 class UpdateRule:
     """Takes steps along gradients; holds the optimizer's state."""
 
@@ -53,6 +61,10 @@ class UpdateRule:
     def step(self, gradients: Sequence[Float[Tensor, "members ..."]]) -> None:
         """Change the parameters in place. The gradients may be changed too."""
         raise NotImplementedError
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what the rule keeps from step to step, by name; members lead in each."""
+        return {}
 
     def add_weight_decay(self, gradients: Sequence[Tensor]) -> None:
         """Add weight_decay · parameter to the gradients, as SGD and Adam do."""
@@ -86,6 +98,10 @@ class Momentum(UpdateRule):
         super().__init__(parameters, configs)
         self.momentum = self.per_member([_given(config.momentum) for config in configs])
         self.velocities = [torch.zeros_like(parameter) for parameter in self.parameters]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the velocities."""
+        return _named(velocity=self.velocities)
 
     def step(self, gradients: Sequence[Float[Tensor, "members ..."]]) -> None:
         """Take one step."""
@@ -123,6 +139,12 @@ class Adam(UpdateRule):
         # β^t of this step, kept on the device: no number has to be fetched in between.
         self.powers1 = [torch.ones_like(beta) for beta in self.beta1]
         self.powers2 = [torch.ones_like(beta) for beta in self.beta2]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the moments and the powers of β."""
+        return _named(
+            mean=self.means, square=self.squares, power1=self.powers1, power2=self.powers2
+        )
 
     def step(self, gradients: Sequence[Float[Tensor, "members ..."]]) -> None:
         """Take one step."""

@@ -23,13 +23,14 @@ from omegaconf import DictConfig, open_dict
 
 from hydra_plugins.pipeline_fused._folders import activate, open_folder, point_to_the_log
 from hydra_plugins.pipeline_fused._headline import headline, spans
+from pipeline.compose import without_hydra
 from pipeline.composition import composer_for
 from pipeline.config import Config
 from pipeline.errors import UserError
 from pipeline.explain import CONFIG_ERRORS, explain
 from pipeline.grouping import Group, plan_groups
 from pipeline.imports import quick_imports
-from pipeline.sweep import SweepCallback
+from pipeline.sweep_callback import SweepCallback
 
 __all__ = ["Batch"]
 
@@ -72,11 +73,16 @@ class Batch:
         self._log_as_the_sweep()
         Path(str(self._sweep.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         jobs, returns = self._compose_all(job_overrides, first)
-        configs = [job.config for job in jobs]
-        for group in plan_groups(configs, max_members=max_members, max_memory_mb=max_memory_mb):
-            members = [jobs[position] for position in group.members]
-            for job, job_return in zip(members, self._run_group(group, members), strict=True):
-                returns[job.number] = job_return
+        for job in jobs:
+            if (done := SweepCallback.done(job.config)) is not None:
+                returns[job.number] = _completed(job, done.objective)
+        jobs = [job for job in jobs if job.number not in returns]
+        for together in _by_checkpoint(jobs):
+            configs = [job.config for job in together]
+            for group in plan_groups(configs, max_members=max_members, max_memory_mb=max_memory_mb):
+                members = [together[position] for position in group.members]
+                for job, job_return in zip(members, self._run_group(group, members), strict=True):
+                    returns[job.number] = job_return
         return [returns[number] for number in sorted(returns)]
 
     def _compose_all(
@@ -172,6 +178,24 @@ def _failed(overrides: Sequence[str], error: Exception) -> JobReturn:
     return job_return
 
 
+def _by_checkpoint(jobs: Sequence[_Job]) -> list[list[_Job]]:
+    """Divide the jobs: those of one checkpoint go on together, the others start."""
+    found: dict[str | None, list[_Job]] = {}
+    for job in jobs:
+        run = SweepCallback.broken_off(job.config)
+        found.setdefault(run.tags["checkpoint"] if run else None, []).append(job)
+    return list(found.values())
+
+
+def _completed(job: _Job, objective: float | None) -> JobReturn:
+    """Return a job that isn't trained, since its result is there or somebody else is at it."""
+    name = JobRuntime.instance().get("name")
+    overrides, config = job.overrides, without_hydra(job.composed)
+    job_return = JobReturn(overrides, cfg=config, task_name=name, status=JobStatus.COMPLETED)
+    job_return.return_value = objective
+    return job_return
+
+
 def _why_apart(jobs: Sequence[_Job]) -> str | None:
     """Return why jobs can't share a process, though their networks could train together."""
     settings = [job.composed.hydra.job for job in jobs]
@@ -189,7 +213,7 @@ def _train(jobs: Sequence[_Job]) -> list[float | Exception]:
             from pipeline.fused import Job, train_group  # imports torch and mlflow
 
         results = train_group(
-            [Job(job.config, job.overrides) for job in jobs],
+            [Job(job.config, job.overrides, SweepCallback.broken_off(job.config)) for job in jobs],
             parent_run_id=SweepCallback.parent_run_id,
         )
     except Exception as error:

@@ -18,7 +18,7 @@ from pipeline.config import Config
 from pipeline.errors import UserError
 from pipeline.fused import Job, train_group
 from pipeline.grouping import Group, plan_groups
-from pipeline.provenance import config_hash, plain
+from pipeline.provenance import code_hash, config_hash, plain
 from pipeline.record import RunResult
 from pipeline.tracking import Store, open_store
 from pipeline.train import train
@@ -100,11 +100,28 @@ def store_of(config: Config) -> Store:
     return open_store(config.tracking, Path(config.root))
 
 
-def find_runs(name: str, jobs: Sequence[Job]) -> StudyRuns:
-    """Look up which jobs have a finished run, in whatever sweep."""
+def find_runs(name: str, jobs: Sequence[Job], *, only_this_code: bool = False) -> StudyRuns:
+    """Look up which jobs have a finished run, in whatever sweep.
+
+    Args:
+        name: the study's.
+        jobs: of the study.
+        only_this_code: runs of other code than today's don't count; they count with a warning
+            otherwise.
+    """
     config = jobs[0].config
+    store = store_of(config)
     hashes = [config_hash(job.config) for job in jobs]
-    found = store_of(config).finished(config.tracking.experiment_name, set(hashes))
+    wanted = set(hashes)
+    runs = store.finished(config.tracking.experiment_name)
+    if only_this_code:
+        runs = [run for run in runs if run.tags.get("code_hash") == code_hash()]
+    newest = {key: run for run in runs if (key := run.tags.get("config_hash")) in wanted}
+    others = sum(run.tags.get("code_hash") != code_hash() for run in newest.values())
+    if others:
+        log.warning("%s: %d runs were made by other code; --fresh trains them again", name, others)
+    with_curves = store.with_curves(list(newest.values()))
+    found = dict(zip(newest, with_curves, strict=True))
     return StudyRuns(name, list(jobs), [found.get(key) for key in hashes])
 
 
