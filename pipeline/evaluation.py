@@ -50,7 +50,7 @@ def evaluate(
 
 
 def confusion_counts(
-    labels: Int[Tensor, " examples"], predictions: Int[Tensor, " examples"], num_classes: int
+    labels: Int[Tensor, " examples"], predictions: Integer[Tensor, " examples"], num_classes: int
 ) -> Int[Tensor, "classes classes"]:
     """Return how often each class (row) was taken for each class (column)."""
     cells = labels.cpu() * num_classes + predictions.cpu()

@@ -96,12 +96,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--accept", action="store_true", help="write down which cells agree, for later reports"
     )
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_intermixed_args(arguments)
     parsed.names = _names([word for word in parsed.words if "=" not in word])
     parsed.overrides = [word for word in parsed.words if "=" in word]
     seeds = QUICK_SEEDS if parsed.quick and parsed.seeds is None else parsed.seeds
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds {seeds}: must be at least 1, for intervals 2.")
+    if parsed.output is not None and parsed.output.suffix != ".md":
+        raise UserError(f"--output {parsed.output}: must be the name of a Markdown file, FILE.md.")
     parsed.overrides += [f"seed=range(0,{seeds})"] if seeds else []
     return parsed
 

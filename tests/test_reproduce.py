@@ -244,8 +244,9 @@ def test_seeds_are_chosen_wherever_that_stands(typed: list[str], seeds: list[str
 
 
 def test_a_proof_that_fails_ends_with_1(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    root = shutil.copytree(story.root, tmp_path / "root")
     best = Best(0.3, 0.2)
     measured = tuple(Measurement(size, 1e-4, 0.5, 0.1, best, best) for size in (1, 1000))
     comparison = Comparison("digits", 1000, 1.0, measured)
@@ -255,8 +256,8 @@ def test_a_proof_that_fails_ends_with_1(
         Claim("3.3", "a sign", "", "", Verdict.ERRATUM),
     ]
     monkeypatch.setattr(reproduce, "check_all", lambda _: claims)
-    found = call("theory", *SMALL, f"root={tmp_path}")
+    found = call("theory", *SMALL, f"root={root}")
     assert found == (1, "error: theory 3.2 fails: a minimum\n")
-    text = (tmp_path / "reports" / "problem_set.md").read_text()
+    text = (root / "reports" / "problem_set.md").read_text()
     assert "| 3.2 | a minimum |  |  | fails |" in text
     assert "Problems 1 to 3: 1 fails, 1 erratum." in text

@@ -61,7 +61,7 @@ class Claim:
         if missing:
             text = f"{missing} of its runs are missing"
             return ClaimVerdict(self.statement, Decision.MISSING, text)
-        epochs = min(studies[name].jobs[0].config.trainer.max_epochs for name in self.studies)
+        epochs = min(studies[name].num_epochs for name in self.studies)
         if epochs < LAST_EPOCH:
             text = f"its runs have {epochs} epochs, of the text's {LAST_EPOCH}"
             return ClaimVerdict(self.statement, Decision.MISSING, text)
@@ -88,7 +88,10 @@ def _all_above(estimates: Sequence[Estimate]) -> Decision:
 
 
 def _points(estimate: Estimate) -> str:
-    return f"{100 * estimate.mean:+.2f} ± {100 * estimate.half_width:.2f} points"
+    mean = f"{100 * estimate.mean:+.2f}"
+    if math.isnan(estimate.half_width):
+        return f"{mean} points (one seed, so no interval)"
+    return f"{mean} ± {100 * estimate.half_width:.2f} points"
 
 
 def _converge_faster(studies: Studies, reference: Reference) -> tuple[Decision, str]:
@@ -224,13 +227,13 @@ def _sensitive(studies: Studies, reference: Reference) -> tuple[Decision, str]:
         means = [
             sum(value for value in values if value is not None) / len(values) for values in column
         ]
-        ratios.append((max(means) - min(means)) / spread)
+        ratios.append((max(means) - min(means)) / spread if spread else math.inf)
         texts.append(f"{name} moves it by {100 * (max(means) - min(means)):.1f}")
     decision = Decision.SUPPORTED if min(ratios) > SENSITIVE else Decision.UNDECIDED
-    return decision, (
-        f"points of test accuracy: {', '.join(texts)}; seeds alone spread it by "
-        f"{100 * spread:.2f} (standard deviation)"
-    )
+    seeds = "of a single seed nobody knows"
+    if not math.isnan(spread):
+        seeds = f"seeds alone spread it by {100 * spread:.2f} (standard deviation)"
+    return decision, f"points of test accuracy: {', '.join(texts)}; {seeds}"
 
 
 CLAIMS = (

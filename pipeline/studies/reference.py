@@ -17,22 +17,26 @@ PROBLEM_SET = Path(__file__).with_name("problem_set.yaml")
 
 Numbers = tuple[float, ...]
 
+PAIR, MATRIX = (2,), (2, 2)
+
 SHAPE: dict[str, Any] = {
-    "sgd_network": {"test_size": None, "correct": 30},
+    "sgd_network": {"test_size": (), "correct": (30,)},
     "worked_example": {
-        **dict.fromkeys(("x", "target", "w1", "b1", "w2", "b2"), 2),
+        **dict.fromkeys(("x", "target", "b1", "b2"), PAIR),
+        **dict.fromkeys(("w1", "w2"), MATRIX),
         "published": {
-            **dict.fromkeys(("z1", "a1", "z2", "a2", "delta2", "dw2", "db2"), 2),
-            **dict.fromkeys(("delta1", "dw1", "db1", "delta0"), 2),
-            "cost": None,
+            **dict.fromkeys(("z1", "a1", "z2", "a2", "delta2", "db2"), PAIR),
+            **dict.fromkeys(("delta1", "db1", "delta0"), PAIR),
+            **dict.fromkeys(("dw1", "dw2"), MATRIX),
+            "cost": (),
         },
-        "errata": dict.fromkeys(("delta1", "dw1", "db1", "delta0")),
+        "errata": dict.fromkeys(("delta1", "dw1", "db1", "delta0"), str),
     },
-    "losses": {name: {"train_loss": 5, "test_accuracy": 5} for name in ("mse", "ce", "nll")},
-    "penalties": {"strength": 7, "l1": 7, "l2": 7},
-    "dropout": {"p_keep": 7, "test_accuracy": 7},
+    "losses": {name: {"train_loss": (5,), "test_accuracy": (5,)} for name in ("mse", "ce", "nll")},
+    "penalties": {"strength": (7,), "l1": (7,), "l2": (7,)},
+    "dropout": {"p_keep": (7,), "test_accuracy": (7,)},
 }
-"""Every entry that the file must have; a number says how many values it lists."""
+"""Every entry that the file must have: how many numbers it lists, () for a single one, or str."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,20 @@ def _check(found: Any, shape: Any, name: str, path: Path) -> None:
                 raise UserError(f"{path}: {name}{min(keys)} {problem}.")
         for key, inner in wanted.items():
             _check(entries[key], inner, f"{name}{key}.", path)
-    elif shape is not None:
-        length = len(cast("list[Any]", found)) if isinstance(found, list) else 0
-        if length != shape:
-            raise UserError(f"{path}: {name[:-1]} has {length} values; the text prints {shape}.")
+    elif shape is str:
+        if not isinstance(found, str):
+            raise UserError(f"{path}: {name[:-1]} must be a text.")
+    else:
+        _check_numbers(found, shape, name[:-1], path)
+
+
+def _check_numbers(found: Any, shape: tuple[int, ...], name: str, path: Path) -> None:
+    if not shape:
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            raise UserError(f"{path}: {name} is {found!r}; it must be a number.")
+        return
+    values = cast("list[Any]", found if isinstance(found, list) else [])
+    if len(values) != shape[0]:
+        raise UserError(f"{path}: {name} has {len(values)} values; the text prints {shape[0]}.")
+    for number, value in enumerate(values, start=1):
+        _check_numbers(value, shape[1:], f"{name}, value {number}", path)

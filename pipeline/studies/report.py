@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import quote
 
 from pipeline.provenance import PACKAGES
 from pipeline.report.html import to_html
@@ -113,7 +114,7 @@ def _blocks(findings: Findings, figures: str) -> dict[str, str]:
     blocks = {"summary": _summary(findings), "rule": RULE}
     names = [*findings.studies, *(["theory"] if findings.theory else [])]
     if names:
-        blocks["figures"] = figures
+        blocks["figures"] = quote(figures)
     blocks |= {name: answers_table(found) for name, found in findings.answers.items() if found}
     if "sgd_network" in findings.studies:
         runs = findings.studies["sgd_network"]

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from pipeline.choices import conf_dir
 from pipeline.composition import composer_for, grid_jobs
 from pipeline.config import Config
+from pipeline.deliver import deliver_records
 from pipeline.errors import UserError
 from pipeline.fused import Job, train_group
 from pipeline.grouping import Group, plan_groups
@@ -41,6 +43,12 @@ class StudyRuns:
         """The jobs that have no finished run."""
         pairs = zip(self.jobs, self.results, strict=True)
         return [job for job, result in pairs if result is None]
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of the shortest finished run."""
+        lengths = [len(result.curves["test/accuracy"]) for result in self.results if result]
+        return min(lengths, default=0)
 
     def curves(self, where: Mapping[str, object], metric: str) -> dict[int, list[float] | None]:
         """Return a metric by epoch for each seed of the runs with certain values.
@@ -85,13 +93,15 @@ def compose_jobs(name: str, overrides: Sequence[str]) -> list[Job]:
 
 def _check_grid(name: str, sweep: DictConfig, overrides: Sequence[str]) -> None:
     """Refuse overrides of what a study compares: its verdicts need the whole grid."""
-    listed = set(map(str, sweep.hydra.sweeper.params or {})) - {"seed"}
-    for override in overrides:
-        key = override.partition("=")[0]
-        if key in listed:
+    listed = set(map(str, sweep.hydra.sweeper.params or {}))
+    compared = (listed | {f"{key}.name" for key in listed} | {"experiment"}) - {"seed"}
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = override.key_or_group
+        if key in compared or (override.is_sweep_override() and key != "seed"):
             raise UserError(
-                f"{override}: {key} is what the study {name} compares, so it runs all of its "
-                f"values. For some of them: python -m pipeline -m experiment={name} {override}"
+                f"{override.input_line}: {key} is what the study {name} compares, or would make "
+                "another study of it, and its verdicts need its own grid. To run this: "
+                f"python -m pipeline -m experiment={name} {override.input_line}"
             )
 
 
@@ -111,6 +121,7 @@ def find_runs(name: str, jobs: Sequence[Job], *, only_this_code: bool = False) -
     """
     config = jobs[0].config
     store = store_of(config)
+    deliver_records(store)
     hashes = [config_hash(job.config) for job in jobs]
     wanted = set(hashes)
     runs = store.finished(config.tracking.experiment_name)
@@ -139,4 +150,7 @@ def _train_group(group: Group, jobs: Sequence[Job], parent_run_id: str) -> None:
                 log.error("%s", outcome)
         return
     for job in jobs:
-        train(job.config, overrides=job.overrides, parent_run_id=parent_run_id)
+        try:
+            train(job.config, overrides=job.overrides, parent_run_id=parent_run_id)
+        except UserError as error:
+            log.error("%s", error)  # noqa: TRY400  (it diverged: no traceback is needed)

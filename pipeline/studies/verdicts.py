@@ -20,6 +20,9 @@ CLOSE_ACCURACY = 0.01
 CLOSE_LOSS = 0.05
 """As a share of the published loss."""
 
+ROUNDING = 1e-9
+"""So that a difference of exactly what is allowed is allowed."""
+
 WIDE_SPREAD = 0.05
 """Standard deviation over seeds, in accuracy, from which one published run settles nothing."""
 
@@ -101,11 +104,11 @@ def judge(published: float, ours: Estimate, *, is_accuracy: bool) -> Verdict:
     if not ours.is_complete or not ours.values:
         return Verdict.MISSING
     difference = abs(published - ours.mean)
-    if difference <= ours.prediction_half_width:
+    if difference <= ours.prediction_half_width + ROUNDING:
         is_wide = is_accuracy and ours.deviation > WIDE_SPREAD
         return Verdict.UNSETTLED if is_wide else Verdict.INSIDE
     close = CLOSE_ACCURACY if is_accuracy else CLOSE_LOSS * published
-    return Verdict.CLOSE if difference <= close else Verdict.DIFFERENT
+    return Verdict.CLOSE if difference <= close + ROUNDING else Verdict.DIFFERENT
 
 
 def paired_difference(first: Sequence[float | None], second: Sequence[float | None]) -> Estimate:

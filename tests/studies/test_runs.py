@@ -12,6 +12,7 @@ from pipeline.explain import CONFIG_ERRORS, explain
 from pipeline.fused import Job
 from pipeline.preflight import check_surroundings
 from pipeline.provenance import config_hash
+from pipeline.studies import runs
 from pipeline.studies.runs import StudyRuns, compose_jobs, find_runs, store_of, train_missing
 from pipeline.tracked_run import closing, start_run
 from pipeline.tracking import Store
@@ -103,23 +104,23 @@ def test_a_bad_override_is_refused_before_anything_runs(override: str, message: 
 
 
 def test_curves_are_those_of_the_runs_with_the_values_by_seed():
-    runs = make("losses", lambda config: None if config.seed == 2 else as_printed(config))
-    found = runs.curves({"loss.name": "mse"}, "test/accuracy")
+    study = make("losses", lambda config: None if config.seed == 2 else as_printed(config))
+    found = study.curves({"loss.name": "mse"}, "test/accuracy")
     printed = [0.842, 0.8791, 0.8932, 0.8989, 0.902]
     assert found == {0: printed, 1: printed, 2: None}
 
 
 def test_values_are_compared_as_numbers():
-    runs = make("penalties", lambda config: config.regularizer.strength)
+    study = make("penalties", lambda config: config.regularizer.strength)
     where = {"regularizer.name": "l1", "regularizer.strength": 1e-4}
-    assert runs.curves(where, "test/accuracy")[0] == [0.0001] * 5
+    assert study.curves(where, "test/accuracy")[0] == [0.0001] * 5
     where = {"regularizer.name": "l2", "regularizer.strength": 0}
-    assert len(runs.curves(where, "test/accuracy")) == 3
+    assert len(study.curves(where, "test/accuracy")) == 3
 
 
 def test_the_missing_ones_are_the_jobs_without_a_run():
-    runs = make("losses", lambda config: None if config.loss.name == "ce" else 0.9)
-    assert [job.config.loss.name for job in runs.missing] == ["ce"] * 3
+    study = make("losses", lambda config: None if config.loss.name == "ce" else 0.9)
+    assert [job.config.loss.name for job in study.missing] == ["ce"] * 3
     assert make("losses", lambda _: 0.9).missing == []
 
 
@@ -179,13 +180,26 @@ def test_only_what_is_missing_is_trained(root: Path):
     assert len(find_runs("losses", longer).missing) == 3
 
 
+def test_runs_of_other_code_count_with_a_warning_unless_they_are_not_wanted(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    of_study = small_jobs(root, "seed=4", "trainer.max_epochs=1")
+    train(of_study)
+    assert find_runs("losses", of_study, only_this_code=True).missing == []
+    assert caplog.messages == []
+    monkeypatch.setattr(runs, "code_hash", lambda: "changed")
+    assert find_runs("losses", of_study).missing == []
+    assert "losses: 3 runs were made by other code" in caplog.text
+    assert len(find_runs("losses", of_study, only_this_code=True).missing) == 3
+
+
 def test_a_run_that_diverges_is_a_hole_however_often_it_is_tried(root: Path):
     diverging = small_jobs(
         root, "seed=2", "optimizer.lr=1e38", "data.num_train=1242", "trainer.max_epochs=1"
     )
     for _ in range(2):
-        runs = train(diverging)
-        assert [job.config.loss.name for job in runs.missing] == ["nll"]
+        missing = train(diverging).missing
+        assert [job.config.loss.name for job in missing] == ["nll"]
     assert statuses(root, 2) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
 
 
