@@ -92,7 +92,7 @@ def make_plan(configs: Sequence[Config], runs: Sequence[RunResult], *, owned: bo
 def _add_broken_off(plan: Plan, key: str, run: RunResult, config: Config) -> None:
     """Go on with a run if it has checkpoints, with the newest one if there are several."""
     name = run.tags.get("checkpoint")
-    if name is None or not any((Path(config.root) / CHECKPOINTS / name).glob("epoch-*")):
+    if name is None or not any((Path(config.root) / CHECKPOINTS / name).glob("*.safetensors")):
         plan.dead.append(run.run_id)
         return
     if key in plan.continued:

@@ -171,4 +171,3 @@ def restore(run: TrackedRun, epochs: Epochs) -> None:
         run.record.log(number, metrics)
     assert run.record.run_id is not None
     run.record.num_metrics_delivered = run.store.num_metrics(run.record.run_id)
-    run.store.reopen(run.record.run_id)

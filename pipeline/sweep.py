@@ -166,7 +166,8 @@ def open_sweep(grid: Grid) -> Sweep | None:
         _say(plan, config)
         return None if config.dry_run else _start(store, grid, plan)
     parent = _find_parent(store, config)
-    check_same_grid(grid.cells, _read_grid(root, parent.run_id), parent.run_id)
+    if (then := _read_grid(root, parent.run_id)) is not None:
+        check_same_grid(grid.cells, then, parent.run_id)
     owned = config.dry_run or hold(root, parent.run_id)
     plan = make_plan(grid.configs, store.children(parent.run_id), owned=owned)
     _say(plan, config)
@@ -175,7 +176,6 @@ def open_sweep(grid: Grid) -> Sweep | None:
     if config.dry_run or not owned:
         return None
     store.remove(plan.dead)
-    store.reopen(parent.run_id)
     return _start(store, grid, plan, parent)
 
 
@@ -234,20 +234,25 @@ def _write_grid(root: Path, run_id: str, grid: Grid) -> None:
     cells = {
         key: [without_password(item) for item in overrides] for key, overrides in grid.cells.items()
     }
-    (folder / f"{run_id}.json").write_text(json.dumps(cells))
+    temporary = folder / f"{run_id}.tmp"
+    temporary.write_text(json.dumps(cells))
+    temporary.replace(folder / f"{run_id}.json")
 
 
-def _read_grid(root: Path, run_id: str) -> dict[str, list[str]]:
-    """Return the grid of a sweep that was started in this root.
+def _read_grid(root: Path, run_id: str) -> dict[str, list[str]] | None:
+    """Return the grid of a sweep; None if it broke off before its grid was written down.
 
     Raises:
-        UserError: it isn't there, or is damaged.
+        UserError: the file is damaged.
     """
     path = root / SWEEPS / f"{run_id}.json"
+    if not path.exists():
+        log.warning("%s is missing, so nobody can tell whether this is that sweep's grid.", path)
+        return None
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(
-            f"resume: the grid of sweep {run_id} can't be read from {path} ({error}). "
-            "resume=any takes what is finished of any sweep."
+            f"{path}: the grid of sweep {run_id} can't be read ({error}). Remove the file to go "
+            "on without comparing grids."
         ) from error

@@ -43,15 +43,16 @@ class TrackedRun:
         return self.record.artifacts
 
     def begin(self, *, offline_is_fine: bool) -> None:
-        """Make the run in the store, so that it is seen while it trains.
+        """Make the run in the store, or let it go on, so that it is seen while it trains.
 
         Args:
             offline_is_fine: go on if the store doesn't answer; the run is made on delivery.
         """
-        if self.record.run_id is not None:
-            return
         try:
-            self.record.run_id = self.store.create_run(self.record)
+            if self.record.run_id is not None:
+                self.store.reopen(self.record)
+            else:
+                self.record.run_id = self.store.create_run(self.record)
         except STORE_ERRORS as error:
             if not offline_is_fine:
                 raise self.store.unavailable(error) from error

@@ -219,9 +219,12 @@ class Store:
         keys: Iterable[str] = self.client.get_run(run_id).data.metrics
         return sum(len(self.client.get_metric_history(run_id, key)) for key in keys)
 
-    def reopen(self, run_id: str) -> None:
-        """Set the status of a run that goes on to RUNNING."""
-        self.client.update_run(run_id, status="RUNNING")
+    def reopen(self, record: Record) -> None:
+        """Let a run go on: it is RUNNING again, and its tags name the process that is at it."""
+        assert record.run_id is not None
+        self.client.update_run(record.run_id, status="RUNNING")
+        tags = [RunTag(key, value) for key, value in record.tags.items()]
+        self.client.log_batch(record.run_id, tags=tags)
 
     def remove(self, run_ids: Iterable[str]) -> None:
         """Delete runs; `mlflow gc` would remove them for good, until then they can be restored."""
