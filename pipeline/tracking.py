@@ -45,6 +45,9 @@ METRICS_PER_BATCH = 1_000
 RECORD_TAG = "record"
 """Tag that ties a run to its record, so that a delivery that broke off is not done twice."""
 
+RESERVED = ("checkpoints", "damaged", "hydra", "locks", "outbox", "sweeps")
+"""Folders of mlruns/ that are no experiment's."""
+
 STORE_ERRORS = (MlflowException, OSError)
 """What a call to the store can raise."""
 
@@ -107,6 +110,8 @@ class Store:
         if self.is_server:
             return None
         folder_name = re.sub(r"[^\w.-]+", "_", experiment_name).lstrip(".") or "_"
+        if folder_name in RESERVED:
+            folder_name += "_"
         return str((self._database_folder() or self.root) / "mlruns" / folder_name)
 
     def experiment_id(self, name: str) -> str:

@@ -264,10 +264,11 @@ def test_what_a_single_seed_cannot_tell_is_not_printed(claim: Claim):
     assert "nan" not in decide(claim, ALL, num_seeds=1).evidence
 
 
-def test_seeds_that_all_give_the_same_can_be_judged():
+def test_runs_that_all_give_the_same_support_nothing():
     outcomes: dict[str, Outcome] = dict.fromkeys(ALL, lambda _: 0.9)
-    for claim in CLAIMS:
-        assert decide(claim, outcomes).decision in Decision
+    decisions = {claim.statement: decide(claim, outcomes).decision for claim in CLAIMS}
+    assert decisions.pop(NOTHING.statement) is Decision.CONTRADICTED
+    assert set(decisions.values()) == {Decision.UNDECIDED}
 
 
 def test_the_evidence_is_the_paired_difference_with_its_interval():

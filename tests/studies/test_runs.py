@@ -74,6 +74,7 @@ def test_the_grids_hold_what_the_text_compares():
         ("dropout", "dropout.p_keep=0.5"),
         ("dropout", "dropout.phase=train"),
         ("claims", "++dropout.p_keep=0.5"),
+        ("claims", "dropout=input"),
         ("claims", "dropout.p_keep=0.5"),
         ("losses", "experiment=penalties"),
         ("losses", "optimizer.lr=0.1,0.5"),

@@ -1,0 +1,1 @@
+"""`python -m pipeline.doctor`: find what crashes and moves leave behind; with `--fix`, mend it."""
