@@ -54,6 +54,9 @@ EXPERIMENT = "reproduction"
 
 QUICK_SEEDS = 2
 
+PLACES = ("root=", "data.root=", "tracking", "trainer=", "trainer.accelerator=")
+"""Overrides that change no number."""
+
 
 def main() -> None:
     """Run the command line."""
@@ -105,6 +108,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if parsed.output is not None and parsed.output.suffix != ".md":
         raise UserError(f"--output {parsed.output}: must be the name of a Markdown file, FILE.md.")
     parsed.overrides += [f"seed=range(0,{seeds})"] if seeds else []
+    parsed.changes = [item for item in parsed.overrides if not item.startswith(PLACES)]
+    if parsed.accept and parsed.changes:
+        raise UserError(
+            f"--accept with {' '.join(parsed.changes)}: what later reports are held to comes from "
+            "the studies as they are."
+        )
     return parsed
 
 
@@ -132,6 +141,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
     config = base[0].config
     check_surroundings(config)
     output: Path = arguments.output or Path(config.root) / "reports" / "problem_set.md"
+    _check_output(output)
     tags = {**config.tracking.tags, **environment_tags()}
     parent = start_run(
         store_of(config),
@@ -142,7 +152,9 @@ def _reproduce(arguments: argparse.Namespace) -> int:
     )
     with closing(parent):
         studies, num_trained = _run_studies(jobs, parent, fresh=arguments.fresh)
-        findings = Findings(reference, studies, num_trained=num_trained)
+        findings = Findings(
+            reference, studies, num_trained=num_trained, overrides=arguments.changes
+        )
         if THEORY in arguments.names:
             log.info("theory: computing the claims of Problems 1 to 3")
             findings.comparison = compare_batch_sizes(_theory_data(base[0]))
@@ -154,6 +166,16 @@ def _reproduce(arguments: argparse.Namespace) -> int:
     if arguments.accept:
         accept(findings.answers)
     return _conclude(findings, files)
+
+
+def _check_output(output: Path) -> None:
+    """Refuse a place where the report can't be written, before hours are spent on it."""
+    try:
+        output.with_suffix("").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output {output}: can't be written ({error.strerror}).") from error
+    if output.is_dir():
+        raise UserError(f"--output {output}: is a folder; name a Markdown file in it.")
 
 
 def _run_studies(

@@ -227,7 +227,8 @@ def _sensitive(studies: Studies, reference: Reference) -> tuple[Decision, str]:
         means = [
             sum(value for value in values if value is not None) / len(values) for values in column
         ]
-        ratios.append((max(means) - min(means)) / spread if spread else math.inf)
+        moved = max(means) - min(means)
+        ratios.append(moved / spread if spread else math.copysign(math.inf, moved - 1e-12))
         texts.append(f"{name} moves it by {100 * (max(means) - min(means)):.1f}")
     decision = Decision.SUPPORTED if min(ratios) > SENSITIVE else Decision.UNDECIDED
     seeds = "of a single seed nobody knows"

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from pipeline.provenance import PACKAGES
 from pipeline.report.html import to_html
+from pipeline.secrets import without_password
 from pipeline.studies.cells import DROPOUT_READINGS, Answer, answer, dropout_cells, find_cells
 from pipeline.studies.claims import CLAIMS, ClaimVerdict
 from pipeline.studies.pictures import draw_study
@@ -52,6 +53,8 @@ class Findings:
     """That training, checking and computing took this time."""
     num_trained: int = 0
     """Runs among them that were trained this time; the others were there."""
+    overrides: Sequence[str] = ()
+    """What was typed for the runs."""
     answers: dict[str, list[Answer]] = field(init=False)
     """By study, the published numbers beside ours."""
     claims: list[ClaimVerdict] = field(init=False)
@@ -164,12 +167,15 @@ def _summary(findings: Findings) -> str:
         if found
     ]
     parts = [origin]
+    if findings.overrides:
+        typed = without_password(" ".join(findings.overrides))
+        parts.append(f"The runs differ from the text's by what was typed: `{typed}`.")
     if rows:
         parts.append("Published numbers:\n\n" + table(header, rows, " rrrrrr"))
     if findings.theory:
         counts = Counter(claim.verdict.value for claim in findings.theory)
         parts.append("Problems 1 to 3: " + _listed(counts) + ".")
-    if findings.claims:
+    if findings.claims and "claims" in findings.studies:
         counts = Counter(claim.decision.value for claim in findings.claims)
         parts.append("Conclusions of Problem 4: " + _listed(counts) + ".")
     return "\n\n".join(parts)

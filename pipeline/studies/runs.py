@@ -93,8 +93,10 @@ def compose_jobs(name: str, overrides: Sequence[str]) -> list[Job]:
 
 def _check_grid(name: str, sweep: DictConfig, overrides: Sequence[str]) -> None:
     """Refuse overrides of what a study compares: its verdicts need the whole grid."""
-    listed = set(map(str, sweep.hydra.sweeper.params or {}))
-    compared = (listed | {f"{key}.name" for key in listed} | {"experiment"}) - {"seed"}
+    listed = set(map(str, sweep.hydra.sweeper.params or {})) - {"seed"}
+    groups = {key.partition(".")[0] for key in listed}
+    compared = listed | groups | {f"{group}.name" for group in groups}
+    compared |= {"experiment", "dry_run", "resume.sweep", "resume.code"}
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
         if key in compared or (override.is_sweep_override() and key != "seed"):

@@ -1,0 +1,75 @@
+"""Ends the command with SIGKILL: after some seconds, or at one exact moment of its work."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import command
+
+HOOK = """
+import os, re, signal, sys
+
+event, pattern, left = os.environ["KILL_AT"].split("|")
+left = [int(left)]
+
+def end(seen, arguments):
+    if seen == event and any(re.search(pattern, str(argument)) for argument in arguments):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(end)
+"""
+"""Python itself imports a sitecustomize.py before anything else."""
+
+LIMIT_S = 300
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Just before the command does something with a file for the so-many-th time.
+
+    `event` is one of Python's audit events, `file` a regular expression.
+    """
+
+    event: str
+    file: str
+    time: int = 1
+
+
+GRID_IS_WRITTEN = Moment("open", r"mlruns/sweeps/\w+")
+RECORD_IS_COMPLETE = Moment("os.rename", r"record\.tmp")
+FILES_ARE_DELIVERED = Moment("shutil.copyfile", r"mlruns/mnist/.*weights")
+RECORD_IS_REMOVED = Moment("shutil.rmtree", "outbox", 2)
+TABLE_IS_WRITTEN = Moment("open", r"results\.csv")
+
+
+def kill_at(moment: Moment, root: Path, *arguments: str) -> command.Done:
+    """Run the command on digits, everything below `root`, until a moment comes."""
+    hook = root.parent / f"{root.name}_hook"
+    hook.mkdir(exist_ok=True)
+    (hook / "sitecustomize.py").write_text(HOOK)
+    done = command.run(
+        root,
+        *("data=digits", "trainer=cpu", f"root={root}"),
+        *arguments,
+        PYTHONPATH=f"{hook}:{command.CHECKOUT}",
+        KILL_AT=f"{moment.event}|{moment.file}|{moment.time}",
+    )
+    assert done.code == -signal.SIGKILL, f"{moment} never came: {done.stdout}{done.stderr}"
+    return done
+
+
+def kill_after(seconds: float, root: Path, *arguments: str) -> bool:
+    """Run the command on digits for some seconds; return whether that was too short for it."""
+    typed = ("data=digits", "trainer=cpu", f"root={root}", *arguments)
+    with command.started(root, *typed, limit_s=LIMIT_S) as process:
+        try:
+            process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            command.end_group(process)
+            process.communicate()
+        return process.returncode == -signal.SIGKILL

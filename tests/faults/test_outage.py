@@ -1,0 +1,93 @@
+"""The MLflow server is killed in the middle of a sweep, which is resumed once it is back."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from mlflow.entities import ViewType
+
+from tests import command
+from tests.faults import sweeps
+from tests.mlflow_server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.command import Done
+
+pytestmark = pytest.mark.slow
+
+GRID = ("-m", "trainer.max_epochs=1,400", "seed=0,1")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with Server(folder) as running:
+        yield running
+
+
+def place(server: Server) -> tuple[str, ...]:
+    return "tracking=server", f"tracking.uri={server.uri}"
+
+
+def resume(root: Path, server: Server) -> Done:
+    server.start()
+    done = command.train(root, *GRID, *place(server), "resume=last")
+    assert (done.code, done.stderr) == (0, "")
+    return done
+
+
+def check_whole(root: Path, server: Server) -> None:
+    parent, *runs = command.runs(server.client)
+    assert [run.info.status for run in (parent, *runs)] == ["FINISHED"] * 5
+    assert {run.data.tags.get("mlflow.parentRunId") for run in runs} == {parent.info.run_id}
+    cells = sorted((run.data.params["trainer.max_epochs"], run.data.params["seed"]) for run in runs)
+    assert cells == [(epochs, seed) for epochs in ("1", "400") for seed in "01"]
+    for run in runs:
+        num_epochs = int(run.data.params["trainer.max_epochs"])
+        for metric in ("train/loss", "test/accuracy", "val/loss"):
+            steps = list(command.history(server.client, run, metric))
+            assert steps == list(range(1, num_epochs + 1))
+    assert sweeps.waiting(root) == []
+    files = {entry.path for entry in server.client.list_artifacts(parent.info.run_id)}
+    assert {"results.csv", "comparison.png"} <= files
+
+
+def test_what_a_sweep_could_not_deliver_counts_when_it_is_resumed(tmp_path: Path, server: Server):
+    root = tmp_path / "root"
+    root.mkdir()
+    typed = ("data=digits", "trainer=cpu", f"root={root}", *GRID, *place(server))
+    with command.started(root, *typed) as process:
+        command.read_until(process, "epoch 3/")
+        server.kill()
+        process.communicate()
+        assert process.returncode == 0
+    assert len(sweeps.waiting(root)) == 3
+    done = resume(root, server)
+    assert "4 finished, 0 to run" in done.stdout.splitlines()
+    check_whole(root, server)
+
+
+def test_a_sweep_that_was_killed_together_with_its_server_is_resumed(
+    tmp_path: Path, server: Server
+):
+    root = tmp_path / "root"
+    root.mkdir()
+    typed = ("data=digits", "trainer=cpu", f"root={root}", *GRID, *place(server))
+    with command.started(root, *typed) as process:
+        command.read_until(process, "epoch 3/")
+        server.kill()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    done = resume(root, server)
+    assert "2 finished, 2 to run" in done.stdout.splitlines()
+    check_whole(root, server)
+    experiments = [found.experiment_id for found in server.client.search_experiments()]
+    gone = server.client.search_runs(experiments, run_view_type=ViewType.DELETED_ONLY)
+    assert [run.data.tags["mlflow.runName"].count("max_epochs=400") for run in gone] == [1, 1]

@@ -1,0 +1,110 @@
+"""Things go wrong in the middle of a sweep, and many commands run at once.
+
+More faults, each in its own module: tests/faults/.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import command
+from tests.faults import sweeps
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mlflow.entities import Run
+
+    from tests.command import Done
+
+# A run that diverges.
+
+RATES = [*(f"0.{tenth}" for tenth in range(1, 10)), "1", "1.5", "1e300"]
+GRID = ("-m", "trainer.max_epochs=2", f"optimizer.lr={','.join(RATES)}")
+
+
+@dataclass(frozen=True)
+class Diverging:
+    """A sweep of twelve runs of which one diverges; then resumed."""
+
+    root: Path
+    done: Done
+    runs: list[Run]
+    again: Done
+
+
+@pytest.fixture(scope="module")
+def diverging(tmp_path_factory: pytest.TempPathFactory) -> Diverging:
+    root = tmp_path_factory.mktemp("diverging")
+    done = command.train(root, *GRID)
+    runs = command.children(root)
+    return Diverging(root, done, runs, command.train(root, *GRID, "resume=last"))
+
+
+def by_status(runs: list[Run], status: str) -> set[str]:
+    return {run.info.run_id for run in runs if run.info.status == status}
+
+
+def test_a_run_that_diverges_spoils_none_of_the_others(diverging: Diverging):
+    assert diverging.done.code == 1
+    assert len(by_status(diverging.runs, "FINISHED")) == 11
+    (failed,) = by_status(diverging.runs, "FAILED")
+    (row,) = [line for line in diverging.done.stdout.splitlines() if failed in line]
+    assert "FAILED" in row
+    assert "1e+300" in row
+    assert "error: 1 of 12 runs failed:" in diverging.done.errors
+
+
+def test_only_the_run_that_failed_is_tried_again(diverging: Diverging):
+    assert diverging.again.stdout.splitlines()[0] == "11 finished, 1 to run"
+    runs = list(sweeps.cells(diverging.root).values())
+    assert by_status(runs, "FINISHED") == by_status(diverging.runs, "FINISHED")
+    assert len(by_status(runs, "FAILED")) == 1
+    gone = {run.info.run_id for run in sweeps.deleted(diverging.root)}
+    assert gone == by_status(diverging.runs, "FAILED")
+    assert [row["optimizer.lr"] for row in sweeps.table(diverging.root)][-2:] == ["1.5", "1e+300"]
+
+
+def test_it_fails_again_for_the_same_reason(diverging: Diverging):
+    assert diverging.again.code == 1
+    for done in (diverging.done, diverging.again):
+        assert "diverged" in done.errors[-1]
+        assert "optimizer.lr" in done.errors[-1]
+        assert "Traceback" not in done.stdout + done.stderr
+
+
+# Many at once.
+
+NUM_PROCESSES = 16
+PATIENCE_S = 900
+
+
+@pytest.mark.slow
+def test_processes_that_start_at_once_on_a_fresh_root_all_finish(tmp_path: Path):
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                command.started(
+                    tmp_path,
+                    *("data=digits", f"root={tmp_path}", f"seed={seed}"),
+                    limit_s=PATIENCE_S,
+                )
+            )
+            for seed in range(NUM_PROCESSES)
+        ]
+        outputs = ["".join(process.communicate()) for process in processes]
+    assert [process.returncode for process in processes] == [0] * NUM_PROCESSES, outputs
+    for output in outputs:
+        for trouble in ("duplicate column", "database is locked", "Traceback"):
+            assert trouble not in output
+    runs = command.runs(tmp_path)
+    assert [run.info.status for run in runs] == ["FINISHED"] * NUM_PROCESSES
+    assert {run.data.params["seed"] for run in runs} == set(map(str, range(NUM_PROCESSES)))
+    assert len({run.info.experiment_id for run in runs}) == 1
+    for run in runs:
+        assert list(command.history(tmp_path, run, "test/accuracy")) == [1, 2, 3, 4, 5]
+    assert sweeps.waiting(tmp_path) == []
