@@ -37,7 +37,10 @@ def draw_pictures(store: Store, run: RunResult) -> bool:
         fetched.mkdir()
         drawn.mkdir()
         table = store.fetch_artifact(run.run_id, "confusion.csv", fetched)
-        counts = np.loadtxt(table, delimiter=",", dtype=np.int64)
+        try:
+            counts = np.loadtxt(table, delimiter=",", dtype=np.int64)
+        except ValueError as error:
+            raise UserError(f"{run.run_id}: its confusion.csv is damaged ({error}).") from error
         draw_curves(
             drawn / "curves.png",
             run.curves["train/loss"],
@@ -65,7 +68,10 @@ def main() -> None:
             runs += store.with_curves(store.children(run_id)) or [run]
     except UserError as error:
         sys.exit(f"error: {error}")
-    drawn = sum(draw_pictures(store, run) for run in track(runs, "drawing"))
+    try:
+        drawn = sum(draw_pictures(store, run) for run in track(runs, "drawing"))
+    except UserError as error:
+        sys.exit(f"error: {error}")
     print(f"{drawn} of {len(runs)} runs got their pictures; the others have them, or no results")
 
 

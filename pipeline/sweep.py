@@ -59,14 +59,16 @@ class SweepFailedError(UserError):
 class Sweep:
     """A sweep that goes on in this process: its parent run, and what is made when it ends."""
 
-    def __init__(self, run: TrackedRun, grid: Grid, plan: Plan) -> None:
+    def __init__(self, run: TrackedRun, grid: Grid, plan: Plan, *, is_new: bool) -> None:
         """Take over a parent run, new or reopened.
 
         Args:
             run: the parent.
             grid: what the sweep is about.
             plan: what is finished of it already.
+            is_new: it has no table yet.
         """
+        self._is_new = is_new
         self.run = run
         self.store = run.store
         self.name = run.record.name
@@ -93,7 +95,7 @@ class Sweep:
         if failed and not isinstance(ended_by, SystemExit):
             ended_by = SweepFailedError(_list_failed(failed, len(results)))
         try:
-            if self.plan.num_to_run or not self._order:
+            if self.plan.num_to_run or self._is_new:
                 self._write_comparison(self.store.with_curves(results))
         except OSError as error:
             ended_by = ended_by or UserError(f"the sweep's table can't be written: {error}")
@@ -222,7 +224,7 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
     )
     typed = [without_password(override) for override in grid.typed]
     (run.artifacts / "overrides.yaml").write_text(yaml.safe_dump(typed))
-    sweep = Sweep(run, grid, plan)
+    sweep = Sweep(run, grid, plan, is_new=parent is None)
     hold(root, sweep.run_id)
     _write_grid(root, sweep.run_id, grid)
     return sweep
@@ -250,8 +252,9 @@ def _read_grid(root: Path, run_id: str) -> dict[str, list[str]] | None:
         log.warning("%s is missing, so nobody can tell whether this is that sweep's grid.", path)
         return None
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        cells: dict[str, list[str]] = json.loads(path.read_text())
+        return {key: [str(item) for item in overrides] for key, overrides in cells.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: the grid of sweep {run_id} can't be read ({error}). Remove the file to go "
             "on without comparing grids."

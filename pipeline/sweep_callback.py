@@ -135,6 +135,8 @@ def _errors_end_the_command() -> Generator[None]:
         yield
     except CONFIG_ERRORS as error:
         sys.exit(f"error: {explain(error)}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename or 'the files of the sweep'}: {error.strerror or error}")
     except Exception:
         traceback.print_exc()
         sys.exit(1)

@@ -230,6 +230,8 @@ class Store:
         self.client.update_run(record.run_id, status="RUNNING")
         tags = [RunTag(key, value) for key, value in record.tags.items()]
         self.client.log_batch(record.run_id, tags=tags)
+        if "error" in self.client.get_run(record.run_id).data.tags:
+            self.client.delete_tag(record.run_id, "error")
 
     def remove(self, run_ids: Iterable[str]) -> None:
         """Delete runs; `mlflow gc` would remove them for good, until then they can be restored."""

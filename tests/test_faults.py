@@ -69,14 +69,6 @@ def test_only_the_run_that_failed_is_tried_again(diverging: Diverging):
     assert [row["optimizer.lr"] for row in sweeps.table(diverging.root)][-2:] == ["1.5", "1e+300"]
 
 
-def test_it_fails_again_for_the_same_reason(diverging: Diverging):
-    assert diverging.again.code == 1
-    for done in (diverging.done, diverging.again):
-        assert "diverged" in done.errors[-1]
-        assert "optimizer.lr" in done.errors[-1]
-        assert "Traceback" not in done.stdout + done.stderr
-
-
 # Many at once.
 
 NUM_PROCESSES = 16

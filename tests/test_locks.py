@@ -9,7 +9,7 @@ import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from pipeline.locks import hold, is_held, process_lock
+from pipeline.locks import hold, is_held
 from tests import command
 from tests.faults import moments, sweeps
 from tests.faults.moments import Moment
@@ -89,18 +89,6 @@ def test_to_ask_is_not_to_take(tmp_path: Path):
     assert not is_held(tmp_path, "sweep")
     with holder(tmp_path, "sweep") as (_, taken):
         assert taken == "True"
-
-
-def test_every_process_has_a_lock_of_its_own(tmp_path: Path):
-    own = process_lock(tmp_path)
-    assert process_lock(tmp_path) == own
-    assert is_held(tmp_path, own)
-    with holder(tmp_path, "own") as (_, name), holder(tmp_path, "own") as (other, another):
-        assert len({own, name, another}) == 3
-        assert is_held(tmp_path, name)
-        other.kill()
-        other.wait()
-        assert [is_held(tmp_path, lock) for lock in (own, name, another)] == [True, True, False]
 
 
 # The real command.
