@@ -76,6 +76,7 @@ def main() -> None:
     """Run the command line; `pipeline` and `python -m pipeline`."""
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves errors to us
+    logging.raiseExceptions = False  # a log file on a full disk is no reason for a traceback
     exit_on_signals()
     register()
     arguments = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))

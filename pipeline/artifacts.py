@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 from jaxtyping import Int
+from safetensors import SafetensorError
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
 from pipeline.config import Config
+from pipeline.errors import UserError
 from pipeline.report.figures import draw_confusion, draw_curves
 from pipeline.secrets import without_password
 
@@ -47,15 +49,27 @@ def write_results(
         counts: on the test examples, rows are the true classes.
         title: of the pictures.
         pictures: draw curves.png and confusion.png now; else `python -m pipeline.pictures` does.
+
+    Raises:
+        UserError: they can't be written.
     """
+    try:
+        _write_weights(folder / "weights.safetensors", layers)
+        np.savetxt(folder / "confusion.csv", counts.numpy(), fmt="%d", delimiter=",")
+        if pictures:
+            train_loss = [metrics["train/loss"] for metrics in epochs]
+            test_accuracy = [metrics["test/accuracy"] for metrics in epochs]
+            draw_curves(folder / "curves.png", train_loss, test_accuracy, title=title)
+            draw_confusion(folder / "confusion.png", counts.numpy(), title=title)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{folder}: the run's files can't be written there ({error}). Make room and run again."
+        ) from error
+
+
+def _write_weights(path: Path, layers: Sequence[tuple[Tensor, Tensor]]) -> None:
     named: dict[str, Tensor] = {}
     for number, (weights, biases) in enumerate(layers, start=1):
         named[f"layer{number}.weight"] = weights.detach().cpu().contiguous()
         named[f"layer{number}.bias"] = biases.detach().cpu().contiguous()
-    save_file(named, folder / "weights.safetensors")
-    np.savetxt(folder / "confusion.csv", counts.numpy(), fmt="%d", delimiter=",")
-    if pictures:
-        train_loss = [metrics["train/loss"] for metrics in epochs]
-        test_accuracy = [metrics["test/accuracy"] for metrics in epochs]
-        draw_curves(folder / "curves.png", train_loss, test_accuracy, title=title)
-        draw_confusion(folder / "confusion.png", counts.numpy(), title=title)
+    save_file(named, path)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from pipeline.errors import UserError
+from pipeline.whole_file import write_whole
 
 __all__ = ["Checkpoint", "Schedule", "load_newest", "remove", "write"]
 
@@ -54,14 +54,9 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
     content = save(tensors, metadata={"notes": json.dumps(checkpoint.notes)})
     digest = hashlib.sha256(content).hexdigest()
     path = folder / f"epoch-{checkpoint.epoch:06d}-{digest}.safetensors"
-    temporary = path.with_suffix(".tmp")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_whole(path, content)
         for old in _newest_first(folder)[NUM_KEPT:]:
             old.unlink()
     except OSError as error:

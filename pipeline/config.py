@@ -36,6 +36,9 @@ INITS = ("normal", "scaled_normal", "zeros", "xavier", "he")
 ACCELERATORS = ("cpu", "gpu", "auto")
 PRECISIONS = ("float32", "float64")
 
+LARGEST = 1e30
+"""Of rates and strengths: a float32 holds them, and what an optimizer makes of them, too."""
+
 
 @dataclass
 class LossConfig:
@@ -72,10 +75,10 @@ class RegularizerConfig:
         """Check names and ranges."""
         one_of("regularizer.name", self.name, options("regularizer"))
         require(
-            math.isfinite(self.strength) and self.strength >= 0,
+            0 <= self.strength <= LARGEST,
             "regularizer.strength",
             self.strength,
-            "a finite number ≥ 0",
+            f"a number ≥ 0 and ≤ {LARGEST:g}",
             "Try regularizer.strength=0.001.",
         )
         if self.name == "none":
@@ -152,17 +155,17 @@ class OptimizerConfig:
         """Check names and ranges."""
         one_of("optimizer.name", self.name, options("optimizer"))
         require(
-            math.isfinite(self.lr) and self.lr > 0,
+            0 < self.lr <= LARGEST,
             "optimizer.lr",
             self.lr,
-            "a finite number > 0",
+            f"a number > 0 and ≤ {LARGEST:g}",
             "Try optimizer.lr=0.1.",
         )
         require(
-            math.isfinite(self.weight_decay) and self.weight_decay >= 0,
+            0 <= self.weight_decay <= LARGEST,
             "optimizer.weight_decay",
             self.weight_decay,
-            "a finite number ≥ 0",
+            f"a number ≥ 0 and ≤ {LARGEST:g}",
         )
         self._check_momentum()
         self._check_moments()

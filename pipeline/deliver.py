@@ -14,7 +14,7 @@ from pipeline.config import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.record import OUTBOX, Record, pending_records, read_record
 from pipeline.secrets import without_password
-from pipeline.tracking import STORE_ERRORS, Store, open_store, reason
+from pipeline.tracking import STORE_ERRORS, Store, is_refusal, open_store, reason
 
 __all__ = ["deliver_records", "main", "readable_records"]
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def deliver_records(store: Store, first: Path | None = None) -> tuple[int, int]:
-    """Deliver the records that wait for this store, until it fails; one process at a time.
+    """Deliver the records that wait for this store, until it is away; one process at a time.
 
     Args:
         store: where to.
@@ -36,7 +36,8 @@ def deliver_records(store: Store, first: Path | None = None) -> tuple[int, int]:
     with FileLock(lock):
         waiting = _waiting_records(store)
         waiting.sort(key=lambda record: Path(record.folder) != first)
-        for delivered, record in enumerate(waiting):
+        delivered = 0
+        for record in waiting:
             try:
                 store.deliver(record)
             except STORE_ERRORS as error:
@@ -46,9 +47,12 @@ def deliver_records(store: Store, first: Path | None = None) -> tuple[int, int]:
                     reason(error),
                     record.folder,
                 )
-                return delivered, len(waiting) - delivered
+                if is_refusal(error):
+                    continue
+                break
             record.remove()
-    return len(waiting), 0
+            delivered += 1
+    return delivered, len(waiting) - delivered
 
 
 def _waiting_records(store: Store) -> list[Record]:

@@ -2,28 +2,35 @@
 
 The system lets go of a lock when its process is gone, also after a kill or a power cut. So a
 run that is RUNNING in the store, but whose process holds no lock, is dead.
+
+A process's own lock file also keeps a little room on the disk, which is given back when the disk
+is full, so that it can still be said how runs ended.
 """
 
 from __future__ import annotations
 
+import atexit
+import os
 import uuid
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-__all__ = ["hold", "is_held", "process_lock"]
+from pipeline.rules import is_plain_name
+
+__all__ = ["give_room_back", "hold", "is_held", "process_lock"]
 
 FOLDER = Path("mlruns") / "locks"
 """Below the project's root."""
 
+PATIENCE_S = 0.2
+"""Somebody who only asks whether a lock is held has it for microseconds."""
+
+ROOM_BYTES = 4 * 2**20
+
 _held: dict[Path, FileLock] = {}
-
-
-def _path(root: Path, name: str) -> Path:
-    folder = root / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name}.lock"
 
 
 def hold(root: Path, name: str) -> bool:
@@ -31,9 +38,10 @@ def hold(root: Path, name: str) -> bool:
     path = _path(root, name)
     if path in _held:
         return True
+    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PATIENCE_S, poll_interval=PATIENCE_S / 20)
     except Timeout:
         return False
     _held[path] = lock
@@ -45,7 +53,7 @@ def is_held(root: Path, name: str) -> bool:
     path = _path(root, name)
     if path in _held:
         return True
-    if not path.exists():
+    if not is_plain_name(name) or not path.exists():
         return False
     lock = FileLock(path)
     try:
@@ -61,4 +69,27 @@ def process_lock(root: Path) -> str:
     """Return the name of this process's own lock, which it holds from the first call on."""
     name = uuid.uuid4().hex
     assert hold(root, name)
+    _path(root, name).write_bytes(bytes(ROOM_BYTES))
     return name
+
+
+def give_room_back(root: Path) -> None:
+    """Free half of the room that this process still keeps on the disk of a root."""
+    path = _path(root, process_lock(root))
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _path(root: Path, name: str) -> Path:
+    return root / FOLDER / f"{name}.lock"
+
+
+@atexit.register
+def _let_go() -> None:
+    """Remove the files of all locks that are held; whoever waits for one makes it anew."""
+    for path, lock in _held.items():
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
+
+
+os.register_at_fork(after_in_child=_held.clear)  # what is held stays the parent's

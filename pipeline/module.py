@@ -160,10 +160,14 @@ def diverged(what: str, where: str, config: Config) -> str:
         where: in which epoch and at which step.
         config: of the run.
     """
-    return (
-        f"{what} is not finite {where}: training diverged. Try a smaller optimizer.lr than "
-        f"{config.optimizer.lr}, a smaller model.init_std, or another loss."
-    )
+    suspects = {
+        "optimizer.lr": config.optimizer.lr,
+        "optimizer.weight_decay": config.optimizer.weight_decay,
+        "regularizer.strength": config.regularizer.strength,
+        "model.init_std": config.model.init_std,
+    }
+    smaller = ", ".join(f"{key} than {value}" for key, value in suspects.items() if value)
+    return f"{what} is not finite {where}: training diverged. Try a smaller {smaller}."
 
 
 def make_parameters(config: Config, data: Data) -> Parameters:

@@ -11,8 +11,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 from rich.progress import track
 
+from pipeline.checksums import FILE_NAME, damaged_files
 from pipeline.choices import project_root
 from pipeline.config import TrackingConfig
 from pipeline.errors import UserError
@@ -28,6 +30,9 @@ def draw_pictures(store: Store, run: RunResult) -> bool:
 
     Returns:
         Whether there was anything to draw: False if the run has its pictures, or no results.
+
+    Raises:
+        UserError: its table of confusions is damaged.
     """
     names = store.artifact_names(run.run_id)
     if "confusion.png" in names or "confusion.csv" not in names:
@@ -36,11 +41,7 @@ def draw_pictures(store: Store, run: RunResult) -> bool:
         fetched, drawn = Path(temporary, "fetched"), Path(temporary, "drawn")
         fetched.mkdir()
         drawn.mkdir()
-        table = store.fetch_artifact(run.run_id, "confusion.csv", fetched)
-        try:
-            counts = np.loadtxt(table, delimiter=",", dtype=np.int64)
-        except ValueError as error:
-            raise UserError(f"{run.run_id}: its confusion.csv is damaged ({error}).") from error
+        counts = _fetch_confusions(store, run.run_id, fetched)
         draw_curves(
             drawn / "curves.png",
             run.curves["train/loss"],
@@ -52,8 +53,18 @@ def draw_pictures(store: Store, run: RunResult) -> bool:
     return True
 
 
+def _fetch_confusions(
+    store: Store, run_id: str, folder: Path
+) -> Int[np.ndarray, "classes classes"]:
+    """Copy a run's files into a folder and return its table of confusions, once that is checked."""
+    store.fetch_artifacts(run_id, folder)
+    if not (folder / FILE_NAME).exists() or "confusion.csv" in damaged_files(folder):
+        raise UserError(f"{run_id}: its confusion.csv is damaged (its checksum is another).")
+    return np.loadtxt(folder / "confusion.csv", delimiter=",", dtype=np.int64)
+
+
 def main() -> None:
-    """Draw what is missing and say how much that was."""
+    """Draw what is missing and say how much that was; exit 1 if something was damaged."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.pictures", description=__doc__)
     parser.add_argument("ids", nargs="+", metavar="ID", help="a run or a sweep")
     parser.add_argument("--root", type=Path, default=project_root(), help="where mlflow.db lies")
@@ -68,11 +79,16 @@ def main() -> None:
             runs += store.with_curves(store.children(run_id)) or [run]
     except UserError as error:
         sys.exit(f"error: {error}")
-    try:
-        drawn = sum(draw_pictures(store, run) for run in track(runs, "drawing"))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    drawn = 0
+    damaged: list[str] = []
+    for run in track(runs, "drawing"):
+        try:
+            drawn += draw_pictures(store, run)
+        except UserError as error:
+            damaged.append(f"error: {error}")
     print(f"{drawn} of {len(runs)} runs got their pictures; the others have them, or no results")
+    if damaged:
+        sys.exit("\n".join(damaged))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ import time
 import uuid
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from pipeline.errors import UserError
+from pipeline.whole_file import write_whole
 
 __all__ = [
     "CURVES",
@@ -33,6 +34,8 @@ OUTBOX = Path("mlruns") / "outbox"
 """Below the project's root: the records that the store doesn't have yet."""
 
 FILE_NAME = "record.json"
+
+Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 CURVES = ("train/loss", "train/accuracy", "test/accuracy", "test/ignored_classes")
 """The metrics that pictures and reports show by epoch."""
@@ -98,7 +101,7 @@ class Record:
     params: dict[str, str] = field(default_factory=dict[str, str])
     metrics: list[Metric] = field(default_factory=list[Metric])
     dataset: DatasetRecord | None = None
-    status: str = "RUNNING"
+    status: Status = "RUNNING"
     start_time: int = field(default_factory=now_ms)
     end_time: int | None = None
     run_id: str | None = None
@@ -114,7 +117,7 @@ class Record:
         timestamp = now_ms()
         self.metrics += [Metric(key, value, step, timestamp) for key, value in metrics.items()]
 
-    def finish(self, status: str) -> None:
+    def finish(self, status: Status) -> None:
         """Set the status, FINISHED, FAILED or KILLED, and the time."""
         self.status = status
         self.end_time = now_ms()
@@ -126,10 +129,8 @@ class Record:
             UserError: it can't be written.
         """
         target = Path(self.folder) / FILE_NAME
-        temporary = target.with_suffix(".tmp")
         try:
-            temporary.write_text(json.dumps(asdict(self)))
-            temporary.replace(target)
+            write_whole(target, json.dumps(asdict(self)).encode())
         except OSError as error:
             raise UserError(
                 f"{target}: can't be written ({error.strerror}), so the run isn't tracked. "
@@ -181,15 +182,19 @@ def read_record(folder: Path) -> Record:
     Raises:
         UserError: the file is damaged.
     """
+    from pydantic import TypeAdapter, ValidationError  # records are rarely read
+
     path = folder / FILE_NAME
     try:
-        fields: dict[str, Any] = {**json.loads(path.read_text()), "folder": str(folder)}
-        fields["metrics"] = [Metric(**metric) for metric in fields["metrics"]]
-        if fields["dataset"] is not None:
-            fields["dataset"] = DatasetRecord(**fields["dataset"])
-        return Record(**fields)
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path}: the record is damaged ({error}). Move it away.") from error
+        record = TypeAdapter(Record).validate_json(path.read_bytes(), strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(key) for key in problem["loc"]) or FILE_NAME
+        raise UserError(
+            f"{path}: the record is damaged ({where}: {problem['msg']}). Move it away."
+        ) from error
+    record.folder = str(folder)
+    return record
 
 
 def pending_records(root: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +14,26 @@ from pipeline.errors import UserError
 from pipeline.locks import is_held
 from pipeline.provenance import code_hash, config_hash
 from pipeline.record import RunResult
+from pipeline.rules import is_plain_name
 
-__all__ = ["ANY", "LAST", "Plan", "check_same_grid", "make_plan"]
+__all__ = [
+    "ANY",
+    "CHECKPOINTS",
+    "GROUP",
+    "LAST",
+    "Plan",
+    "check_same_grid",
+    "is_of_group",
+    "make_plan",
+]
 
 LAST, ANY = "last", "any"
 
 CHECKPOINTS = Path("mlruns") / "checkpoints"
 """Below the project's root."""
+
+GROUP = "group"
+"""The checkpoints of runs that train together bear names that begin with it."""
 
 MAX_LISTED = 8
 
@@ -36,9 +50,11 @@ class Plan:
     """Broken-off runs that left a checkpoint, from which they go on."""
     dead: list[str] = field(default_factory=list[str])
     """MLflow runs that broke off or failed and left none; their cells are trained anew."""
+    replaced: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Finished MLflow runs of the sweep that don't count; kept until their cell is finished."""
     num_cells: int = 0
     warnings: list[str] = field(default_factory=list[str])
-    """What has changed since the finished runs were made."""
+    """What has changed since the runs were made."""
 
     @property
     def num_to_run(self) -> int:
@@ -63,41 +79,63 @@ def make_plan(configs: Sequence[Config], runs: Sequence[RunResult], *, owned: bo
     by_hash = {config_hash(config): config for config in configs}
     config = configs[0]
     plan = Plan(num_cells=len(by_hash))
-    changed: dict[str, int] = {}
+    changed: Counter[str] = Counter()
     for run in runs:
         key = run.tags.get("config_hash", "")
         if key not in by_hash:
             continue
+        changes = _changes(run, by_hash[key])
         if run.status == "RUNNING" and _is_alive(run, Path(config.root)):
             plan.running.add(key)
-        elif run.status != "FINISHED":
-            _add_broken_off(plan, key, run, config)
-        elif (what := _changes(run, by_hash[key])) and not _counts(config):
-            plan.dead += [run.run_id] if config.resume.sweep != ANY else []
-            changed[what] = changed.get(what, 0) + 1
+        elif run.status == "FINISHED":
+            changed[f"finished runs were made with other {changes}"] += bool(changes)
+            _add_finished(plan, key, run, counts=not changes or _counts(config))
         else:
-            if what and config.resume.code == "warn":
-                changed[what] = changed.get(what, 0) + 1
-            plan.finished[key] = run
+            goes_on = _add_broken_off(plan, key, run, config, changes)
+            changed[f"broken-off runs were begun with other {changes}"] += goes_on and bool(changes)
     plan.running -= plan.finished.keys()
     for key in plan.finished.keys() & plan.continued.keys():
         plan.dead.append(plan.continued.pop(key).run_id)
+    if config.resume.sweep == ANY or not owned:
+        plan.replaced = {}
     if not owned:
         plan.running = by_hash.keys() - plan.finished.keys()
         plan.dead, plan.continued = [], {}
-    plan.warnings = [_warning(what, count, config) for what, count in changed.items()]
+    if config.resume.code != "ignore":
+        plan.warnings = [_warning(what, count, config) for what, count in changed.items() if count]
     return plan
 
 
-def _add_broken_off(plan: Plan, key: str, run: RunResult, config: Config) -> None:
+def _add_finished(plan: Plan, key: str, run: RunResult, *, counts: bool) -> None:
+    """Let a finished run count, in place of an earlier one, or note that another will."""
+    if counts:
+        earlier = plan.finished.get(key)
+        plan.finished[key] = run
+        run_id = earlier.run_id if earlier else None
+    else:
+        run_id = run.run_id
+    if run_id is not None:
+        plan.replaced.setdefault(key, []).append(run_id)
+
+
+def _add_broken_off(plan: Plan, key: str, run: RunResult, config: Config, changes: str) -> bool:
     """Go on with a run if it has checkpoints, with the newest one if there are several."""
-    name = run.tags.get("checkpoint")
-    if name is None or not any((Path(config.root) / CHECKPOINTS / name).glob("*.safetensors")):
+    name = run.tags.get("checkpoint", "")
+    is_there = is_plain_name(name) and any(
+        (Path(config.root) / CHECKPOINTS / name).glob("*.safetensors")
+    )
+    if not is_there or (changes and not _counts(config)):
         plan.dead.append(run.run_id)
-        return
+        return False
     if key in plan.continued:
         plan.dead.append(plan.continued[key].run_id)
     plan.continued[key] = run
+    return True
+
+
+def is_of_group(run: RunResult | None) -> bool:
+    """Return whether a broken-off run goes on from the checkpoint of a fused group."""
+    return run is not None and run.tags["checkpoint"].startswith(GROUP)
 
 
 def _is_alive(run: RunResult, root: Path) -> bool:
@@ -128,10 +166,7 @@ def _counts(config: Config) -> bool:
 
 def _warning(what: str, count: int, config: Config) -> str:
     fate = "count all the same" if _counts(config) else "don't count"
-    return (
-        f"{count} finished runs were made with other {what}; they {fate} "
-        f"(resume.code={config.resume.code})."
-    )
+    return f"{count} {what}; they {fate} (resume.code={config.resume.code})."
 
 
 def check_same_grid(

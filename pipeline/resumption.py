@@ -18,7 +18,7 @@ from pipeline.fused_module import FusedModule
 from pipeline.module import ClassifierModule
 from pipeline.provenance import config_hash
 from pipeline.record import RunResult
-from pipeline.resume import CHECKPOINTS
+from pipeline.resume import CHECKPOINTS, GROUP
 from pipeline.tracked_run import TrackedRun
 
 __all__ = ["KeepCheckpoints", "Resumption", "go_on_from", "restore"]
@@ -50,7 +50,7 @@ class Resumption:
         if self.name:
             self.start = self._fitting(load_newest(root / CHECKPOINTS / self.name))
         if self.start is None:
-            self.name = uuid.uuid4().hex
+            self.name = f"{GROUP if fused else 'run'}-{uuid.uuid4().hex}"
         self.folder = root / CHECKPOINTS / self.name
         self._run_ids = [run.run_id for run in broken_off]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
 
-__all__ = ["is_store", "require", "require_p_keep", "require_unset"]
+__all__ = ["is_plain_name", "is_store", "require", "require_p_keep", "require_unset"]
 
 STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 
@@ -39,3 +40,8 @@ def is_store(uri: str) -> bool:
         return parts.port != 0 and (not scheme.startswith("http") or bool(parts.hostname))
     except ValueError:  # a port that is no number
         return False
+
+
+def is_plain_name(name: str) -> bool:
+    """Return whether a name that was read from a store can't lead out of the folder it is for."""
+    return re.fullmatch(r"[\w-]+", name) is not None

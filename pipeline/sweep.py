@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import yaml
 
 from pipeline.config import Config
 from pipeline.errors import UserError
+from pipeline.grid_file import Cells, has_grid, read_grid, write_grid
 from pipeline.imports import quick_imports
 from pipeline.locks import hold, process_lock
 from pipeline.provenance import config_hash, environment_tags, run_name
@@ -28,9 +29,6 @@ __all__ = ["Grid", "Sweep", "SweepFailedError", "open_sweep"]
 
 log = logging.getLogger("pipeline")
 
-SWEEPS = Path("mlruns") / "sweeps"
-"""Below the project's root: the grid of every sweep."""
-
 
 @dataclass(frozen=True)
 class Grid:
@@ -44,10 +42,12 @@ class Grid:
     """By the user."""
 
     @property
-    def cells(self) -> dict[str, list[str]]:
+    def cells(self) -> Cells:
         """Every cell's overrides by its config_hash."""
         return {
-            config_hash(config): [item for item in overrides if not item.startswith("resume.")]
+            config_hash(config): [
+                without_password(item) for item in overrides if not item.startswith("resume.")
+            ]
             for config, overrides in zip(self.configs, self.overrides, strict=False)
         }
 
@@ -91,6 +91,7 @@ class Sweep:
             The sweep's runs, and what the command should end with.
         """
         results = self._results()
+        self._remove_replaced(results)
         failed = [result for result in results if result.status == "FAILED"]
         if failed and not isinstance(ended_by, SystemExit):
             ended_by = SweepFailedError(_list_failed(failed, len(results)))
@@ -99,12 +100,16 @@ class Sweep:
                 self._write_comparison(self.store.with_curves(results))
         except OSError as error:
             ended_by = ended_by or UserError(f"the sweep's table can't be written: {error}")
-        self.run.close(ended_by)
+        try:
+            self.run.close(ended_by)
+        except UserError as error:
+            ended_by = error
         return results, ended_by
 
     def _results(self) -> list[RunResult]:
         """Return the runs of this sweep and those that it took from others, in the grid's order."""
-        children = self.run.children()
+        replaced = {run_id for run_ids in self.plan.replaced.values() for run_id in run_ids}
+        children = [child for child in self.run.children() if child.run_id not in replaced]
         known = {child.run_id for child in children}
         taken = [run for run in self.plan.finished.values() if run.run_id not in known]
         last = len(self._order)
@@ -112,6 +117,15 @@ class Sweep:
             taken + children,
             key=lambda run: self._order.get(run.tags.get("config_hash", ""), last),
         )
+
+    def _remove_replaced(self, results: Sequence[RunResult]) -> None:
+        """Delete the finished runs that don't count, now that others stand for their cells."""
+        from pipeline.tracking import STORE_ERRORS
+
+        finished = {run.tags.get("config_hash") for run in results if run.status == "FINISHED"}
+        with suppress(*STORE_ERRORS):  # the next resume does it then
+            for key in self.plan.replaced.keys() & finished:
+                self.store.remove(self.plan.replaced[key])
 
     def _write_comparison(self, results: Sequence[RunResult]) -> None:
         from pipeline.report.figures import Curve, draw_comparison
@@ -147,30 +161,46 @@ def open_sweep(grid: Grid) -> Sweep | None:
         UserError: the store can't be opened, or there is no such sweep, or its grid is another.
     """
     with quick_imports():
-        from pipeline.deliver import deliver_records  # imports mlflow
-        from pipeline.tracking import open_store
+        from pipeline.tracking import StoreError, open_store  # imports mlflow
 
     config = grid.configs[0]
-    root, wanted = Path(config.root), config.resume.sweep
+    wanted = config.resume.sweep
     if wanted is not None and not grid.overrides:
         raise UserError(
             f"resume={wanted}: only a grid can be resumed; this sweeper asks for runs as it goes."
         )
-    store = open_store(config.tracking, root)
+    store = open_store(config.tracking, Path(config.root))
+    try:
+        return _open(store, grid)
+    except StoreError as error:
+        raise store.unavailable(error) from error
+
+
+def _open(store: Store, grid: Grid) -> Sweep | None:
+    from pipeline.deliver import deliver_records
+
+    config = grid.configs[0]
+    wanted = config.resume.sweep
     if wanted is not None:
         deliver_records(store)
-    if wanted == LAST and not store.sweeps(config.tracking.experiment_name):
-        log.info("There is no sweep to resume yet; this is the first one.")
-        wanted = None
-    if wanted in (None, ANY):
-        runs = store.finished(config.tracking.experiment_name) if wanted else []
-        plan = make_plan(grid.configs, runs, owned=True) if grid.overrides else Plan()
-        _say(plan, config)
-        return None if config.dry_run else _start(store, grid, plan)
-    parent = _find_parent(store, config)
-    if (then := _read_grid(root, parent.run_id)) is not None:
-        check_same_grid(grid.cells, then, parent.run_id)
-    owned = config.dry_run or hold(root, parent.run_id)
+    parent = _find_parent(store, config) if wanted not in (None, ANY) else None
+    if parent is not None:
+        return _reopen(store, grid, parent)
+    runs = store.finished(config.tracking.experiment_name) if wanted == ANY else []
+    plan = make_plan(grid.configs, runs, owned=True) if grid.overrides else Plan()
+    _say(plan, config)
+    return None if config.dry_run else _start(store, grid, plan)
+
+
+def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
+    """Go on with a sweep, unless another process is at it."""
+    config = grid.configs[0]
+    root, name = Path(config.root), parent.tags.get("grid", "")
+    if has_grid(root, name):
+        check_same_grid(grid.cells, read_grid(root, name), parent.run_id)
+    else:
+        log.warning("The grid of sweep %s isn't in %s: nothing to compare.", parent.run_id, root)
+    owned = config.dry_run or hold(root, name or parent.run_id)
     plan = make_plan(grid.configs, store.children(parent.run_id), owned=owned)
     _say(plan, config)
     if not owned:
@@ -188,18 +218,22 @@ def _say(plan: Plan, config: Config) -> None:
         log.info("%s", plan)
 
 
-def _find_parent(store: Store, config: Config) -> RunResult:
-    """Return the parent run of the sweep that is to be resumed."""
+def _find_parent(store: Store, config: Config) -> RunResult | None:
+    """Return the parent run of the sweep that is to be resumed; None if there is no last one."""
     wanted, experiment = config.resume.sweep or "", config.tracking.experiment_name
     sweeps = store.sweeps(experiment)
-    found = [run for run in sweeps if wanted == LAST or run.run_id.startswith(wanted)]
-    if found:
+    if wanted == LAST:
+        here = [run for run in sweeps if has_grid(Path(config.root), run.tags.get("grid", ""))]
+        if not here:
+            log.info("There is no sweep to resume yet; this is the first one.")
+        return max(here, key=lambda run: run.tags["grid"], default=None)
+    found = [run for run in sweeps if run.run_id.startswith(wanted)]
+    if len(found) == 1:
         return found[0]
-    known = "\n".join(f"  {run.run_id}  {run.status}  {run.name}" for run in sweeps[:5])
-    raise UserError(
-        f"resume={wanted}: the experiment {experiment} has no such sweep. "
-        + (f"Its last ones:\n{known}" if known else "It has none yet: leave resume=… out.")
-    )
+    known = "\n".join(f"  {run.run_id}  {run.status}  {run.name}" for run in (found or sweeps)[:5])
+    problem = "several such sweeps" if found else "no such sweep"
+    remedy = f"Choose one of:\n{known}" if known else "It has none yet: leave resume=… out."
+    raise UserError(f"resume={wanted}: the experiment {experiment} has {problem}. {remedy}")
 
 
 def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None) -> Sweep:
@@ -208,6 +242,10 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
 
     config = grid.configs[0]
     root = Path(config.root)
+    grid_name = parent.tags.get("grid", "") if parent else ""
+    if not has_grid(root, grid_name):
+        grid_name = write_grid(root, grid.cells)
+        hold(root, grid_name)  # before the store knows of it, so that nobody else is at it
     name = parent.name if parent else run_name(grid.typed)
     run = start_run(
         store,
@@ -217,6 +255,7 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
             **config.tracking.tags,
             **environment_tags(),
             "sweep": name,
+            "grid": grid_name,
             "lock": process_lock(root),
         },
         offline_is_fine=False,
@@ -224,38 +263,4 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
     )
     typed = [without_password(override) for override in grid.typed]
     (run.artifacts / "overrides.yaml").write_text(yaml.safe_dump(typed))
-    sweep = Sweep(run, grid, plan, is_new=parent is None)
-    hold(root, sweep.run_id)
-    _write_grid(root, sweep.run_id, grid)
-    return sweep
-
-
-def _write_grid(root: Path, run_id: str, grid: Grid) -> None:
-    folder = root / SWEEPS
-    folder.mkdir(parents=True, exist_ok=True)
-    cells = {
-        key: [without_password(item) for item in overrides] for key, overrides in grid.cells.items()
-    }
-    temporary = folder / f"{run_id}.tmp"
-    temporary.write_text(json.dumps(cells))
-    temporary.replace(folder / f"{run_id}.json")
-
-
-def _read_grid(root: Path, run_id: str) -> dict[str, list[str]] | None:
-    """Return the grid of a sweep; None if it broke off before its grid was written down.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    path = root / SWEEPS / f"{run_id}.json"
-    if not path.exists():
-        log.warning("%s is missing, so nobody can tell whether this is that sweep's grid.", path)
-        return None
-    try:
-        cells: dict[str, list[str]] = json.loads(path.read_text())
-        return {key: [str(item) for item in overrides] for key, overrides in cells.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: the grid of sweep {run_id} can't be read ({error}). Remove the file to go "
-            "on without comparing grids."
-        ) from error
+    return Sweep(run, grid, plan, is_new=parent is None)

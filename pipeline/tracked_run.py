@@ -13,8 +13,10 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pipeline.checksums import write_checksums
 from pipeline.deliver import deliver_records, readable_records
 from pipeline.errors import UserError
+from pipeline.locks import give_room_back
 from pipeline.record import DatasetRecord, Record, RunResult, new_folder
 from pipeline.secrets import without_password
 from pipeline.tracking import STORE_ERRORS, Store, reason
@@ -63,12 +65,23 @@ class TrackedRun:
 
         Args:
             error: None for FINISHED, an interruption for KILLED, another error for FAILED.
+
+        Raises:
+            UserError: all went well so far, but the record can't be saved; the run is FAILED.
         """
         if error is None:
             self.record.finish("FINISHED")
         else:
             self._note(error)
-        self._deliver()
+        try:
+            write_checksums(self.artifacts)
+            self.record.save()
+        except (OSError, UserError) as failure:
+            self._close_without_room(error or failure)
+            if error is None:
+                raise UserError(f"{failure}") from failure
+            return
+        deliver_records(self.store, first=Path(self.record.folder))
 
     def _note(self, error: BaseException) -> None:
         """Note what ended the run: its status, a tag and the traceback as an artifact."""
@@ -93,19 +106,18 @@ class TrackedRun:
         known = {result.run_id for result in kept}
         return [result for result in delivered if result.run_id not in known] + kept
 
-    def _deliver(self) -> None:
-        """Save the finished record, then bring it, and any that wait, into the store.
-
-        Raises:
-            UserError: the record can't be saved; the store was told directly, if it answers.
-        """
+    def _close_without_room(self, error: BaseException) -> None:
+        """Say how a run ended when the disk is full; the rest is delivered once it isn't."""
+        self._note(error)
+        with suppress(OSError):
+            give_room_back(self.store.root)
+        with suppress(*STORE_ERRORS):
+            if self.record.run_id is not None:
+                self.store.end(self.record.run_id, self.record.status, self.record.tags["error"])
         try:
             self.record.save()
-        except UserError:
-            with suppress(*STORE_ERRORS):
-                self.store.deliver(self.record)
-            raise
-        deliver_records(self.store, first=Path(self.record.folder))
+        except UserError as failure:
+            log.error("%s", failure)  # noqa: TRY400  (it says all)
 
 
 class LiveMetrics:

@@ -37,7 +37,7 @@ from pipeline.errors import UserError
 from pipeline.record import CURVES, DatasetRecord, Record, RunResult
 from pipeline.secrets import without_password
 
-__all__ = ["STORE_ERRORS", "Store", "open_store", "reason"]
+__all__ = ["STORE_ERRORS", "Store", "StoreError", "is_refusal", "open_store", "reason"]
 
 METRICS_PER_BATCH = 1_000
 """MLflow's limit."""
@@ -48,7 +48,10 @@ RECORD_TAG = "record"
 RESERVED = ("checkpoints", "damaged", "hydra", "locks", "outbox", "sweeps")
 """Folders of mlruns/ that are no experiment's."""
 
-STORE_ERRORS = (MlflowException, OSError)
+StoreError = MlflowException
+"""What MLflow raises, whatever the store is."""
+
+STORE_ERRORS = (StoreError, OSError)
 """What a call to the store can raise."""
 
 
@@ -261,10 +264,10 @@ class Store:
         )
         return _result(runs[0], {}) if runs else None
 
-    def kill(self, run_id: str, why: str) -> None:
-        """Set the status of a run that has died to KILLED, and say why."""
+    def end(self, run_id: str, status: str, why: str) -> None:
+        """Set the status of a run that didn't end well, and say why; nothing else of it."""
         self.client.set_tag(run_id, "error", why)
-        self.client.set_terminated(run_id, "KILLED")
+        self.client.set_terminated(run_id, status)
 
     def _search(self, experiment_id: str, wanted: str) -> list[Run]:
         """Return all runs that a filter finds, in the order in which they started."""
@@ -297,9 +300,9 @@ class Store:
         """Return the names of a run's artifacts."""
         return {entry.path for entry in self.client.list_artifacts(run_id)}
 
-    def fetch_artifact(self, run_id: str, name: str, folder: Path) -> Path:
-        """Copy an artifact of a run into a folder and return where it is."""
-        return Path(self.client.download_artifacts(run_id, name, str(folder)))
+    def fetch_artifacts(self, run_id: str, folder: Path) -> None:
+        """Copy the artifacts of a run into a folder."""
+        self.client.download_artifacts(run_id, "", str(folder))
 
     def add_artifacts(self, run_id: str, folder: Path) -> None:
         """Add the files of a folder to a run's artifacts."""
@@ -322,9 +325,15 @@ class Store:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of an error, without passwords."""
+    """Return the first line of an error, of a database's own if that is behind it, no passwords."""
+    error = getattr(error.__cause__, "orig", None) or error
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return without_password(lines[0])[:300]
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Return whether the store answers, but doesn't take what it was given."""
+    return isinstance(error, StoreError) and 400 <= error.get_http_status_code() < 500
 
 
 def _dataset_input(dataset: DatasetRecord) -> DatasetInput:
@@ -372,4 +381,5 @@ def _default_uri(root: Path) -> str:
 def _open(uri: str, root: Path) -> Store:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # we tell its errors
     return Store(uri, root)

@@ -37,6 +37,7 @@ RUN_FILES = {
     "confusion.csv",
     "curves.png",
     "confusion.png",
+    "SHA256SUMS",
 }
 """What a run that ended well leaves."""
 

@@ -34,8 +34,8 @@ def error_of(*overrides: str) -> str:
 BAD = [
     # regularizer
     ("regularizer=l2 regularizer.strength=-1", "regularizer.strength=-1", "≥ 0"),
-    ("regularizer=l1 regularizer.strength=nan", "regularizer.strength=nan", "finite"),
-    ("regularizer=l2 regularizer.strength=inf", "regularizer.strength=inf", "finite"),
+    ("regularizer=l1 regularizer.strength=nan", "regularizer.strength=nan", "≤ 1e+30"),
+    ("regularizer=l2 regularizer.strength=inf", "regularizer.strength=inf", "≤ 1e+30"),
     ("regularizer.strength=0.1", "regularizer.strength=0.1", "regularizer=l1"),
     ("regularizer=elastic regularizer.l1_ratio=1.5", "regularizer.l1_ratio=1.5", "0 to 1"),
     ("regularizer=elastic regularizer.l1_ratio=-0.1", "regularizer.l1_ratio=-0.1", "0 to 1"),
@@ -59,11 +59,13 @@ BAD = [
     # optimizer
     ("optimizer.lr=0", "optimizer.lr=0", "> 0"),
     ("optimizer.lr=-1", "optimizer.lr=-1", "> 0"),
-    ("optimizer.lr=inf", "optimizer.lr=inf", "finite"),
-    ("optimizer.lr=nan", "optimizer.lr=nan", "finite"),
+    ("optimizer.lr=inf", "optimizer.lr=inf", "≤ 1e+30"),
+    ("optimizer.lr=1e300", "optimizer.lr=1e+300", "≤ 1e+30"),
+    ("optimizer.lr=nan", "optimizer.lr=nan", "≤ 1e+30"),
     ("optimizer.lr=fast", "optimizer.lr=fast", "a number"),
     ("optimizer.lr=null", "optimizer.lr=null", "a number"),
     ("optimizer.weight_decay=-1", "optimizer.weight_decay=-1", "≥ 0"),
+    ("optimizer.weight_decay=1e31", "optimizer.weight_decay=1e+31", "≤ 1e+30"),
     ("optimizer.momentum=0.9", "optimizer.momentum=0.9", "optimizer=momentum"),
     ("optimizer=nesterov optimizer.momentum=1", "optimizer.momentum=1", "momentum < 1"),
     ("optimizer=adam optimizer.betas=[0.9]", "optimizer.betas=[0.9]", "two numbers"),

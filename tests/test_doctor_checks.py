@@ -83,10 +83,10 @@ def test_a_run_of_another_machine_is_mentioned_and_left_alone(root: Path, tmp_pa
 
 
 def test_a_sweep_that_was_taken_up_again_lives_and_so_do_its_runs(root: Path):
-    sweep = begin(root)
+    sweep = begin(root, grid="000001-01234567")
     begin(root, **{"mlflow.parentRunId": sweep})
     assert len(found_dead(root)) == 2
-    assert hold(root, sweep)
+    assert hold(root, "000001-01234567")
     assert found_dead(root) == []
     assert list(stale_folders(Site(root, store_of(root)))) == []
 

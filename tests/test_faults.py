@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # A run that diverges.
 
-RATES = [*(f"0.{tenth}" for tenth in range(1, 10)), "1", "1.5", "1e300"]
-GRID = ("-m", "trainer.max_epochs=2", f"optimizer.lr={','.join(RATES)}")
+DECAYS = [*(f"0.00{number}" for number in range(1, 10)), "0.01", "0.02", "1e30"]
+GRID = ("-m", "trainer.max_epochs=2", f"optimizer.weight_decay={','.join(DECAYS)}")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def test_a_run_that_diverges_spoils_none_of_the_others(diverging: Diverging):
     (failed,) = by_status(diverging.runs, "FAILED")
     (row,) = [line for line in diverging.done.stdout.splitlines() if failed in line]
     assert "FAILED" in row
-    assert "1e+300" in row
+    assert "1e+30" in row
     assert "error: 1 of 12 runs failed:" in diverging.done.errors
 
 
@@ -66,7 +66,15 @@ def test_only_the_run_that_failed_is_tried_again(diverging: Diverging):
     assert len(by_status(runs, "FAILED")) == 1
     gone = {run.info.run_id for run in sweeps.deleted(diverging.root)}
     assert gone == by_status(diverging.runs, "FAILED")
-    assert [row["optimizer.lr"] for row in sweeps.table(diverging.root)][-2:] == ["1.5", "1e+300"]
+    assert [row["optimizer.weight_decay"] for row in sweeps.table(diverging.root)][-1] == "1e+30"
+
+
+def test_it_fails_again_for_the_same_reason(diverging: Diverging):
+    assert diverging.again.code == 1
+    for done in (diverging.done, diverging.again):
+        assert "diverged" in done.errors[-1]
+        assert "optimizer.weight_decay" in done.errors[-1]
+        assert "Traceback" not in done.stdout + done.stderr
 
 
 # Many at once.

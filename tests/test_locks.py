@@ -9,7 +9,7 @@ import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from pipeline.locks import hold, is_held
+from pipeline.locks import hold, is_held, process_lock
 from tests import command
 from tests.faults import moments, sweeps
 from tests.faults.moments import Moment
@@ -24,8 +24,9 @@ from pathlib import Path
 from pipeline.locks import hold, is_held, process_lock
 
 root, name = Path(sys.argv[1]), sys.argv[2]
-print(process_lock(root), flush=True) if name == "own" else print(hold(root, name), flush=True)
+answer = process_lock(root) if name == "own" else hold(root, name)
 child = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL)
+print(answer, flush=True)
 sys.stdin.read()
 child.kill()
 """
@@ -91,6 +92,18 @@ def test_to_ask_is_not_to_take(tmp_path: Path):
         assert taken == "True"
 
 
+def test_every_process_has_a_lock_of_its_own(tmp_path: Path):
+    own = process_lock(tmp_path)
+    assert process_lock(tmp_path) == own
+    assert is_held(tmp_path, own)
+    with holder(tmp_path, "own") as (_, name), holder(tmp_path, "own") as (other, another):
+        assert len({own, name, another}) == 3
+        assert is_held(tmp_path, name)
+        other.kill()
+        other.wait()
+        assert [is_held(tmp_path, lock) for lock in (own, name, another)] == [True, True, False]
+
+
 # The real command.
 
 LONG = ("-m", "trainer.max_epochs=1,2000000")
@@ -117,7 +130,7 @@ def test_what_another_process_is_at_is_left_alone_until_that_is_killed(tmp_path:
 def test_two_commands_that_resume_the_same_sweep_at_once_train_each_cell_once(tmp_path: Path):
     root, grid = tmp_path / "root", ("-m", "trainer.max_epochs=1,2", "seed=0,1")
     root.mkdir()
-    moments.kill_at(Moment("os.rename", r"record\.tmp", 3), root, *grid)
+    moments.kill_at(Moment("os.rename", r"record\.json\.tmp", 3), root, *grid)
     broken_off = [run for run in command.children(root) if run.info.status == "RUNNING"]
     typed = ("data=digits", "trainer=cpu", f"root={root}", *grid, "resume=last")
     with ExitStack() as both:

@@ -117,7 +117,9 @@ def test_a_cell_that_is_finished_needs_none_of_its_other_runs(tmp_path: Path):
 def test_of_several_finished_runs_the_last_one_counts(tmp_path: Path):
     cells = grid(tmp_path)
     runs = [run(cells[0], run_id="first"), run(cells[0], run_id="second")]
-    assert ids(make_plan(cells, runs, owned=True)) == ["second"]
+    plan = make_plan(cells, runs, owned=True)
+    assert ids(plan) == ["second"]
+    assert list(plan.replaced.values()) == [["first"]]
 
 
 def test_of_a_sweep_that_another_process_is_at_nothing_is_touched(tmp_path: Path):
@@ -156,8 +158,9 @@ def test_runs_from_before_a_change_count_as_the_user_says(
     runs = [run(cells[0]), run(cells[1], **other), run(cells[2], **other)]
     plan = make_plan(cells, runs, owned=True)
     assert len(plan.finished) == (3 if counts else 1)
-    gone = [] if counts or sweep == "any" else ["FINISHED 1", "FINISHED 2"]
-    assert plan.dead == gone  # runs of other sweeps are never deleted
+    gone = [] if counts or sweep == "any" else [["FINISHED 1"], ["FINISHED 2"]]
+    assert list(plan.replaced.values()) == gone  # runs of other sweeps are never deleted
+    assert plan.dead == []
     said = [f"2 finished runs were made with other {what}; "] if code != "ignore" else []
     assert [line.partition("they ")[0] for line in plan.warnings] == said
     assert all(("don't count" in line) is not counts for line in plan.warnings)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GRID = ("-m", "trainer.max_epochs=1,2", "seed=0,1")
 """Two groups of two, in this order also when they train alone."""
 
-THIRD_RECORD = Moment("os.rename", r"record\.tmp", 3)
+THIRD_RECORD = Moment("os.rename", r"record\.json\.tmp", 3)
 
 TELLING = """
 from dataclasses import dataclass

@@ -30,6 +30,7 @@ from pipeline.errors import UserError
 from pipeline.explain import CONFIG_ERRORS, explain
 from pipeline.grouping import Group, plan_groups
 from pipeline.imports import quick_imports
+from pipeline.resume import is_of_group
 from pipeline.sweep_callback import SweepCallback
 
 __all__ = ["Batch"]
@@ -111,7 +112,8 @@ class Batch:
     def _run_group(self, group: Group, jobs: Sequence[_Job]) -> list[JobReturn]:
         reason = group.reason or _why_apart(jobs)
         try:
-            if len(jobs) > 1 and reason is None:
+            left_of_group = is_of_group(SweepCallback.broken_off(jobs[0].config))
+            if reason is None and (len(jobs) > 1 or left_of_group):
                 return self._run_fused(jobs)
             return [self._run_alone(job, reason) for job in jobs]
         finally:

@@ -19,7 +19,10 @@ def headline(numbers: Sequence[int], total: int | None, overrides: Sequence[Sequ
     'runs 1-2 of 2 train together: loss=ce seed=0,1'
     """
     of_total = f" of {total}" if total else ""
-    return f"runs {spans(numbers)}{of_total} train together: {run_name(_merge(overrides))}"
+    who = f"runs {spans(numbers)}{of_total} train together"
+    if len(numbers) == 1:  # the others of its group are finished
+        who = f"run {spans(numbers)}{of_total} goes on"
+    return f"{who}: {run_name(_merge(overrides))}"
 
 
 def spans(numbers: Sequence[int]) -> str:

@@ -11,6 +11,7 @@ from pipeline.data.catalog import Dataset, IdxFile, find_dataset
 from pipeline.data.errors import DataError
 from pipeline.data.files import check_content, locate, read_checked, root_error
 from pipeline.data.sources import Source, sources_of
+from pipeline.whole_file import write_whole
 
 __all__ = ["ensure_files", "prepare"]
 
@@ -107,14 +108,10 @@ def _fetch_checked(source: Source, files: Sequence[IdxFile]) -> list[bytes]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")  # of one writer only, thanks to the lock
     try:
-        partial.write_bytes(content)
-        partial.replace(path)
+        write_whole(path, content)  # one writer only, thanks to the lock
     except OSError as error:
         raise DataError(
             f"{path} can't be written ({error.strerror}). "
             "Make room there, or set data.root to another folder."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from pipeline.doctor.artifacts import moved_artifacts
 from pipeline.doctor.checkpoints import corrupt_checkpoints
 from pipeline.doctor.processes import dead_runs, stale_locks
 from pipeline.doctor.records import damaged_records, stale_folders, undelivered_records
+from pipeline.doctor.results import damaged_results
 from pipeline.doctor.site import Finding, Site
 from pipeline.errors import UserError
 from pipeline.tracking import STORE_ERRORS, open_store, reason
@@ -28,6 +29,7 @@ CHECKS = (
     dead_runs,
     stale_folders,
     corrupt_checkpoints,
+    damaged_results,
     stale_locks,
 )
 """In the order in which things are mended."""

@@ -21,7 +21,7 @@ def dead_runs(site: Site) -> Iterator[Finding]:
         is_dead = site.is_dead(run)
         what = f"run {run.run_id} ({run.name}) is RUNNING"
         if is_dead:
-            end = partial(site.store.kill, run.run_id, "its process died")
+            end = partial(site.store.end, run.run_id, "KILLED", "its process died")
             yield Finding(f"{what}, but its process died", "set to KILLED", end)
         if is_dead is None:
             host = run.tags.get("host", "an unknown host")
@@ -34,7 +34,7 @@ def stale_locks(site: Site) -> Iterator[Finding]:
         name
         for run in site.running
         if not site.is_dead(run)
-        for name in (run.run_id, run.tags.get("lock"))
+        for name in (run.tags.get("grid"), run.tags.get("lock"))
     }
     folder = site.root / LOCKS
     stale = [

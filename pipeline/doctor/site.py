@@ -121,7 +121,8 @@ class Site:
         locks aren't here.
         """
         lock = run.tags.get("lock")
-        names = (lock, run.run_id, run.tags.get("mlflow.parentRunId"))
+        grids = {entry.run_id: entry.tags.get("grid") for entry in self.running}
+        names = (lock, run.tags.get("grid"), grids.get(run.tags.get("mlflow.parentRunId", "")))
         if any(is_held(self.root, name) for name in names if name):
             return False
         if lock is None or run.tags.get("host") != socket.gethostname():

@@ -74,7 +74,7 @@ def test_only_missing_files_are_fetched(tmp_path):
     root = tmp_path / "root"
     write_plain(root)
     (root / "t10k-labels-idx1-ubyte").unlink()
-    (root / ".t10k-labels-idx1-ubyte.partial").write_bytes(b"left by a process that was killed")
+    (root / "t10k-labels-idx1-ubyte.tmp").write_bytes(b"left by a process that was killed")
     with serve(tmp_path / "served") as (mirror, requests):
         ensure_files(TINY, root, download=True, sources=[mirror])
     assert requests == ["/t10k-labels-idx1-ubyte.gz"]

@@ -61,6 +61,14 @@ def resumed(disk: Disk, filled: Done, tmp_path_factory: pytest.TempPathFactory) 
     return Resumed(refused, done, before, disk.copy_store(tmp_path_factory.mktemp("after")))
 
 
+def test_a_full_disk_is_said_with_its_path_and_without_a_traceback(disk: Disk, filled: Done):
+    assert filled.code == 1
+    output = filled.stdout + filled.stderr
+    assert "Traceback" not in output
+    told = [line for line in output.splitlines() if "No space left on device" in line]
+    assert any(str(disk.folder) in line for line in told), output
+
+
 def test_what_was_finished_before_is_intact(resumed: Resumed):
     finished = [run for run in command.runs(resumed.before) if run.info.status == "FINISHED"]
     assert [run.data.params["trainer.max_epochs"] for run in finished] == ["1", "1"]

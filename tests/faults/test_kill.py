@@ -115,3 +115,12 @@ def test_a_sweep_can_be_resumed_that_was_killed(tmp_path: Path, when: str):
     moments.kill_at(MOMENTS[when], root, *SMALL_GRID)
     resume(root, *SMALL_GRID)
     sweeps.check_whole(root, 2)
+
+
+def test_a_sweep_that_is_killed_at_every_step_of_its_work_gets_there(tmp_path: Path):
+    root = tmp_path / "root"
+    root.mkdir()
+    for moment in list(MOMENTS.values())[1:]:
+        moments.kill_at(moment, root, *SMALL_GRID, "resume=last")
+    resume(root, *SMALL_GRID)
+    sweeps.check_whole(root, 2)

@@ -89,9 +89,24 @@ NONSENSE: list[dict[str, Any]] = [
 ]
 
 
+def test_records_that_make_no_sense_hold_nobody_up(tmp_path: Path):
+    wrong = [
+        record(tmp_path, f"wrong{number}", fields(tmp_path, **nonsense))
+        for number, nonsense in enumerate(NONSENSE)
+    ]
+    for path in wrong:
+        os.utime(path, (0, 0))  # they come first
+    record(tmp_path, "good", fields(tmp_path))
+    done = deliver(tmp_path)
+    for path in wrong:
+        check_refused(tmp_path, done, path.parent)
+    assert "1 delivered" in done.stdout
+    assert [run.info.run_name for run in command.runs(tmp_path)] == ["by hand"]
+
+
 def replaced_grid(root: Path, content: bytes) -> tuple[Path, Done]:
     """Resume a sweep whose grid is another file for as long."""
-    path = root / "mlruns" / "sweeps" / f"{command.parent(root).info.run_id}.json"
+    (path,) = (root / "mlruns" / "sweeps").glob("*.json")
     before = path.read_bytes()
     path.write_bytes(content)
     done = command.train(root, *GRID, "resume=last", "dry_run=true")
@@ -110,6 +125,22 @@ def test_a_grid_that_makes_no_sense(root: Path, tmp_path: Path, content: str):
     path, done = replaced_grid(root, content.encode())
     assert (done.code, done.stdout) == (1, "")
     check_refused(tmp_path, done, path)
+
+
+def test_a_table_of_confusions_that_is_a_pickle(root: Path, tmp_path: Path, payload: bytes):
+    run, other = command.children(root)
+    for found in (run, other):
+        (command.artifacts(found) / "confusion.png").unlink(missing_ok=True)
+    path = command.artifacts(run) / "confusion.csv"
+    before = path.read_bytes()
+    path.write_bytes(payload)
+    sweep = command.parent(root).info.run_id
+    done = command.run(root, sweep, f"--root={root}", module="pipeline.pictures")
+    path.write_bytes(before)
+    assert not (tmp_path / "marker").exists()
+    assert "Traceback" not in done.stdout + done.stderr
+    assert run.info.run_id in done.stdout + done.stderr
+    assert (command.artifacts(other) / "confusion.png").is_file()
 
 
 def test_a_store_that_is_a_pickle(tmp_path: Path, payload: bytes):

@@ -1,0 +1,37 @@
+"""SHA256SUMS: what the files of a run were when they were written; `sha256sum -c` reads it too."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+__all__ = ["FILE_NAME", "damaged_files", "write_checksums"]
+
+FILE_NAME = "SHA256SUMS"
+
+
+def write_checksums(folder: Path) -> None:
+    """Write down the checksums of all files of a folder."""
+    files = sorted(path for path in folder.iterdir() if path.name != FILE_NAME)
+    lines = [f"{_sha256(path)}  {path.name}\n" for path in files]
+    (folder / FILE_NAME).write_text("".join(lines))
+
+
+def damaged_files(folder: Path) -> list[str]:
+    """Return the names of the files that are no longer what was written; missing ones too.
+
+    Args:
+        folder: one with SHA256SUMS.
+    """
+    lines = (folder / FILE_NAME).read_text(errors="replace").splitlines()
+    digests = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    return [
+        name
+        for name, digest in digests.items()
+        if not (path := folder / Path(name).name).is_file() or _sha256(path) != digest
+    ]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
