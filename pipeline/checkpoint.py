@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -75,13 +75,21 @@ def load_newest(folder: Path) -> Checkpoint | None:
     for path in _newest_first(folder):
         content = path.read_bytes()
         _, epoch, digest = path.stem.split("-")
+        problem = "its checksum is another"
         if hashlib.sha256(content).hexdigest() == digest:
-            opened: Any = safe_open(str(path), framework="pt")
-            with opened as file:
-                notes = json.loads(file.metadata()["notes"])
-            return Checkpoint(int(epoch), load(content), notes)
-        log.warning("%s: damaged (its checksum is another); it isn't used", path)
+            try:
+                return _parse(int(epoch), path, content)
+            except (SafetensorError, ValueError, KeyError, TypeError) as error:
+                problem = f"it is no checkpoint, {error}"
+        log.warning("%s: damaged (%s); it isn't used", path, problem)
     return None
+
+
+def _parse(epoch: int, path: Path, content: bytes) -> Checkpoint:
+    opened: Any = safe_open(str(path), framework="pt")
+    with opened as file:
+        notes = json.loads(file.metadata()["notes"])
+    return Checkpoint(epoch, load(content), notes)
 
 
 def remove(folder: Path) -> None:

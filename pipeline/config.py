@@ -36,8 +36,11 @@ INITS = ("normal", "scaled_normal", "zeros", "xavier", "he")
 ACCELERATORS = ("cpu", "gpu", "auto")
 PRECISIONS = ("float32", "float64")
 
-LARGEST = 1e30
-"""Of rates and strengths: a float32 holds them, and what an optimizer makes of them, too."""
+LARGEST = 1e38
+"""Of rates and strengths: what a float32 can hold."""
+
+LARGEST_LR = {"adam": 1e30, "adamw": 1e30}
+"""They divide the rate by 1 - β."""
 
 
 @dataclass
@@ -154,11 +157,12 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         """Check names and ranges."""
         one_of("optimizer.name", self.name, options("optimizer"))
+        largest = LARGEST_LR.get(self.name, LARGEST)
         require(
-            0 < self.lr <= LARGEST,
+            0 < self.lr <= largest,
             "optimizer.lr",
             self.lr,
-            f"a number > 0 and ≤ {LARGEST:g}",
+            f"a number > 0 and ≤ {largest:g}",
             "Try optimizer.lr=0.1.",
         )
         require(

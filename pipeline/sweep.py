@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ class Grid:
     typed: list[str]
     """By the user."""
 
-    @property
+    @cached_property
     def cells(self) -> Cells:
         """Every cell's overrides by its config_hash."""
         return {
@@ -59,16 +60,16 @@ class SweepFailedError(UserError):
 class Sweep:
     """A sweep that goes on in this process: its parent run, and what is made when it ends."""
 
-    def __init__(self, run: TrackedRun, grid: Grid, plan: Plan, *, is_new: bool) -> None:
+    def __init__(self, run: TrackedRun, grid: Grid, plan: Plan, *, has_table: bool) -> None:
         """Take over a parent run, new or reopened.
 
         Args:
             run: the parent.
             grid: what the sweep is about.
             plan: what is finished of it already.
-            is_new: it has no table yet.
+            has_table: it had come to its end, so there is a table of what is finished.
         """
-        self._is_new = is_new
+        self._has_table = has_table
         self.run = run
         self.store = run.store
         self.name = run.record.name
@@ -96,7 +97,7 @@ class Sweep:
         if failed and not isinstance(ended_by, SystemExit):
             ended_by = SweepFailedError(_list_failed(failed, len(results)))
         try:
-            if self.plan.num_to_run or self._is_new:
+            if self.plan.num_to_run or not self._has_table:
                 self._write_comparison(self.store.with_curves(results))
         except OSError as error:
             ended_by = ended_by or UserError(f"the sweep's table can't be written: {error}")
@@ -108,6 +109,8 @@ class Sweep:
 
     def _results(self) -> list[RunResult]:
         """Return the runs of this sweep and those that it took from others, in the grid's order."""
+        if len(self.plan.finished) == self.plan.num_cells > 0:  # known since the plan was made
+            return [self.plan.finished[key] for key in self._order]
         replaced = {run_id for run_ids in self.plan.replaced.values() for run_id in run_ids}
         children = [child for child in self.run.children() if child.run_id not in replaced]
         known = {child.run_id for child in children}
@@ -263,4 +266,5 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
     )
     typed = [without_password(override) for override in grid.typed]
     (run.artifacts / "overrides.yaml").write_text(yaml.safe_dump(typed))
-    return Sweep(run, grid, plan, is_new=parent is None)
+    has_table = parent is not None and parent.status == "FINISHED"
+    return Sweep(run, grid, plan, has_table=has_table)

@@ -17,7 +17,6 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import (
     Dataset,
@@ -32,6 +31,7 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 
+from pipeline import sqlite_file
 from pipeline.config import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.record import CURVES, DatasetRecord, Record, RunResult
@@ -75,38 +75,25 @@ class Store:
         return self._client
 
     def _open_database(self) -> MlflowClient:
-        with FileLock(self._lock_path(), timeout=120):
+        with sqlite_file.lock(self._folder):
             try:
-                self._make_tables()
-                client = MlflowClient(self.uri)
-                client.search_experiments(max_results=1)
+                if self.database is not None:
+                    sqlite_file.make_whole(self.database, _connect)
+                return _connect(self.uri)
             except STORE_ERRORS:
                 raise
             except Exception as error:  # SQLAlchemy's own, a driver that isn't installed
                 raise self.unavailable(error) from error
-        return client
 
-    def _make_tables(self) -> None:
-        """Make a new SQLite file whole or not at all: MLflow can't mend one that broke off."""
-        folder = self._database_folder()
-        if folder is None:
-            return
-        path = folder / self.uri.rpartition("/")[2]
-        if path.exists() and path.stat().st_size:
-            return
-        unfinished = path.with_name(f"{path.name}.new")
-        unfinished.unlink(missing_ok=True)
-        MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
-        unfinished.replace(path)
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file; None of a server or of another database."""
+        return sqlite_file.path_of(self.uri)
 
-    def _lock_path(self) -> Path:
-        folder = self._database_folder() or self.root
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / "mlflow.db.lock"
-
-    def _database_folder(self) -> Path | None:
-        path = self.uri.removeprefix("sqlite:///")
-        return Path(path).absolute().parent if path != self.uri else None
+    @property
+    def _folder(self) -> Path:
+        """Where mlruns/ lies: beside the SQLite file, else in the root."""
+        return self.database.parent if self.database else self.root
 
     def artifact_location(self, experiment_name: str) -> str | None:
         """Return the absolute folder for an experiment's artifacts; a server has its own."""
@@ -115,13 +102,14 @@ class Store:
         folder_name = re.sub(r"[^\w.-]+", "_", experiment_name).lstrip(".") or "_"
         if folder_name in RESERVED:
             folder_name += "_"
-        return str((self._database_folder() or self.root) / "mlruns" / folder_name)
+        return str(self._folder / "mlruns" / folder_name)
 
     def experiment_id(self, name: str) -> str:
         """Return the experiment of that name, made if it is new.
 
         Raises:
-            UserError: it was deleted, or keeps its artifacts where this store can't write.
+            UserError: it was deleted, or keeps its artifacts where this store can't write, or
+                where they lay before the folder was moved.
         """
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
@@ -138,12 +126,23 @@ class Store:
                 f"--experiment-id {experiment.experiment_id}`, or choose another name."
             )
         location = experiment.artifact_location
+        self._check_not_moved(location)
         if location.startswith("mlflow-artifacts:") and not self.is_server:
             raise UserError(
                 f"{key}: was made through an MLflow server, which keeps its artifacts. "
                 "Use tracking=server tracking.uri=http://…, or choose another name."
             )
         return experiment.experiment_id
+
+    def _check_not_moved(self, location: str) -> None:
+        """Refuse to write where the folder lay before it was moved: MLflow's paths are absolute."""
+        said = Path(location.removeprefix("file://"))
+        here = self._folder / "mlruns" / said.name
+        if said.is_absolute() and here.is_dir() and not (said.is_dir() and said.samefile(here)):
+            raise UserError(
+                f"root={self._folder}: was moved from {said.parent.parent}. Correct the "
+                "paths in its mlflow.db with `python -m pipeline.doctor --fix`."
+            )
 
     def unavailable(self, error: BaseException) -> UserError:
         """Return the error to raise when nothing can start because the store fails."""
@@ -230,6 +229,7 @@ class Store:
     def reopen(self, record: Record) -> None:
         """Let a run go on: it is RUNNING again, and its tags name the process that is at it."""
         assert record.run_id is not None
+        self.experiment_id(record.experiment_name)
         self.client.update_run(record.run_id, status="RUNNING")
         tags = [RunTag(key, value) for key, value in record.tags.items()]
         self.client.log_batch(record.run_id, tags=tags)
@@ -240,12 +240,6 @@ class Store:
         """Delete runs; `mlflow gc` would remove them for good, until then they can be restored."""
         for run_id in run_ids:
             self.client.delete_run(run_id)
-
-    @property
-    def database(self) -> Path | None:
-        """The SQLite file; None of a server or of another database."""
-        path = self.uri.removeprefix("sqlite:///")
-        return Path(path).absolute() if path != self.uri else None
 
     def running(self) -> list[RunResult]:
         """Return the runs of all experiments that are RUNNING, without their curves."""
@@ -322,6 +316,13 @@ class Store:
         if self.uri == _default_uri(self.root):
             return f"python -m pipeline.ui, or mlflow ui in {self.root}"
         return f"mlflow ui --backend-store-uri {without_password(self.uri)}"
+
+
+def _connect(uri: str) -> MlflowClient:
+    """Return a connection to a database that has been used once, which makes its tables."""
+    client = MlflowClient(uri)
+    client.search_experiments(max_results=1)
+    return client
 
 
 def reason(error: BaseException) -> str:

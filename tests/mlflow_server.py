@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 
 from tests import command
 
-START_WITHIN_S = 60
+START_WITHIN_S = 180
 
 
 def status_of(url: str) -> int | None:

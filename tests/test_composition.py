@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from pipeline.choices import conf_dir
 from pipeline.compose import register, to_config
 from pipeline.composition import Composer, composer_for
+from pipeline.config import Config
+from pipeline.explain import CONFIG_ERRORS, explain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -205,6 +208,26 @@ def test_a_sweep_has_one_composer(loader: ConfigLoader, sweep: DictConfig):
     composer = composer_for(loader, sweep)
     assert composer_for(loader, sweep) is composer
     assert composer_for(loader, other) is not composer
+
+
+def checked(check: Callable[[], Config]) -> Config | tuple[type, str]:
+    try:
+        return check()
+    except CONFIG_ERRORS as error:
+        return type(error), explain(error)
+
+
+def test_mixed_jobs_are_checked_as_if_hydra_had_composed_them(
+    loader: ConfigLoader, sweep: DictConfig
+):
+    composer = Composer(loader, sweep)
+    outcomes: list[Config | tuple[type, str]] = []
+    for job in mixed_jobs(100):
+        theirs = partial(loader.load_sweep_config, sweep, job)
+        outcomes.append(checked(lambda compose=theirs: to_config(compose())))
+        assert checked(partial(composer.check, job)) == outcomes[-1]
+    num_good = sum(isinstance(outcome, Config) for outcome in outcomes)
+    assert 15 < num_good < 85
 
 
 def test_checked_jobs_are_those_of_hydra(loader: ConfigLoader, sweep: DictConfig):

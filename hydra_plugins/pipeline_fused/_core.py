@@ -23,8 +23,7 @@ from omegaconf import DictConfig, open_dict
 
 from hydra_plugins.pipeline_fused._folders import activate, open_folder, point_to_the_log
 from hydra_plugins.pipeline_fused._headline import headline, spans
-from pipeline.compose import without_hydra
-from pipeline.composition import composer_for
+from pipeline.composition import Composer, composer_for
 from pipeline.config import Config
 from pipeline.errors import UserError
 from pipeline.explain import CONFIG_ERRORS, explain
@@ -74,10 +73,6 @@ class Batch:
         self._log_as_the_sweep()
         Path(str(self._sweep.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         jobs, returns = self._compose_all(job_overrides, first)
-        for job in jobs:
-            if (done := SweepCallback.done(job.config)) is not None:
-                returns[job.number] = _completed(job, done.objective)
-        jobs = [job for job in jobs if job.number not in returns]
         for together in _by_checkpoint(jobs):
             configs = [job.config for job in together]
             for group in plan_groups(configs, max_members=max_members, max_memory_mb=max_memory_mb):
@@ -89,21 +84,28 @@ class Batch:
     def _compose_all(
         self, job_overrides: Sequence[Sequence[str]], first: int
     ) -> tuple[list[_Job], dict[int, JobReturn]]:
-        """Return the jobs that can start, and the returns of those that can't."""
+        """Return the jobs to train, and the returns of the finished ones and the bad ones."""
         jobs: list[_Job] = []
         returns: dict[int, JobReturn] = {}
         with quick_imports():  # there is no garbage here either
             for number, overrides in enumerate(job_overrides, first):
                 try:
-                    jobs.append(self._compose(number, overrides))
+                    done = SweepCallback.done(self._composer.check(overrides))
+                    if done is None:
+                        jobs.append(self._compose(number, overrides))
+                    else:
+                        returns[number] = _completed(overrides, done.objective)
                 except CONFIG_ERRORS as error:
                     log.error("run %d can't start: %s", number + 1, explain(error))  # noqa: TRY400
                     returns[number] = _failed(overrides, error)
         return jobs, returns
 
+    @property
+    def _composer(self) -> Composer:
+        return composer_for(self._context.config_loader, self._sweep)
+
     def _compose(self, number: int, overrides: Sequence[str]) -> _Job:
-        composer = composer_for(self._context.config_loader, self._sweep)
-        composed, config = composer.job(overrides)
+        composed, config = self._composer.job(overrides)
         with open_dict(composed):
             composed.hydra.job.id = number
             composed.hydra.job.num = number
@@ -189,11 +191,10 @@ def _by_checkpoint(jobs: Sequence[_Job]) -> list[list[_Job]]:
     return list(found.values())
 
 
-def _completed(job: _Job, objective: float | None) -> JobReturn:
+def _completed(overrides: Sequence[str], objective: float | None) -> JobReturn:
     """Return a job that isn't trained, since its result is there or somebody else is at it."""
     name = JobRuntime.instance().get("name")
-    overrides, config = job.overrides, without_hydra(job.composed)
-    job_return = JobReturn(overrides, cfg=config, task_name=name, status=JobStatus.COMPLETED)
+    job_return = JobReturn(list(overrides), task_name=name, status=JobStatus.COMPLETED)
     job_return.return_value = objective
     return job_return
 
