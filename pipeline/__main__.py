@@ -26,6 +26,7 @@ from pipeline.process import exit_on_signals, leave
 from pipeline.secrets import password_to_environment
 from pipeline.sweep import Sweep
 from pipeline.sweep_callback import SweepCallback
+from pipeline.targets import only_known_targets
 
 if TYPE_CHECKING:
     from pipeline.record import RunResult
@@ -78,6 +79,7 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves errors to us
     logging.raiseExceptions = False  # a log file on a full disk is no reason for a traceback
     exit_on_signals()
+    only_known_targets()
     register()
     arguments = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
     sys.argv[1:] = [_in_full(password_to_environment(argument)) for argument in arguments]

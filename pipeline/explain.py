@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from pipeline.choices import did_you_mean, options
 from pipeline.config import Config
@@ -16,7 +17,7 @@ from pipeline.errors import UserError
 
 __all__ = ["CONFIG_ERRORS", "explain", "no_such_key"]
 
-CONFIG_ERRORS = (UserError, HydraException, OmegaConfBaseException)
+CONFIG_ERRORS = (UserError, HydraException, OmegaConfBaseException, YAMLError)
 """What composing and checking a config can raise."""
 
 
@@ -27,6 +28,8 @@ def explain(error: Exception) -> str:
     """
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, YAMLError):
+        return "a config file isn't YAML: " + " ".join(str(error).split())
     if isinstance(error, OverrideParseException):
         return f"{error.override}: can't be read. Say key=value, values like '[1,2]' in quotes."
     text = "\n".join(dict.fromkeys(str(cause) for cause in _with_causes(error)))

@@ -220,6 +220,33 @@ def test_damaged_files_are_moved_away_and_whole_ones_stay(tmp_path: Path):
     assert not (root / "mlflow.db").exists()
 
 
+def test_files_of_a_run_that_are_not_what_was_written_are_named(tmp_path: Path):
+    assert command.train(tmp_path, "-m", "trainer.max_epochs=1", "seed=0,1").code == 0
+    assert doctor(tmp_path).code == 0
+    one, other = command.children(tmp_path)
+    flipped = bytearray((command.artifacts(one) / "weights.safetensors").read_bytes())
+    flipped[-1] ^= 1
+    (command.artifacts(one) / "weights.safetensors").write_bytes(flipped)
+    (command.artifacts(one) / "curves.png").unlink()
+    (command.artifacts(other) / "config.yaml").write_text("seed: 7\n")
+    done = doctor(tmp_path)
+    assert done.code == 1
+    said = {line.partition(":")[0]: line for line in done.stdout.splitlines()}
+    for run, damaged in ((one, "curves.png, weights.safetensors"), (other, "config.yaml")):
+        place = command.artifacts(run).relative_to(tmp_path)
+        assert said[str(place)].startswith(f"{place}: {damaged} is not what was written: ")
+        assert run.info.run_id in said[str(place)]
+        sums = subprocess.run(
+            ["sha256sum", "--check", "SHA256SUMS"],
+            cwd=command.artifacts(run),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert [name in sums.stdout for name in damaged.split(", ")]
+        assert sums.stdout.count(": OK\n") == 6 - len(damaged.split(", "))
+
+
 # What the doctor can't do.
 
 

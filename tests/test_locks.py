@@ -6,8 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
+
+from filelock import FileLock
 
 from pipeline.locks import hold, is_held, process_lock
 from tests import command
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 HOLDER = """
 import subprocess, sys
 from pathlib import Path
+from filelock import FileLock
+
 from pipeline.locks import hold, is_held, process_lock
 
 root, name = Path(sys.argv[1]), sys.argv[2]
@@ -72,6 +77,7 @@ def test_a_process_that_ends_in_order_lets_go(tmp_path: Path):
         process.communicate("")
         assert process.returncode == 0
         assert not is_held(tmp_path, "sweep")
+        assert list((tmp_path / "mlruns" / "locks").iterdir()) == []
 
 
 def test_one_keeps_what_one_holds(tmp_path: Path):
@@ -102,6 +108,15 @@ def test_every_process_has_a_lock_of_its_own(tmp_path: Path):
         other.kill()
         other.wait()
         assert [is_held(tmp_path, lock) for lock in (own, name, another)] == [True, True, False]
+
+
+def test_who_only_asks_for_a_moment_keeps_nobody_from_taking(tmp_path: Path):
+    path = tmp_path / "mlruns" / "locks" / "sweep.lock"
+    path.parent.mkdir(parents=True)
+    asking = FileLock(path, thread_local=False)
+    asking.acquire()
+    threading.Timer(0.05, asking.release).start()
+    assert hold(tmp_path, "sweep")
 
 
 # The real command.

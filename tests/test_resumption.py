@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests import command
+from tests.faults import moments, sweeps
+from tests.faults.moments import Moment
 
 EPOCHS = 60
 
@@ -93,3 +95,18 @@ def test_a_damaged_checkpoint_is_named_and_training_starts_from_the_one_before(t
     assert f"epoch {first}/{EPOCHS}" in done.stdout
     assert f"epoch {first - 1}/{EPOCHS}" not in done.stdout
     assert {run.info.status for run in command.runs(tmp_path)} == {"FINISHED"}
+
+
+def test_what_is_left_of_a_group_goes_on_from_the_groups_checkpoint(tmp_path: Path):
+    root, grid = tmp_path / "root", ("-m", "seed=0,1", "trainer.max_epochs=10")
+    root.mkdir()
+    grid = (*grid, "trainer.checkpoint_every_epochs=4")
+    moments.kill_at(Moment("shutil.rmtree", "outbox", 1), root, *grid)  # one of two is delivered
+    done = command.train(root, *grid, "resume=last")
+    assert (done.code, done.stderr) == (0, "")
+    plan, headline, *lines = done.stdout.splitlines()
+    assert plan == "1 finished, 1 to run, 1 of them from a checkpoint"
+    assert headline.startswith("run 2 of 2 goes on: ")
+    epochs = [line.split()[1] for line in lines if line.startswith("epoch ")]
+    assert epochs == ["9/10", "10/10"]
+    sweeps.check_whole(root, 2)

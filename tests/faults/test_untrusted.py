@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import command
-from tests.faults import sweeps
+from tests.faults import moments, sweeps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,3 +162,62 @@ def test_data_that_are_a_pickle(tmp_path: Path, payload: bytes, name: str):
     assert (done.code, done.stdout) == (1, "")
     check_refused(tmp_path, done, path)
     assert sweeps.waiting(tmp_path) == []
+
+
+def test_a_checkpoint_that_is_a_pickle_with_the_right_checksum(tmp_path: Path, payload: bytes):
+    root = tmp_path / "root"
+    root.mkdir()
+    grid = ("-m", "trainer.max_epochs=3", "seed=0,1", "trainer.checkpoint_every_epochs=1")
+    moments.kill_at(moments.RECORD_IS_COMPLETE, root, *grid)
+    (folder,) = (root / "mlruns" / "checkpoints").iterdir()
+    for path in folder.iterdir():
+        path.unlink()
+    tampered = folder / f"epoch-000002-{hashlib.sha256(payload).hexdigest()}.safetensors"
+    tampered.write_bytes(payload)
+    done = command.train(root, *grid, "resume=last")
+    assert done.code == 0
+    check_refused(tmp_path, done, tampered)
+    sweeps.check_whole(root, 2)
+
+
+HOSTILE = {
+    "a target": "hydra: {callbacks: {evil: {_target_: os.mkdir, path: MARKER}}}",
+    "a shell": "hydra: {callbacks: {evil: {_target_: os.system, command: mkdir MARKER}}}",
+    "a log": "hydra: {job_logging: {handlers: {evil: {(): os.mkdir, path: MARKER}}}}",
+    "a tag": "seed: !!python/object/apply:os.mkdir [MARKER]",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_config_file_runs_nothing(tmp_path: Path, name: str):
+    path = tmp_path / "conf" / "experiment" / "evil.yaml"
+    path.parent.mkdir(parents=True)
+    text = HOSTILE[name].replace("MARKER", str(tmp_path / "marker"))
+    path.write_text(f"# @package _global_\n{text}\n")
+    typed = (f"--config-dir={tmp_path / 'conf'}", "experiment=evil", f"root={tmp_path}")
+    done = command.run(tmp_path, *typed)
+    assert (done.code, done.stdout) == (1, "")
+    assert not (tmp_path / "marker").exists()
+    (line,) = done.errors
+    assert line.startswith("error: ")
+    assert "evil" in line
+
+
+def test_names_that_a_store_returns_lead_nowhere(tmp_path: Path):
+    root, precious = tmp_path / "root", tmp_path / "precious"
+    root.mkdir()
+    precious.mkdir()
+    kept = [precious / "epoch-000001-0.safetensors", precious / "some.lock", precious / "a.json"]
+    for path in kept:
+        path.write_text("{}")
+    moments.kill_at(moments.RECORD_IS_COMPLETE, root, *GRID)
+    client, outside = command.client(root), "../../../precious"
+    client.set_tag(command.parent(root).info.run_id, "grid", f"{outside}/a")
+    for run in command.children(root):
+        client.set_tag(run.info.run_id, "checkpoint", outside)
+        client.set_tag(run.info.run_id, "lock", f"{outside}/some")
+    sweep = command.parent(root).info.run_id
+    done = command.train(root, *GRID, f"resume={sweep}")
+    assert done.code == 0, done.stderr
+    assert {path: path.read_text() for path in precious.iterdir()} == dict.fromkeys(kept, "{}")
+    sweeps.check_whole(root, 2)
