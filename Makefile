@@ -18,7 +18,7 @@ test: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: .venv/installed-test
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile $(SELECT)
 
 lint: .venv/installed-test
 	$(BIN)/ruff format --check

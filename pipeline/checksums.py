@@ -11,10 +11,11 @@ FILE_NAME = "SHA256SUMS"
 
 
 def write_checksums(folder: Path) -> None:
-    """Write down the checksums of all files of a folder."""
-    files = sorted(path for path in folder.iterdir() if path.name != FILE_NAME)
-    lines = [f"{_sha256(path)}  {path.name}\n" for path in files]
-    (folder / FILE_NAME).write_text("".join(lines))
+    """Write down the checksums of all files of a folder and the folders in it."""
+    target = folder / FILE_NAME
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != target)
+    lines = [f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    target.write_text("".join(lines))
 
 
 def damaged_files(folder: Path) -> list[str]:
@@ -28,7 +29,9 @@ def damaged_files(folder: Path) -> list[str]:
     return [
         name
         for name, digest in digests.items()
-        if not (path := folder / Path(name).name).is_file() or _sha256(path) != digest
+        if not (path := folder / name).resolve().is_relative_to(folder.resolve())
+        or not path.is_file()
+        or _sha256(path) != digest
     ]
 
 

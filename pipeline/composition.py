@@ -44,7 +44,7 @@ class Composer:
         self._is_group = cache(self._find_group)
         self._is_leaf = cache(self._find_leaf)
         self._bases: dict[tuple[str, ...], bytes] = {}
-        self._checked_bases: dict[tuple[str, ...], CheckedBase] = {}
+        self._checked_base = cache(self._check_base)
         self._checked: dict[tuple[str, ...], Config] = {}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
@@ -82,17 +82,21 @@ class Composer:
         """Check a job without composing it; None if that isn't the same."""
         try:
             divided = self._divide(overrides)
-            if divided is None:
-                return None
-            values, others = divided
-            free = [value for value in values if can_be_set_later(value)]
-            fixed = others + [value for value in values if not can_be_set_later(value)]
-            key = tuple(str(override.input_line) for override in fixed)
-            if key not in self._checked_bases:
-                self._checked_bases[key] = CheckedBase(self.compose(key))
         except CONFIG_ERRORS:
             return None
-        return self._checked_bases[key].with_values(free)
+        if divided is None:
+            return None
+        values, others = divided
+        free = [value for value in values if can_be_set_later(value)]
+        fixed = others + [value for value in values if not can_be_set_later(value)]
+        base = self._checked_base(tuple(str(override.input_line) for override in fixed))
+        return base.with_values(free) if base else None
+
+    def _check_base(self, overrides: tuple[str, ...]) -> CheckedBase | None:
+        try:
+            return CheckedBase(self.compose(overrides))
+        except CONFIG_ERRORS:
+            return None
 
     def _divide(self, overrides: Sequence[str]) -> tuple[list[Override], list[Override]] | None:
         """Return the plain values and the others; None if their order matters."""

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline.errors import UserError
 from pipeline.rules import is_plain_name
 
 __all__ = ["give_room_back", "hold", "is_held", "process_lock"]
@@ -34,16 +35,22 @@ _held: dict[Path, FileLock] = {}
 
 
 def hold(root: Path, name: str) -> bool:
-    """Take a lock for the rest of this process's life; return whether it could be had."""
+    """Take a lock for the rest of this process's life; return whether it could be had.
+
+    Raises:
+        UserError: its file can't be written.
+    """
     path = _path(root, name)
     if path in _held:
         return True
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=PATIENCE_S, poll_interval=PATIENCE_S / 20)
     except Timeout:
         return False
+    except OSError as error:
+        raise _unwritable(path, error) from error
     _held[path] = lock
     return True
 
@@ -66,10 +73,17 @@ def is_held(root: Path, name: str) -> bool:
 
 @cache
 def process_lock(root: Path) -> str:
-    """Return the name of this process's own lock, which it holds from the first call on."""
+    """Return the name of this process's own lock, which it holds from the first call on.
+
+    Raises:
+        UserError: its file can't be written.
+    """
     name = uuid.uuid4().hex
     assert hold(root, name)
-    _path(root, name).write_bytes(bytes(ROOM_BYTES))
+    try:
+        _path(root, name).write_bytes(bytes(ROOM_BYTES))
+    except OSError as error:
+        raise _unwritable(_path(root, name), error) from error
     return name
 
 
@@ -77,6 +91,13 @@ def give_room_back(root: Path) -> None:
     """Free half of the room that this process still keeps on the disk of a root."""
     path = _path(root, process_lock(root))
     os.truncate(path, path.stat().st_size // 2)
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path}: can't be written ({error.strerror}). Make room or give yourself the right to "
+        "write there, or choose another folder with root=…"
+    )
 
 
 def _path(root: Path, name: str) -> Path:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests import command
+from tests.faults import sweeps
 
-END_WITHIN_S = 10
+END_WITHIN_S = 5
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ def test_an_interruption_is_no_error_with_a_traceback(sweep: Interrupted):
 
 def test_nothing_waits_for_delivery_after_an_interruption(sweep: Interrupted):
     assert list((sweep.root / "mlruns" / "outbox").iterdir()) == []
+
+
+def test_an_interrupted_sweep_can_be_resumed(sweep: Interrupted):
+    grid = ("-m", "trainer.max_epochs=1,100000,2")
+    assert sweeps.plan(sweep.root, *grid, "resume=last") == ["1 finished, 2 to run"]
 
 
 @pytest.fixture(scope="module")

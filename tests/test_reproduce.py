@@ -155,6 +155,13 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return run
 
 
+def copy_of(root: Path, place: Path) -> Path:
+    """A copy of a root, whose database says where the copy lies."""
+    shutil.copytree(root, place)
+    assert command.run(place, f"--root={place}", "--fix", module="pipeline.doctor").code == 0
+    return place
+
+
 def no_training(*_: object):
     raise AssertionError("it trains")
 
@@ -163,7 +170,7 @@ def test_a_third_call_trains_nothing(
     call: Call, story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Of the SGD network no number is expected to agree, so it ends with 0."""
-    root = shutil.copytree(story.root, tmp_path / "root")
+    root = copy_of(story.root, tmp_path / "root")
     monkeypatch.setattr(reproduce, "train_missing", no_training)
     output = tmp_path / "again.md"
     words = ("sgd_network", *SMALL, f"root={root}", "--seeds=3", f"--output={output}")
@@ -246,7 +253,7 @@ def test_seeds_are_chosen_wherever_that_stands(typed: list[str], seeds: list[str
 def test_a_proof_that_fails_ends_with_1(
     call: Call, story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    root = shutil.copytree(story.root, tmp_path / "root")
+    root = copy_of(story.root, tmp_path / "root")
     best = Best(0.3, 0.2)
     measured = tuple(Measurement(size, 1e-4, 0.5, 0.1, best, best) for size in (1, 1000))
     comparison = Comparison("digits", 1000, 1.0, measured)

@@ -89,17 +89,6 @@ def test_what_other_code_finished_is_kept_until_this_code_has_finished(
     sweeps.check_whole(root, 2)
 
 
-def test_what_another_sweep_has_finished_is_not_trained_again(tmp_path: Path):
-    assert command.train(tmp_path, *GRID).code == 0
-    grid = ("-m", "trainer.max_epochs=1", "seed=0,1,2")
-    done = command.train(tmp_path, *grid, "resume=any")
-    assert (done.code, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[0] == "2 finished, 1 to run"
-    parents = [run for run in command.runs(tmp_path) if "sweep" in run.data.tags]
-    assert [row["seed"] for row in sweeps.rows(parents[-1])] == ["0", "1", "2"]
-    assert len(sweeps.states(tmp_path)) == 5
-
-
 CLOCK_A_DAY_BACK = """
 import time
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,12 +44,13 @@ def resume(root: Path, server: Server) -> Done:
     return done
 
 
-def check_whole(root: Path, server: Server) -> None:
+def check_whole(root: Path, server: Server, long: str = "400") -> None:
+    """Check that all four runs are there, those of one epoch and the long ones."""
     parent, *runs = command.runs(server.client)
     assert [run.info.status for run in (parent, *runs)] == ["FINISHED"] * 5
     assert {run.data.tags.get("mlflow.parentRunId") for run in runs} == {parent.info.run_id}
     cells = sorted((run.data.params["trainer.max_epochs"], run.data.params["seed"]) for run in runs)
-    assert cells == [(epochs, seed) for epochs in ("1", "400") for seed in "01"]
+    assert cells == [(epochs, seed) for epochs in ("1", long) for seed in "01"]
     for run in runs:
         num_epochs = int(run.data.params["trainer.max_epochs"])
         for metric in ("train/loss", "test/accuracy", "val/loss"):
@@ -57,6 +59,32 @@ def check_whole(root: Path, server: Server) -> None:
     assert sweeps.waiting(root) == []
     files = {entry.path for entry in server.client.list_artifacts(parent.info.run_id)}
     assert {"results.csv", "comparison.png"} <= files
+
+
+AWAY_S = 30
+
+
+def test_a_server_that_comes_back_while_the_sweep_goes_on_misses_nothing(
+    tmp_path: Path, server: Server
+):
+    root, long = tmp_path / "root", "6000"
+    root.mkdir()
+    typed = ("data=digits", "trainer=cpu", f"root={root}", *place(server))
+    grid = ("-m", f"trainer.max_epochs=1,{long}", "seed=0,1")
+    with command.started(root, *typed, *grid, limit_s=600) as process:
+        seen = command.read_until(process, "epoch 3/")
+        server.kill()
+        assert process.stdout is not None
+        back = time.monotonic() + AWAY_S
+        while time.monotonic() < back:
+            line = process.stdout.readline()
+            assert line, "the sweep is over already"
+            seen += line
+        server.start()
+        stdout, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert "The tracking store doesn't answer" in seen + stdout
+    check_whole(root, server, long)
 
 
 def test_what_a_sweep_could_not_deliver_counts_when_it_is_resumed(tmp_path: Path, server: Server):

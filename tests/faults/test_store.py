@@ -56,6 +56,18 @@ def test_what_cannot_be_written_is_named(root: Path, name: str, typed: tuple[str
     assert sweeps.states(root) == before
 
 
+def test_a_single_run_names_what_cannot_be_written(tmp_path: Path):
+    assert command.train(tmp_path, "trainer.max_epochs=1").code == 0
+    locks = tmp_path / "mlruns" / "locks"
+    locks.chmod(0o555)
+    typed = ("data=digits", "trainer=cpu", f"root={tmp_path}", "trainer.max_epochs=1")
+    done = command.run(tmp_path, *typed, before=unprivileged())
+    locks.chmod(0o755)
+    assert (done.code, done.stdout) == (1, "")
+    (line,) = done.errors
+    assert line.startswith(f"error: {locks}/")
+
+
 @pytest.fixture(scope="module")
 def strange_server() -> Iterator[str]:
     """A web server that knows nothing of MLflow."""
