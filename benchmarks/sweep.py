@@ -39,7 +39,7 @@ started = time.perf_counter()
 with quick_imports():
     import pipeline.fused, pipeline.tracked_run
     from pytorch_lightning import Trainer
-spent = {"import": time.perf_counter() - started, "compose": 0.0, "train": 0.0, "track": 0.0}
+spent = {"import": time.perf_counter() - started, "check": 0.0, "train": 0.0, "track": 0.0}
 
 def timed(owner, name, part):
     function = getattr(owner, name)
@@ -51,7 +51,7 @@ def timed(owner, name, part):
             spent[part] += time.perf_counter() - started
     setattr(owner, name, wrapper)
 
-timed(sweep, "_checked_grid", "compose")
+timed(sweep, "_checked_grid", "check")
 timed(Trainer, "fit", "train")
 timed(pipeline.fused, "start_tracking", "track")
 timed(pipeline.tracked_run.TrackedRun, "close", "track")
