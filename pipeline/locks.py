@@ -3,14 +3,17 @@
 The system lets go of a lock when its process is gone, also after a kill or a power cut. So a
 run that is RUNNING in the store, but whose process holds no lock, is dead.
 
-A process's own lock file also keeps a little room on the disk, which is given back when the disk
-is full, so that it can still be said how runs ended.
+A process touches its own lock file now and then, for other machines to see. The file also keeps a
+little room on the disk, which is given back when the disk is full, so that it can still be said
+how runs ended.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import threading
+import time
 import uuid
 from contextlib import suppress
 from functools import cache
@@ -30,6 +33,8 @@ PATIENCE_S = 0.2
 """Somebody who only asks whether a lock is held has it for microseconds."""
 
 ROOM_BYTES = 4 * 2**20
+
+TOUCH_EVERY_S = 30
 
 _held: dict[Path, FileLock] = {}
 
@@ -84,6 +89,7 @@ def process_lock(root: Path) -> str:
         _path(root, name).write_bytes(bytes(ROOM_BYTES))
     except OSError as error:
         raise _unwritable(_path(root, name), error) from error
+    threading.Thread(target=_keep_touching, args=(_path(root, name),), daemon=True).start()
     return name
 
 
@@ -91,6 +97,13 @@ def give_room_back(root: Path) -> None:
     """Free half of the room that this process still keeps on the disk of a root."""
     path = _path(root, process_lock(root))
     os.truncate(path, path.stat().st_size // 2)
+
+
+def _keep_touching(path: Path) -> None:
+    while True:
+        time.sleep(TOUCH_EVERY_S)
+        with suppress(OSError):  # a disk that is away for a while
+            os.utime(path)
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:

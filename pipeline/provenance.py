@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import platform
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from typing import Any, cast
 
 from pipeline.choices import project_root
 from pipeline.config import Config
+from pipeline.liveness import machine_tags
 from pipeline.secrets import without_password
 
 __all__ = ["code_hash", "config_hash", "environment_tags", "params", "plain", "run_name"]
@@ -106,7 +106,7 @@ def environment_tags() -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         **_git_tags(project_root()),
         "code_hash": code_hash(),
-        "host": socket.gethostname(),
+        **machine_tags(),
         "version.python": platform.python_version(),
         **{f"version.{package}": version(package) for package in PACKAGES},
     }

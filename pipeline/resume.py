@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.data.catalog import find_dataset
 from pipeline.errors import UserError
-from pipeline.locks import is_held
+from pipeline.liveness import is_alive
 from pipeline.provenance import code_hash, config_hash
 from pipeline.record import RunResult
 from pipeline.rules import is_plain_name
@@ -85,7 +84,7 @@ def make_plan(configs: Sequence[Config], runs: Sequence[RunResult], *, owned: bo
         if key not in by_hash:
             continue
         changes = _changes(run, by_hash[key])
-        if run.status == "RUNNING" and _is_alive(run, Path(config.root)):
+        if run.status == "RUNNING" and is_alive(Path(config.root), run.tags) is not False:
             plan.running.add(key)
         elif run.status == "FINISHED":
             changed[f"finished runs were made with other {changes}"] += bool(changes)
@@ -136,14 +135,6 @@ def _add_broken_off(plan: Plan, key: str, run: RunResult, config: Config, change
 def is_of_group(run: RunResult | None) -> bool:
     """Return whether a broken-off run goes on from the checkpoint of a fused group."""
     return run is not None and run.tags["checkpoint"].startswith(GROUP)
-
-
-def _is_alive(run: RunResult, root: Path) -> bool:
-    """Whether a run's process lives; of another machine's nobody here can tell, so yes."""
-    if run.tags.get("host") != socket.gethostname():
-        return True
-    lock = run.tags.get("lock")
-    return lock is not None and is_held(root, lock)
 
 
 def _changes(run: RunResult, config: Config) -> str:

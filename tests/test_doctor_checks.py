@@ -82,6 +82,16 @@ def test_a_run_of_another_machine_is_mentioned_and_left_alone(root: Path, tmp_pa
     assert len(names(root / "mlruns" / "outbox")) == 1
 
 
+def test_a_run_of_another_machine_is_dead_once_nobody_touches_its_lock(root: Path):
+    run_id = begin(root, host="elsewhere", lock="touched")
+    lock = root / "mlruns" / "locks" / "touched.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+    assert found_dead(root) == []
+    os.utime(lock, (0, 0))
+    assert found_dead(root) == [f"run {run_id} (run) is RUNNING, but its process died"]
+
+
 def test_a_sweep_that_was_taken_up_again_lives_and_so_do_its_runs(root: Path):
     sweep = begin(root, grid="000001-01234567")
     begin(root, **{"mlflow.parentRunId": sweep})
@@ -133,6 +143,7 @@ def test_lock_files_are_kept_while_they_are_held_or_a_run_may_need_them(root: Pa
         (locks / f"{name}.lock").touch()
     for path in locks.iterdir():
         os.utime(path, (0, 0))
+    os.utime(locks / "named.lock", (time.time() - 60, time.time() - 60))  # its process may live
     being_taken = locks / "being-taken.lock"
     being_taken.touch()
     os.utime(being_taken, (time.time() + 60, time.time() + 60))  # slow machines

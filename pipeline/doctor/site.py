@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from pipeline.config import TrackingConfig
 from pipeline.errors import UserError
+from pipeline.liveness import is_alive
 from pipeline.locks import FOLDER as LOCKS
 from pipeline.locks import is_held
 from pipeline.record import Record, RunResult, pending_records, read_record
@@ -122,12 +122,13 @@ class Site:
         """
         lock = run.tags.get("lock")
         grids = {entry.run_id: entry.tags.get("grid") for entry in self.running}
-        names = (lock, run.tags.get("grid"), grids.get(run.tags.get("mlflow.parentRunId", "")))
-        if any(is_held(self.root, name) for name in names if name):
+        sweeps = (run.tags.get("grid"), grids.get(run.tags.get("mlflow.parentRunId", "")))
+        if any(is_held(self.root, name) for name in sweeps if name):
             return False
-        if lock is None or run.tags.get("host") != socket.gethostname():
+        alive = is_alive(self.root, run.tags) if lock else None
+        if alive is False and not self.has_own_store and lock not in self.locks:
             return None
-        return True if self.has_own_store or lock in self.locks else None
+        return None if alive is None else not alive
 
 
 def count(number: int, noun: str) -> str:
