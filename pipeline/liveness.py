@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from pipeline.locks import FOLDER, is_held
+from pipeline.rules import is_plain_name
 
 __all__ = ["DEAD_AFTER_S", "is_alive", "machine_tags"]
 
@@ -45,14 +46,16 @@ def is_alive(root: Path, tags: Mapping[str, str]) -> bool | None:
         return True
     if any(tags.get(name) == value for name, value in machine_tags().items()):
         return False
-    age_s = _age_s(root / FOLDER / f"{lock}.lock")
+    age_s = _age_s(root / FOLDER, lock)
     return None if age_s is None else age_s < DEAD_AFTER_S
 
 
-def _age_s(path: Path) -> float | None:
-    """Return how long nobody has touched a file, by the clock of the disk that it lies on."""
+def _age_s(folder: Path, lock: str) -> float | None:
+    """Return how long nobody has touched a lock's file, by the clock of the disk it lies on."""
+    if not is_plain_name(lock):
+        return None
     try:
-        with tempfile.TemporaryFile(dir=path.parent) as probe:
-            return os.fstat(probe.fileno()).st_mtime - path.stat().st_mtime
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            return os.fstat(probe.fileno()).st_mtime - (folder / f"{lock}.lock").stat().st_mtime
     except OSError:
         return None
