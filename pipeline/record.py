@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import UserError
+from pipeline.rules import is_plain_name
 from pipeline.whole_file import write_whole
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "now_ms",
     "pending_records",
     "read_record",
+    "remove_unfinished",
 ]
 
 OUTBOX = Path("mlruns") / "outbox"
@@ -195,6 +197,13 @@ def read_record(folder: Path) -> Record:
         ) from error
     record.folder = str(folder)
     return record
+
+
+def remove_unfinished(root: Path, name: str) -> None:
+    """Remove the folder of a record whose process died before it was finished, if it is there."""
+    folder = root / OUTBOX / name
+    if is_plain_name(name) and not (folder / FILE_NAME).exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pending_records(root: Path) -> list[Path]:

@@ -16,8 +16,10 @@ from pipeline.config import Config
 from pipeline.errors import UserError
 from pipeline.grid_file import Cells, has_grid, read_grid, write_grid
 from pipeline.imports import quick_imports
+from pipeline.liveness import is_alive
 from pipeline.locks import hold, process_lock
 from pipeline.provenance import config_hash, environment_tags, run_name
+from pipeline.record import remove_unfinished
 from pipeline.resume import ANY, LAST, Plan, check_same_grid, make_plan
 from pipeline.secrets import without_password
 
@@ -203,14 +205,19 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
         check_same_grid(grid.cells, read_grid(root, name), parent.run_id)
     else:
         log.warning("The grid of sweep %s isn't in %s: nothing to compare.", parent.run_id, root)
-    owned = config.dry_run or hold(root, name or parent.run_id)
-    plan = make_plan(grid.configs, store.children(parent.run_id), owned=owned)
+        name = parent.run_id
+    owned = config.dry_run or hold(root, name)
+    children = store.children(parent.run_id)
+    plan = make_plan(grid.configs, children, owned=owned)
     _say(plan, config)
     if not owned:
         log.info("Another process is at sweep %s; nothing is left to do here.", parent.run_id)
     if config.dry_run or not owned:
         return None
     store.remove(plan.dead)
+    for run in (parent, *children):
+        if run.status != "FINISHED" and is_alive(root, run.tags) is False:
+            remove_unfinished(root, run.tags.get("record", ""))
     return _start(store, grid, plan, parent)
 
 

@@ -139,6 +139,10 @@ def test_what_the_killed_run_left_is_deleted_but_could_be_restored(resumed: Resu
     assert gone == {run.info.run_id for run in resumed.before} - finished_ids(resumed.before)
 
 
+def test_of_the_killed_process_nothing_is_left_for_the_doctor(resumed: Resumed):
+    assert list((resumed.root / "mlruns" / "outbox").iterdir()) == []
+
+
 # A sweep that is finished.
 
 
