@@ -3,7 +3,7 @@
     python -m benchmarks.resume [--cells N] [--rounds N]
 
 Claims: a sweep of 1,000 cells with nothing left to do returns within 3 s of what one of a single
-cell takes, and asks the store once, not once per run; a sweep that nobody disturbs pays at most
+cell takes, and asks the store as often as that; a sweep that nobody disturbs pays at most
 2 % for locks, its grid's file, identities and checkpoints.
 """
 

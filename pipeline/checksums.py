@@ -5,17 +5,28 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-__all__ = ["FILE_NAME", "damaged_files", "write_checksums"]
+from pipeline.errors import UserError
+
+__all__ = ["FILE_NAME", "damaged_files", "sha256_of", "write_checksums"]
 
 FILE_NAME = "SHA256SUMS"
 
 
 def write_checksums(folder: Path) -> None:
-    """Write down the checksums of all files of a folder and the folders in it."""
+    """Write down the checksums of all files of a folder and the folders in it.
+
+    Raises:
+        UserError: the file can't be written.
+    """
     target = folder / FILE_NAME
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != target)
-    lines = [f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
-    target.write_text("".join(lines))
+    try:
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path != target)
+        lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+        target.write_text("".join(lines))
+    except OSError as error:
+        raise UserError(
+            f"{target}: can't be written ({error.strerror}). Make room there and run again."
+        ) from error
 
 
 def damaged_files(folder: Path) -> list[str]:
@@ -31,10 +42,11 @@ def damaged_files(folder: Path) -> list[str]:
         for name, digest in digests.items()
         if not (path := folder / name).resolve().is_relative_to(folder.resolve())
         or not path.is_file()
-        or _sha256(path) != digest
+        or sha256_of(path) != digest
     ]
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from pipeline.locks import FOLDER, is_held
+from pipeline.locks import FOLDER, TOUCH_EVERY_S, is_held
 from pipeline.rules import is_plain_name
 
 __all__ = ["DEAD_AFTER_S", "is_alive", "machine_tags"]
 
-DEAD_AFTER_S = 150
-"""Five times as long as a living process leaves its lock's file alone."""
+DEAD_AFTER_S = 5 * TOUCH_EVERY_S
+"""After which a lock's file that nobody has touched is a dead process's."""
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

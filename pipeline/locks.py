@@ -33,6 +33,7 @@ PATIENCE_S = 0.2
 """Somebody who only asks whether a lock is held has it for microseconds."""
 
 ROOM_BYTES = 4 * 2**20
+"""For the status of some twenty runs, since half of the rest is given back each time."""
 
 TOUCH_EVERY_S = 30
 

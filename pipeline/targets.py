@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.errors import UserError
 
-__all__ = ["check_targets", "only_known_targets"]
+__all__ = ["only_known_targets"]
 
 CALLING_KEYS = ("_target_", "()", "class")
 
@@ -40,13 +40,13 @@ def only_known_targets() -> None:
     @wraps(original)
     def load(self: ConfigLoaderImpl, *args: Any, **kwargs: Any) -> DictConfig:
         config = original(self, *args, **kwargs)
-        check_targets(config)
+        _check_targets(config)
         return config
 
     ConfigLoaderImpl.load_configuration = load
 
 
-def check_targets(config: DictConfig) -> None:
+def _check_targets(config: DictConfig) -> None:
     """Refuse what a config would have called, unless it is known or was typed.
 
     Raises:

@@ -76,10 +76,12 @@ class TrackedRun:
         try:
             write_checksums(self.artifacts)
             self.record.save()
-        except (OSError, UserError) as failure:
-            self._close_without_room(error or failure)
+        except UserError as failure:
             if error is None:
-                raise UserError(f"{failure}") from failure
+                self._note(failure)
+            self._close_without_room()
+            if error is None:
+                raise
             return
         deliver_records(self.store, first=Path(self.record.folder))
 
@@ -106,9 +108,8 @@ class TrackedRun:
         known = {result.run_id for result in kept}
         return [result for result in delivered if result.run_id not in known] + kept
 
-    def _close_without_room(self, error: BaseException) -> None:
+    def _close_without_room(self) -> None:
         """Say how a run ended when the disk is full; the rest is delivered once it isn't."""
-        self._note(error)
         with suppress(OSError):
             give_room_back(self.store.root)
         with suppress(*STORE_ERRORS):

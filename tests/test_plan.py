@@ -167,6 +167,22 @@ def test_runs_from_before_a_change_count_as_the_user_says(
     assert all(f"resume.code={code}" in line for line in plan.warnings)
 
 
+@pytest.mark.parametrize(("code", "goes_on"), [("warn", 1), ("strict", 0), ("ignore", 1)])
+def test_a_checkpoint_of_other_code_is_gone_on_from_as_the_user_says(
+    tmp_path: Path, code: str, goes_on: int
+):
+    cells = grid(tmp_path, code=code)
+    folder = tmp_path / "mlruns" / "checkpoints" / "run-0123"
+    folder.mkdir(parents=True)
+    (folder / "epoch-000001-0.safetensors").touch()
+    broken_off = run(cells[0], "KILLED", checkpoint="run-0123", code_hash="another")
+    plan = make_plan(cells, [broken_off], owned=True)
+    assert (len(plan.continued), len(plan.dead)) == (goes_on, 1 - goes_on)
+    assert [
+        line.startswith("1 broken-off runs were begun with other code") for line in plan.warnings
+    ] == ([True] if code == "warn" else [])
+
+
 # The grid of the sweep that is resumed.
 
 

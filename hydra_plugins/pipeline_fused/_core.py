@@ -96,7 +96,7 @@ class Batch:
                     else:
                         returns[number] = _completed(overrides, done.objective)
                 except CONFIG_ERRORS as error:
-                    log.error("run %d can't start: %s", number + 1, explain(error))  # noqa: TRY400
+                    log.error("run %d can't start: %s", number + 1, explain(error))  # noqa: TRY400  (it says all)
                     returns[number] = _failed(overrides, error)
         return jobs, returns
 

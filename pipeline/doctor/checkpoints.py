@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.checksums import sha256_of
 from pipeline.doctor.site import MLRUNS, Finding, Site, is_old, put_aside
 
 __all__ = ["corrupt_checkpoints"]
@@ -30,7 +30,6 @@ def _is_corrupt(path: Path) -> bool:
     if named is None:
         return False
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() != named["digest"]
+        return sha256_of(path) != named["digest"]
     except FileNotFoundError:  # its process has just replaced it by a newer one
         return False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +17,7 @@ from tests.faults import sweeps
 from tests.mlflow_server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from tests.command import Done
@@ -35,6 +37,18 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def place(server: Server) -> tuple[str, ...]:
     return "tracking=server", f"tracking.uri={server.uri}"
+
+
+@contextmanager
+def cut_off_sweep(tmp_path: Path, server: Server) -> Generator[subprocess.Popen[str]]:
+    """A sweep in its second group, whose server has just been killed; its root is root/."""
+    root = tmp_path / "root"
+    root.mkdir()
+    typed = ("data=digits", "trainer=cpu", f"root={root}", *GRID, *place(server))
+    with command.started(root, *typed) as process:
+        command.read_until(process, "epoch 3/")
+        server.kill()
+        yield process
 
 
 def resume(root: Path, server: Server) -> Done:
@@ -89,11 +103,7 @@ def test_a_server_that_comes_back_while_the_sweep_goes_on_misses_nothing(
 
 def test_what_a_sweep_could_not_deliver_counts_when_it_is_resumed(tmp_path: Path, server: Server):
     root = tmp_path / "root"
-    root.mkdir()
-    typed = ("data=digits", "trainer=cpu", f"root={root}", *GRID, *place(server))
-    with command.started(root, *typed) as process:
-        command.read_until(process, "epoch 3/")
-        server.kill()
+    with cut_off_sweep(tmp_path, server) as process:
         process.communicate()
         assert process.returncode == 0
     assert len(sweeps.waiting(root)) == 3
@@ -106,11 +116,7 @@ def test_a_sweep_that_was_killed_together_with_its_server_is_resumed(
     tmp_path: Path, server: Server
 ):
     root = tmp_path / "root"
-    root.mkdir()
-    typed = ("data=digits", "trainer=cpu", f"root={root}", *GRID, *place(server))
-    with command.started(root, *typed) as process:
-        command.read_until(process, "epoch 3/")
-        server.kill()
+    with cut_off_sweep(tmp_path, server) as process:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     done = resume(root, server)
