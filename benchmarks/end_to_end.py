@@ -24,7 +24,7 @@ IMPORTS = """
 import time
 started = time.perf_counter()
 import pipeline.__main__
-from pipeline.imports import quick_imports
+from pipeline.process import quick_imports
 with quick_imports():
     import pipeline.tracking, pipeline.train
 print(time.perf_counter() - started, flush=True)
@@ -36,9 +36,9 @@ os._exit(0)
 TRACKING = """
 import sys, time
 from pathlib import Path
-from pipeline.config import Config, DataConfig
-from pipeline.tracked_run import TrackedRun
-from pipeline.train import train
+from pipeline.config.schema import Config, DataConfig
+from pipeline.tracking.run import TrackedRun
+from pipeline.training.train import train
 
 spent = 0.0
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 
 from benchmarks.single_run import BATCH, hand_written, lightning_dataloader
 from benchmarks.timing import machine, measure, report
-from pipeline.config import (
+from pipeline.config.schema import (
     Config,
     DropoutConfig,
     ModelConfig,
@@ -33,10 +33,10 @@ from pipeline.config import (
     TrainerConfig,
 )
 from pipeline.data.tensors import Data, load
-from pipeline.fused_module import FusedModule
-from pipeline.members import sort_members
-from pipeline.products import times_transposed
-from pipeline.train import make_trainer
+from pipeline.engine.fused_module import FusedModule
+from pipeline.engine.members import sort_members
+from pipeline.engine.products import times_transposed
+from pipeline.training.train import make_trainer
 
 LAMBDAS = (0.0, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 0.1)
 TRAINER = TrainerConfig("auto", max_epochs=1)

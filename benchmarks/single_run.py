@@ -17,10 +17,10 @@ from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.timing import machine, measure, report
-from pipeline.config import Config, TrainerConfig
+from pipeline.config.schema import Config, TrainerConfig
 from pipeline.data.tensors import Data, load
-from pipeline.module import ClassifierModule
-from pipeline.train import make_trainer
+from pipeline.engine.module import ClassifierModule
+from pipeline.training.train import make_trainer
 
 BATCH = 100
 LR = 0.5

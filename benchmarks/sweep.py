@@ -32,12 +32,12 @@ SWEEPS = {
 TIMED_COMMAND = """
 import atexit, json, sys, time
 import pipeline.__main__ as command
-import pipeline.sweep_callback as sweep
-from pipeline.imports import quick_imports
+import pipeline.sweep.hydra_callback as sweep
+from pipeline.process import quick_imports
 
 started = time.perf_counter()
 with quick_imports():
-    import pipeline.fused, pipeline.tracked_run
+    import pipeline.fused, pipeline.tracking.run
     from pytorch_lightning import Trainer
 spent = {"import": time.perf_counter() - started, "check": 0.0, "train": 0.0, "track": 0.0}
 
@@ -54,8 +54,8 @@ def timed(owner, name, part):
 timed(sweep, "_checked_grid", "check")
 timed(Trainer, "fit", "train")
 timed(pipeline.fused, "start_tracking", "track")
-timed(pipeline.tracked_run.TrackedRun, "close", "track")
-timed(pipeline.tracked_run.TrackedRun, "children", "track")
+timed(pipeline.tracking.run.TrackedRun, "close", "track")
+timed(pipeline.tracking.run.TrackedRun, "children", "track")
 atexit.register(lambda: print(json.dumps(spent), file=sys.stderr))
 command.main()
 """

@@ -17,20 +17,19 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from pipeline.choices import conf_dir
-from pipeline.compose import register, to_config
+from pipeline.config.compose import register, to_config
+from pipeline.config.explain import CONFIG_ERRORS, explain
+from pipeline.config.options import conf_dir
+from pipeline.config.targets import only_known_targets
 from pipeline.errors import UserError
-from pipeline.explain import CONFIG_ERRORS, explain
-from pipeline.imports import quick_imports
-from pipeline.process import exit_on_signals, leave
+from pipeline.process import exit_on_signals, leave, quick_imports
 from pipeline.secrets import password_to_environment
-from pipeline.sweep import Sweep
-from pipeline.sweep_callback import SweepCallback
-from pipeline.targets import only_known_targets
+from pipeline.sweep.hydra_callback import SweepCallback
+from pipeline.sweep.sweep import Sweep
 
 if TYPE_CHECKING:
-    from pipeline.record import RunResult
-    from pipeline.tracking import Store
+    from pipeline.tracking.record import RunResult
+    from pipeline.tracking.store import Store
 
 __all__ = ["main"]
 
@@ -49,8 +48,8 @@ def run(composed: DictConfig) -> float | None:
     if done is not None:
         return done.objective
     with quick_imports():
-        from pipeline.tracking import open_store  # imports mlflow
-        from pipeline.train import train  # imports torch and lightning
+        from pipeline.tracking.store import open_store  # imports mlflow
+        from pipeline.training.train import train  # imports torch and lightning
 
     overrides = list(HydraConfig.get().overrides.task)
     parent_run_id = SweepCallback.parent_run_id

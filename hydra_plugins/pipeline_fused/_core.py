@@ -23,14 +23,14 @@ from omegaconf import DictConfig, open_dict
 
 from hydra_plugins.pipeline_fused._folders import activate, open_folder, point_to_the_log
 from hydra_plugins.pipeline_fused._headline import headline, spans
-from pipeline.composition import Composer, composer_for
-from pipeline.config import Config
+from pipeline.config.composer import Composer, composer_for
+from pipeline.config.explain import CONFIG_ERRORS, explain
+from pipeline.config.schema import Config
+from pipeline.engine.grouping import Group, plan_groups
 from pipeline.errors import UserError
-from pipeline.explain import CONFIG_ERRORS, explain
-from pipeline.grouping import Group, plan_groups
-from pipeline.imports import quick_imports
-from pipeline.resume import is_of_group
-from pipeline.sweep_callback import SweepCallback
+from pipeline.process import quick_imports
+from pipeline.sweep.hydra_callback import SweepCallback
+from pipeline.sweep.plan import is_of_group
 
 __all__ = ["Batch"]
 
@@ -213,7 +213,7 @@ def _train(jobs: Sequence[_Job]) -> list[float | Exception]:
     """Train a group; return every job's objective, or what it failed of."""
     try:
         with quick_imports():
-            from pipeline.fused import Job, train_group  # imports torch and mlflow
+            from pipeline.training.group import Job, train_group  # imports torch and mlflow
 
         results = train_group(
             [Job(job.config, job.overrides, SweepCallback.broken_off(job.config)) for job in jobs],

@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn, JobRuntime
 from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
-from pipeline.compose import without_hydra
+from pipeline.config.compose import without_hydra
 
 __all__ = ["activate", "open_folder", "point_to_the_log", "to_yaml"]
 

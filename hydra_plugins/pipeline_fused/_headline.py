@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.provenance import run_name
+from pipeline.tracking.provenance import run_name
 
 __all__ = ["headline", "spans"]
 

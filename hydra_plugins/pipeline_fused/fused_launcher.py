@@ -9,7 +9,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from pipeline.grouping import MAX_MEMBERS, MAX_MEMORY_MB
+from pipeline.engine.grouping import MAX_MEMBERS, MAX_MEMORY_MB
 
 __all__ = ["FusedLauncher", "FusedLauncherConf"]
 

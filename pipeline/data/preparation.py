@@ -11,7 +11,7 @@ from pipeline.data.catalog import Dataset, IdxFile, find_dataset
 from pipeline.data.errors import DataError
 from pipeline.data.files import check_content, locate, read_checked, root_error
 from pipeline.data.sources import Source, sources_of
-from pipeline.whole_file import write_whole
+from pipeline.files import write_whole
 
 __all__ = ["ensure_files", "prepare"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.record import RunResult
+from pipeline.tracking.record import RunResult
 
 __all__ = ["label", "make_table", "varied_params", "write_csv"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.choices import project_root
+from pipeline.config.options import project_root
 from pipeline.data.tensors import Data, load
 from pipeline.errors import UserError
 from pipeline.theory.batch_size import NUM_EXAMPLES, Comparison, compare_batch_sizes

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 
 from pipeline.data.tensors import Data, Split
-from pipeline.streams import example_order, generator
+from pipeline.engine.streams import example_order, generator
 from pipeline.theory.claim import Claim, Verdict
 from pipeline.theory.softmax_layer import Rows, SoftmaxLayer
 

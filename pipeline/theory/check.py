@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.studies.reference import read_reference
+from pipeline.reproduce.reference import read_reference
 from pipeline.theory.batch_size import Comparison, check_batch_sizes
 from pipeline.theory.claim import Claim
 from pipeline.theory.cross_entropy import check_cross_entropy

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.config import LossConfig
-from pipeline.losses import make_loss
+from pipeline.config.schema import LossConfig
+from pipeline.engine.losses import make_loss
 from pipeline.theory.claim import Claim, Verdict
 
 __all__ = ["binary_entropy", "check_cross_entropy", "cross_entropy"]

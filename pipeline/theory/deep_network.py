@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.backprop import Sharing, errors, forward, output_error
-from pipeline.config import LossConfig
-from pipeline.losses import make_loss
-from pipeline.network import ACTIVATIONS, initial_parameters
-from pipeline.streams import generator
+from pipeline.config.schema import LossConfig
+from pipeline.engine.backprop import Sharing, errors, forward, output_error
+from pipeline.engine.losses import make_loss
+from pipeline.engine.network import ACTIVATIONS, initial_parameters
+from pipeline.engine.streams import generator
 
 __all__ = [
     "ALONE",
@@ -45,7 +45,7 @@ COST_GRADIENTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def columns(units: Float[Tensor, "1 units batch"]) -> Columns:
-    """Return what `pipeline.backprop` keeps side by side as one column vector per example."""
+    """Return what the engine keeps side by side as one column vector per example."""
     return units.detach()[0].mT.unsqueeze(-1)
 
 

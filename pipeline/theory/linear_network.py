@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.backprop import add_gradient
+from pipeline.engine.backprop import add_gradient
 from pipeline.theory.claim import Claim
 from pipeline.theory.deep_network import ALONE, Backward, DeepNetwork, columns, linear_backward
 from pipeline.theory.matrix_form import SEEDS, agreement

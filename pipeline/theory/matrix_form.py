@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.backprop import DERIVATIVES
-from pipeline.config import LossConfig
+from pipeline.config.schema import LossConfig
+from pipeline.engine.backprop import DERIVATIVES
 from pipeline.theory.claim import Claim, Verdict
 from pipeline.theory.deep_network import Backward, Columns, DeepNetwork, backward, columns
 

@@ -1,4 +1,4 @@
-"""A network without hidden layers, trained by the functions of `pipeline.backprop`.
+"""A network without hidden layers, trained by the functions of `pipeline.engine.backprop`.
 
 Its outputs are a softmax and its cost the log-likelihood, which is convex. It starts from zeros.
 """
@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.backprop import Forward, Sharing, add_gradient, forward, output_error
-from pipeline.config import LossConfig
+from pipeline.config.schema import LossConfig
 from pipeline.data.tensors import Split
-from pipeline.losses import make_loss
+from pipeline.engine.backprop import Forward, Sharing, add_gradient, forward, output_error
+from pipeline.engine.losses import make_loss
 
 __all__ = ["Rows", "SoftmaxLayer"]
 

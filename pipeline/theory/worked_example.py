@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.backprop import Sharing, add_gradient, errors, forward, output_error
-from pipeline.config import LossConfig
-from pipeline.losses import make_loss
-from pipeline.studies.reference import WorkedExample
+from pipeline.config.schema import LossConfig
+from pipeline.engine.backprop import Sharing, add_gradient, errors, forward, output_error
+from pipeline.engine.losses import make_loss
+from pipeline.reproduce.reference import WorkedExample
 from pipeline.theory.claim import Claim, Verdict
 from pipeline.theory.cross_entropy import cross_entropy
 
@@ -107,7 +107,7 @@ def _judge(printed: Tensor, in_text: Tensor, ours: Tensor) -> Verdict:
 
 
 def compute(example: WorkedExample) -> Numbers:
-    """Return every quantity of NAMES by the functions of `pipeline.backprop`, in float64."""
+    """Return every quantity of NAMES by the functions of `pipeline.engine.backprop`, in float64."""
     given = _given(example)
     inputs = given["x"].expand(1, 2, 2)
     weights = [given["w1"].unsqueeze(0), given["w2"].unsqueeze(0)]

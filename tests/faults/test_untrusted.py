@@ -70,7 +70,7 @@ def fields(root: Path, **more: Any) -> bytes:
 
 
 def deliver(root: Path) -> Done:
-    return command.run(root, f"--root={root}", module="pipeline.deliver")
+    return command.run(root, f"--root={root}", module="pipeline.tracking.spool")
 
 
 def test_a_record_that_is_a_pickle(tmp_path: Path, payload: bytes):
@@ -136,7 +136,7 @@ def test_a_table_of_confusions_that_is_a_pickle(root: Path, tmp_path: Path, payl
     before = path.read_bytes()
     path.write_bytes(payload)
     sweep = command.parent(root).info.run_id
-    done = command.run(root, sweep, f"--root={root}", module="pipeline.pictures")
+    done = command.run(root, sweep, f"--root={root}", module="pipeline.figures")
     path.write_bytes(before)
     assert not (tmp_path / "marker").exists()
     assert "Traceback" not in done.stdout + done.stderr

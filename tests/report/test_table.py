@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pipeline.record import RunResult
 from pipeline.report.table import label, make_table, varied_params, write_csv
+from pipeline.tracking.record import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.losses import LOSSES
+from pipeline.engine.losses import LOSSES
 from pipeline.theory import cross_entropy as module
 from pipeline.theory.claim import Verdict
 from pipeline.theory.cross_entropy import binary_entropy, check_cross_entropy, cross_entropy

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pipeline.backprop import DERIVATIVES
-from pipeline.network import ACTIVATIONS
+from pipeline.engine.backprop import DERIVATIVES
+from pipeline.engine.network import ACTIVATIONS
 from pipeline.theory.claim import Verdict
 from pipeline.theory.linear_network import check_linear_network
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.backprop import DERIVATIVES, OUTPUT_ERRORS
+from pipeline.engine.backprop import DERIVATIVES, OUTPUT_ERRORS
 from pipeline.theory.claim import Verdict
 from pipeline.theory.deep_network import COST_GRADIENTS, DeepNetwork, sigma_prime
 from pipeline.theory.matrix_form import agreement, check_matrix_form

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.backprop import DERIVATIVES
-from pipeline.studies.reference import WorkedExample, read_reference
+from pipeline.engine.backprop import DERIVATIVES
+from pipeline.reproduce.reference import WorkedExample, read_reference
 from pipeline.theory.claim import Claim, Verdict
 from pipeline.theory.worked_example import (
     NAMES,

@@ -1,0 +1,1 @@
+"""The studies of the problem set: published numbers beside ours, with verdicts and a report."""

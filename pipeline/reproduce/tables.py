@@ -1,0 +1,169 @@
+"""The tables of the report, as Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from pipeline.reproduce.cells import Answer
+from pipeline.reproduce.claims import ClaimVerdict
+from pipeline.reproduce.reference import Reference
+from pipeline.reproduce.runs import StudyRuns
+from pipeline.reproduce.verdicts import Estimate, Verdict
+
+__all__ = [
+    "answers_table",
+    "bands_table",
+    "claims_table",
+    "epochs_as_printed",
+    "readings_table",
+    "table",
+]
+
+BAND_GAP = 200
+"""Images of 10,000: two points of accuracy."""
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: str = "") -> str:
+    """Return a Markdown table.
+
+    Args:
+        header: one text per column.
+        rows: as many texts each.
+        numbers: "r" for a column that is set to the right, anything else for the left.
+    """
+    align = ["---:" if number == "r" else "---" for number in numbers.ljust(len(header))]
+    lines = [header, align, *[[cell.replace("|", "\\|") for cell in row] for row in rows]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def answers_table(answers: Sequence[Answer]) -> str:
+    """Return published numbers beside ours: mean, its 95 % interval, n, difference, verdict."""
+    header = ["", "published", "ours", "± 95 %", "n", "difference", "verdict"]
+    rows = [
+        [
+            entry.cell.label,
+            f"{entry.cell.published:.4f}",
+            *_numbers(entry.ours),
+            _count(entry.ours),
+            _signed(entry.ours.mean - entry.cell.published),
+            entry.verdict,
+        ]
+        for entry in answers
+    ]
+    return table(header, rows, " rrrrr")
+
+
+def readings_table(readings: Mapping[str, Sequence[Answer]]) -> str:
+    """Return the printed dropout column beside what each reading of it gives."""
+    first = next(iter(readings.values()))
+    header = ["p(keep)", "published", *readings]
+    rows = [
+        [
+            first[index].cell.label.removeprefix("p(keep) = "),
+            f"{first[index].cell.published:.4f}",
+            *[_with_verdict(answers[index]) for answers in readings.values()],
+        ]
+        for index in range(len(first))
+    ]
+    agreeing = [
+        f"{sum(entry.verdict.agrees for entry in answers)} of {len(answers)} agree"
+        for answers in readings.values()
+    ]
+    return table(header, [*rows, ["", "", *agreeing]], "r" * len(header))
+
+
+def claims_table(verdicts: Sequence[ClaimVerdict]) -> str:
+    """Return the statements of the text, what the runs say of each, and the numbers."""
+    rows = [[entry.statement, entry.decision, entry.evidence] for entry in verdicts]
+    return table(["the text says", "verdict", "the runs"], rows)
+
+
+def bands_table(runs: StudyRuns, reference: Reference) -> str:
+    """Return the bands of the final accuracies, and how many digits each leaves unanswered.
+
+    A band ends where the next result is more than BAND_GAP images away (Problem 1.3).
+    """
+    finals = sorted(_finals(runs, reference.test_size))
+    bands: list[list[tuple[int, int]]] = []
+    for final in finals:
+        if bands and final[0] - bands[-1][-1][0] <= BAND_GAP:
+            bands[-1].append(final)
+        else:
+            bands.append([final])
+    published = reference.correct_of_epoch[-1]
+    rows = [
+        [_range(band), str(len(band)), _ignored(band), _place(published, band)] for band in bands
+    ]
+    header = [f"recognised of {reference.test_size}", "runs", "digits ignored", "published run"]
+    lines = [table(header, rows, "rr")]
+    if runs.missing:
+        lines.append(f"{len(runs.missing)} of {len(runs.jobs)} runs are missing.")
+    return "\n\n".join(lines)
+
+
+def _finals(runs: StudyRuns, test_size: int) -> list[tuple[int, int]]:
+    """Return (images recognised, digits ignored) at the end of every finished run."""
+    accuracies = runs.curves({}, "test/accuracy").values()
+    ignored = runs.curves({}, "test/ignored_classes").values()
+    pairs = zip(accuracies, ignored, strict=True)
+    return [(round(test_size * a[-1]), int(i[-1])) for a, i in pairs if a and i]
+
+
+def _range(band: Sequence[tuple[int, int]]) -> str:
+    first, last = band[0][0], band[-1][0]
+    return f"{first} to {last}" if first < last else str(first)
+
+
+def _ignored(band: Sequence[tuple[int, int]]) -> str:
+    counts = Counter(ignored for _, ignored in band)
+    return ", ".join(
+        f"{ignored} ({counts[ignored]} run{'s' if counts[ignored] > 1 else ''})"
+        for ignored in sorted(counts)
+    )
+
+
+def _place(published: int, band: Sequence[tuple[int, int]]) -> str:
+    if not band[0][0] - BAND_GAP <= published <= band[-1][0] + BAND_GAP:
+        return ""
+    above = sum(correct > published for correct, _ in band)
+    return f"here with {published}: {above} of {len(band)} end higher"
+
+
+def epochs_as_printed(runs: StudyRuns, reference: Reference) -> str:
+    """Return our run that ends nearest to the published one, as the text prints its own."""
+    size = reference.test_size
+    published = reference.correct_of_epoch
+    curves = {seed: curve for seed, curve in runs.curves({}, "test/accuracy").items() if curve}
+    if not curves:
+        return "No run is finished."
+    seed = min(curves, key=lambda seed: abs(round(size * curves[seed][-1]) - published[-1]))
+    ours = [round(size * accuracy) for accuracy in curves[seed]]
+    lines = [f"{'published':24}  seed {seed}"]
+    for epoch, correct in enumerate(published):
+        mine = f"Epoch {epoch}: {ours[epoch]} / {size}" if epoch < len(ours) else ""
+        lines.append(f"{f'Epoch {epoch}: {correct} / {size}':24}  {mine}")
+    return "\n".join(["```", *lines, "```"])
+
+
+def _numbers(ours: Estimate) -> list[str]:
+    return [_text(ours.mean), _text(ours.half_width)]
+
+
+def _with_verdict(entry: Answer) -> str:
+    if entry.verdict is Verdict.MISSING:
+        return f"{_count(entry.ours)} runs"
+    return f"{_text(entry.ours.mean)} ({entry.verdict})"
+
+
+def _count(ours: Estimate) -> str:
+    return str(ours.num_seeds) if ours.is_complete else f"{len(ours.values)} of {ours.num_seeds}"
+
+
+def _text(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"
+
+
+def _signed(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:+.4f}"

@@ -1,0 +1,190 @@
+"""What a sweep that is taken up again has to do: which cells are done, which run, which don't."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.config.schema import Config
+from pipeline.data.catalog import find_dataset
+from pipeline.errors import UserError
+from pipeline.files import is_plain_name
+from pipeline.tracking.liveness import is_alive
+from pipeline.tracking.provenance import code_hash, config_hash
+from pipeline.tracking.record import RunResult
+
+__all__ = [
+    "ANY",
+    "CHECKPOINTS",
+    "GROUP",
+    "LAST",
+    "Plan",
+    "check_same_grid",
+    "is_of_group",
+    "make_plan",
+]
+
+LAST, ANY = "last", "any"
+
+CHECKPOINTS = Path("mlruns") / "checkpoints"
+"""Below the project's root."""
+
+GROUP = "group"
+"""The checkpoints of runs that train together bear names that begin with it."""
+
+MAX_LISTED = 8
+
+
+@dataclass
+class Plan:
+    """The cells of a grid by their config_hash, and what becomes of each."""
+
+    finished: dict[str, RunResult] = field(default_factory=dict[str, RunResult])
+    """Not trained: their stored results count."""
+    running: set[str] = field(default_factory=set[str])
+    """Left alone: another process is at them."""
+    continued: dict[str, RunResult] = field(default_factory=dict[str, RunResult])
+    """Broken-off runs that left a checkpoint, from which they go on."""
+    dead: list[str] = field(default_factory=list[str])
+    """MLflow runs that broke off or failed and left none; their cells are trained anew."""
+    replaced: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Finished MLflow runs of the sweep that don't count; kept until their cell is finished."""
+    num_cells: int = 0
+    warnings: list[str] = field(default_factory=list[str])
+    """What has changed since the runs were made."""
+
+    @property
+    def num_to_run(self) -> int:
+        """Cells that are trained."""
+        return self.num_cells - len(self.finished) - len(self.running)
+
+    def __str__(self) -> str:
+        running = f"{len(self.running)} running elsewhere, " if self.running else ""
+        continued = f", {len(self.continued)} of them from a checkpoint" if self.continued else ""
+        return f"{len(self.finished)} finished, {running}{self.num_to_run} to run{continued}"
+
+
+def make_plan(configs: Sequence[Config], runs: Sequence[RunResult], *, owned: bool) -> Plan:
+    """Compare the cells of a grid with the runs that may answer them.
+
+    Args:
+        configs: of every cell.
+        runs: of the sweep that is resumed, or of any, in the order in which they started.
+        owned: whether this process is the only one that works on the sweep; otherwise the cells
+            that are not finished are somebody else's.
+    """
+    by_hash = {config_hash(config): config for config in configs}
+    config = configs[0]
+    plan = Plan(num_cells=len(by_hash))
+    changed: Counter[str] = Counter()
+    for run in runs:
+        key = run.tags.get("config_hash", "")
+        if key not in by_hash:
+            continue
+        changes = _changes(run, by_hash[key])
+        if run.status == "RUNNING" and is_alive(Path(config.root), run.tags) is not False:
+            plan.running.add(key)
+        elif run.status == "FINISHED":
+            changed[f"finished runs were made with other {changes}"] += bool(changes)
+            _add_finished(plan, key, run, counts=not changes or _counts(config))
+        else:
+            goes_on = _add_broken_off(plan, key, run, config, changes)
+            changed[f"broken-off runs were begun with other {changes}"] += goes_on and bool(changes)
+    plan.running -= plan.finished.keys()
+    for key in plan.finished.keys() & plan.continued.keys():
+        plan.dead.append(plan.continued.pop(key).run_id)
+    if config.resume.sweep == ANY or not owned:
+        plan.replaced = {}
+    if not owned:
+        plan.running = by_hash.keys() - plan.finished.keys()
+        plan.dead, plan.continued = [], {}
+    if config.resume.code != "ignore":
+        plan.warnings = [_warning(what, count, config) for what, count in changed.items() if count]
+    return plan
+
+
+def _add_finished(plan: Plan, key: str, run: RunResult, *, counts: bool) -> None:
+    """Let a finished run count, in place of an earlier one, or note that another will."""
+    if counts:
+        earlier = plan.finished.get(key)
+        plan.finished[key] = run
+        run_id = earlier.run_id if earlier else None
+    else:
+        run_id = run.run_id
+    if run_id is not None:
+        plan.replaced.setdefault(key, []).append(run_id)
+
+
+def _add_broken_off(plan: Plan, key: str, run: RunResult, config: Config, changes: str) -> bool:
+    """Go on with a run if it has checkpoints, with the newest one if there are several."""
+    name = run.tags.get("checkpoint", "")
+    is_there = is_plain_name(name) and any(
+        (Path(config.root) / CHECKPOINTS / name).glob("*.safetensors")
+    )
+    if not is_there or (changes and not _counts(config)):
+        plan.dead.append(run.run_id)
+        return False
+    if key in plan.continued:
+        plan.dead.append(plan.continued[key].run_id)
+    plan.continued[key] = run
+    return True
+
+
+def is_of_group(run: RunResult | None) -> bool:
+    """Return whether a broken-off run goes on from the checkpoint of a fused group."""
+    return run is not None and run.tags["checkpoint"].startswith(GROUP)
+
+
+def _changes(run: RunResult, config: Config) -> str:
+    """Return what was different when a run was made: "code", "data", both or nothing."""
+    changes: list[str] = []
+    if run.tags.get("code_hash") != code_hash():
+        changes.append("code")
+    dataset = find_dataset(config.data.name)
+    if dataset.files and run.tags.get("data_hash") != dataset.digest:
+        changes.append("data")
+    return " and ".join(changes)
+
+
+def _counts(config: Config) -> bool:
+    """Whether a finished run counts though code or data have changed since."""
+    if config.resume.code == "warn":
+        return config.resume.sweep != ANY
+    return config.resume.code == "ignore"
+
+
+def _warning(what: str, count: int, config: Config) -> str:
+    fate = "count all the same" if _counts(config) else "don't count"
+    return f"{count} {what}; they {fate} (resume.code={config.resume.code})."
+
+
+def check_same_grid(
+    now: Mapping[str, Sequence[str]], then: Mapping[str, Sequence[str]], sweep_id: str
+) -> None:
+    """Refuse to continue a sweep with another grid.
+
+    Args:
+        now: overrides of every cell by its config_hash.
+        then: those of the sweep that is resumed.
+        sweep_id: its run id.
+
+    Raises:
+        UserError: listing the differences.
+    """
+    only_now = [" ".join(now[key]) for key in now.keys() - then.keys()]
+    only_then = [" ".join(then[key]) for key in then.keys() - now.keys()]
+    if not only_now and not only_then:
+        return
+    lines = [f"resume.sweep={sweep_id}: this is not the grid of that sweep."]
+    lines += _listed("only in this command", only_now)
+    lines += _listed("only in that sweep", only_then)
+    lines.append("Type that sweep's grid, or resume=any to use what is finished of any sweep.")
+    raise UserError("\n".join(lines))
+
+
+def _listed(what: str, cells: Collection[str]) -> list[str]:
+    shown = sorted(cells)[:MAX_LISTED]
+    more = [f"    … and {len(cells) - MAX_LISTED} more"] if len(cells) > MAX_LISTED else []
+    return [f"  {what}:", *[f"    {cell}" for cell in shown], *more] if cells else []

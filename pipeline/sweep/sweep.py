@@ -1,0 +1,277 @@
+"""A sweep: its parent run in MLflow, what is finished of its grid, one table at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from pipeline.config.schema import Config
+from pipeline.errors import UserError
+from pipeline.process import quick_imports
+from pipeline.secrets import without_password
+from pipeline.sweep.grid import Cells, has_grid, read_grid, write_grid
+from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan
+from pipeline.tracking.liveness import is_alive
+from pipeline.tracking.locks import hold, process_lock
+from pipeline.tracking.provenance import config_hash, environment_tags, run_name
+from pipeline.tracking.record import remove_unfinished
+
+if TYPE_CHECKING:
+    from pipeline.tracking.record import RunResult
+    from pipeline.tracking.run import TrackedRun
+    from pipeline.tracking.store import Store
+
+__all__ = ["Grid", "Sweep", "SweepFailedError", "open_sweep"]
+
+log = logging.getLogger("pipeline")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a sweep is about."""
+
+    configs: list[Config]
+    """Of every cell; of a sweeper that asks as it goes, the one that its jobs start from."""
+    overrides: list[list[str]]
+    """Of every cell; empty for such a sweeper."""
+    typed: list[str]
+    """By the user."""
+
+    @cached_property
+    def cells(self) -> Cells:
+        """Every cell's overrides by its config_hash."""
+        return {
+            config_hash(config): [
+                without_password(item) for item in overrides if not item.startswith("resume.")
+            ]
+            for config, overrides in zip(self.configs, self.overrides, strict=False)
+        }
+
+
+class SweepFailedError(UserError):
+    """Some runs of a sweep failed; the others are finished."""
+
+
+class Sweep:
+    """A sweep that goes on in this process: its parent run, and what is made when it ends."""
+
+    def __init__(self, run: TrackedRun, grid: Grid, plan: Plan, *, has_table: bool) -> None:
+        """Take over a parent run, new or reopened.
+
+        Args:
+            run: the parent.
+            grid: what the sweep is about.
+            plan: what is finished of it already.
+            has_table: it had come to its end, so there is a table of what is finished.
+        """
+        self._has_table = has_table
+        self.run = run
+        self.store = run.store
+        self.name = run.record.name
+        self.plan = plan
+        self._order = {key: number for number, key in enumerate(grid.cells)}
+
+    @property
+    def run_id(self) -> str:
+        """The parent's MLflow run."""
+        assert self.run.record.run_id is not None
+        return self.run.record.run_id
+
+    def close(self, ended_by: BaseException | None) -> tuple[list[RunResult], BaseException | None]:
+        """Write the sweep's table and picture, and end the parent run with an honest status.
+
+        Args:
+            ended_by: what ended the sweep early, None if nothing did.
+
+        Returns:
+            The sweep's runs, and what the command should end with.
+        """
+        results = self._results()
+        self._remove_replaced(results)
+        failed = [result for result in results if result.status == "FAILED"]
+        if failed and not isinstance(ended_by, SystemExit):
+            ended_by = SweepFailedError(_list_failed(failed, len(results)))
+        try:
+            if self.plan.num_to_run or not self._has_table:
+                self._write_comparison(self.store.with_curves(results))
+        except OSError as error:
+            ended_by = ended_by or UserError(f"the sweep's table can't be written: {error}")
+        try:
+            self.run.close(ended_by)
+        except UserError as error:
+            ended_by = error
+        return results, ended_by
+
+    def _results(self) -> list[RunResult]:
+        """Return the runs of this sweep and those that it took from others, in the grid's order."""
+        if len(self.plan.finished) == self.plan.num_cells > 0:  # known since the plan was made
+            return [self.plan.finished[key] for key in self._order]
+        replaced = {run_id for run_ids in self.plan.replaced.values() for run_id in run_ids}
+        children = [child for child in self.run.children() if child.run_id not in replaced]
+        known = {child.run_id for child in children}
+        taken = [run for run in self.plan.finished.values() if run.run_id not in known]
+        last = len(self._order)
+        return sorted(
+            taken + children,
+            key=lambda run: self._order.get(run.tags.get("config_hash", ""), last),
+        )
+
+    def _remove_replaced(self, results: Sequence[RunResult]) -> None:
+        """Delete the finished runs that don't count, now that others stand for their cells."""
+        from pipeline.tracking.store import STORE_ERRORS
+
+        finished = {run.tags.get("config_hash") for run in results if run.status == "FINISHED"}
+        with suppress(*STORE_ERRORS):  # the next resume does it then
+            for key in self.plan.replaced.keys() & finished:
+                self.store.remove(self.plan.replaced[key])
+
+    def _write_comparison(self, results: Sequence[RunResult]) -> None:
+        from pipeline.report.figures import Curve, draw_comparison
+        from pipeline.report.table import label, varied_params, write_csv
+
+        keys = varied_params(results)
+        write_csv(self.run.artifacts / "results.csv", results, keys)
+        curves = [
+            Curve(
+                label(result, keys),
+                result.curves["train/loss"],
+                result.curves["test/accuracy"],
+                result.status,
+            )
+            for result in results
+        ]
+        draw_comparison(self.run.artifacts / "comparison.png", curves, title=self.name)
+
+
+def _list_failed(failed: Sequence[RunResult], total: int) -> str:
+    lines = [f"  {result.name} ({result.run_id}): {result.error}" for result in failed]
+    return "\n".join([f"{len(failed)} of {total} runs failed:", *lines])
+
+
+def open_sweep(grid: Grid) -> Sweep | None:
+    """Start a sweep, or take one up again as `resume` says, and say what there is to do.
+
+    Returns:
+        The sweep; None if there is nothing to do in this process: a dry run, or another process
+        is at it.
+
+    Raises:
+        UserError: the store can't be opened, or there is no such sweep, or its grid is another.
+    """
+    with quick_imports():
+        from pipeline.tracking.store import StoreError, open_store  # imports mlflow
+
+    config = grid.configs[0]
+    wanted = config.resume.sweep
+    if wanted is not None and not grid.overrides:
+        raise UserError(
+            f"resume={wanted}: only a grid can be resumed; this sweeper asks for runs as it goes."
+        )
+    store = open_store(config.tracking, Path(config.root))
+    try:
+        return _open(store, grid)
+    except StoreError as error:
+        raise store.unavailable(error) from error
+
+
+def _open(store: Store, grid: Grid) -> Sweep | None:
+    from pipeline.tracking.spool import deliver_records
+
+    config = grid.configs[0]
+    wanted = config.resume.sweep
+    if wanted is not None:
+        deliver_records(store)
+    parent = _find_parent(store, config) if wanted not in (None, ANY) else None
+    if parent is not None:
+        return _reopen(store, grid, parent)
+    runs = store.finished(config.tracking.experiment_name) if wanted == ANY else []
+    plan = make_plan(grid.configs, runs, owned=True) if grid.overrides else Plan()
+    _say(plan, config)
+    return None if config.dry_run else _start(store, grid, plan)
+
+
+def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
+    """Go on with a sweep, unless another process is at it."""
+    config = grid.configs[0]
+    root, name = Path(config.root), parent.tags.get("grid", "")
+    if has_grid(root, name):
+        check_same_grid(grid.cells, read_grid(root, name), parent.run_id)
+    else:
+        log.warning("The grid of sweep %s isn't in %s: nothing to compare.", parent.run_id, root)
+        name = parent.run_id
+    owned = config.dry_run or hold(root, name)
+    children = store.children(parent.run_id)
+    plan = make_plan(grid.configs, children, owned=owned)
+    _say(plan, config)
+    if not owned:
+        log.info("Another process is at sweep %s; nothing is left to do here.", parent.run_id)
+    if config.dry_run or not owned:
+        return None
+    store.remove(plan.dead)
+    for run in (parent, *children):
+        if run.status != "FINISHED" and is_alive(root, run.tags) is False:
+            remove_unfinished(root, run.tags.get("record", ""))
+    return _start(store, grid, plan, parent)
+
+
+def _say(plan: Plan, config: Config) -> None:
+    if config.resume.sweep is not None or config.dry_run:
+        for warning in plan.warnings:
+            log.warning("%s", warning)
+        log.info("%s", plan)
+
+
+def _find_parent(store: Store, config: Config) -> RunResult | None:
+    """Return the parent run of the sweep that is to be resumed; None if there is no last one."""
+    wanted, experiment = config.resume.sweep or "", config.tracking.experiment_name
+    sweeps = store.sweeps(experiment)
+    if wanted == LAST:
+        here = [run for run in sweeps if has_grid(Path(config.root), run.tags.get("grid", ""))]
+        if not here:
+            log.info("There is no sweep to resume yet; this is the first one.")
+        return max(here, key=lambda run: run.tags["grid"], default=None)
+    found = [run for run in sweeps if run.run_id.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    known = "\n".join(f"  {run.run_id}  {run.status}  {run.name}" for run in (found or sweeps)[:5])
+    problem = "several such sweeps" if found else "no such sweep"
+    remedy = f"Choose one of:\n{known}" if known else "It has none yet: leave resume=… out."
+    raise UserError(f"resume={wanted}: the experiment {experiment} has {problem}. {remedy}")
+
+
+def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None) -> Sweep:
+    """Make the parent run, or go on with the one that is there."""
+    from pipeline.tracking.run import start_run
+
+    config = grid.configs[0]
+    root = Path(config.root)
+    grid_name = parent.tags.get("grid", "") if parent else ""
+    if not has_grid(root, grid_name):
+        grid_name = write_grid(root, grid.cells)
+        hold(root, grid_name)  # before the store knows of it, so that nobody else is at it
+    name = parent.name if parent else run_name(grid.typed)
+    run = start_run(
+        store,
+        experiment_name=config.tracking.experiment_name,
+        name=name,
+        tags={
+            **config.tracking.tags,
+            **environment_tags(),
+            "sweep": name,
+            "grid": grid_name,
+            "lock": process_lock(root),
+        },
+        offline_is_fine=False,
+        run_id=parent.run_id if parent else None,
+    )
+    typed = [without_password(override) for override in grid.typed]
+    (run.artifacts / "overrides.yaml").write_text(yaml.safe_dump(typed))
+    has_table = parent is not None and parent.status == "FINISHED"
+    return Sweep(run, grid, plan, has_table=has_table)

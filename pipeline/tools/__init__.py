@@ -1,0 +1,1 @@
+"""Small commands; `python -m pipeline.ui` finds `tools/ui.py`, and so on."""

@@ -1,0 +1,106 @@
+"""The command: look for everything, say it line by line, and mend it if that is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sqlite3
+import sys
+import tempfile
+from pathlib import Path
+
+from pipeline.config.options import project_root
+from pipeline.config.schema import TrackingConfig
+from pipeline.errors import UserError
+from pipeline.tools.doctor.artifacts import moved_artifacts
+from pipeline.tools.doctor.checkpoints import corrupt_checkpoints
+from pipeline.tools.doctor.processes import dead_runs, stale_locks
+from pipeline.tools.doctor.records import damaged_records, stale_folders, undelivered_records
+from pipeline.tools.doctor.results import damaged_results
+from pipeline.tools.doctor.site import Finding, Site
+from pipeline.tracking.store import STORE_ERRORS, open_store, reason
+
+__all__ = ["main", "open_site"]
+
+CHECKS = (
+    moved_artifacts,  # first, so that what is delivered goes where artifacts are now
+    damaged_records,
+    undelivered_records,
+    dead_runs,
+    stale_folders,
+    corrupt_checkpoints,
+    damaged_results,
+    stale_locks,
+)
+"""In the order in which things are mended."""
+
+DESCRIPTION = """Find what crashes and moves leave behind; with --fix, mend it.
+What a living process uses is never touched. Exit code 1 if something is wrong and wasn't mended;
+lock files of processes that have ended, and runs of other machines, are listed but not wrong."""
+
+
+def main() -> None:
+    """Say what is wrong below the root, or mend it; exit 1 if something stays wrong."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.doctor", description=DESCRIPTION)
+    parser.add_argument("--root", type=Path, default=project_root(), help="where mlruns/ lies")
+    parser.add_argument("--uri", help="another store than the root's mlflow.db")
+    parser.add_argument("--fix", action="store_true", help="do what would be done")
+    arguments = parser.parse_args()
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a store that is away is told once
+    root: Path = arguments.root.expanduser().absolute()
+    try:
+        site = open_site(root, arguments.uri)
+        findings = [finding for check in CHECKS for finding in check(site)]
+        still_wrong = [it for it in findings if not _handle(it, fix=arguments.fix) and it.is_wrong]
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except sqlite3.Error as error:
+        sys.exit(f"error: {root / 'mlflow.db'}: {error}")
+    except STORE_ERRORS as error:
+        sys.exit(f"error: {reason(error)}")
+    if not any(finding.is_wrong or finding.fix for finding in findings):
+        print("nothing to do")
+    sys.exit(1 if still_wrong else 0)
+
+
+def open_site(root: Path, uri: str | None) -> Site:
+    """Return what is looked at.
+
+    Args:
+        root: the project's root.
+        uri: another store than the root's own.
+
+    Raises:
+        UserError: the root can't be written to, or there is no such store.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise UserError(f"--root {root}: can't write there ({error.strerror})") from error
+    site = Site(root, open_store(TrackingConfig(uri=uri), root))
+    if uri is not None and not site.has_store:
+        raise UserError(f"--uri {uri}: there is no such database")
+    return site
+
+
+def _handle(finding: Finding, *, fix: bool) -> bool:
+    """Print a finding, mended if that is asked for; return whether it was."""
+    if finding.fix is None:
+        print(f"{finding.what}: {finding.remedy}" if finding.is_wrong else finding.what)
+        return False
+    if not fix:
+        print(f"{finding.what} (with --fix: {finding.remedy})")
+        return False
+    try:
+        finding.fix()
+    except UserError as error:
+        print(f"{finding.what}: not {finding.remedy} ({error})")
+        return False
+    print(f"{finding.what}: {finding.remedy}")
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""What the doctor looks at, a project's root and its store, and how it says what it found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.config.schema import TrackingConfig
+from pipeline.errors import UserError
+from pipeline.secrets import without_password
+from pipeline.tracking.liveness import is_alive
+from pipeline.tracking.locks import FOLDER as LOCKS
+from pipeline.tracking.locks import is_held
+from pipeline.tracking.record import Record, RunResult, pending_records, read_record
+from pipeline.tracking.store import STORE_ERRORS, Store, open_store
+
+__all__ = ["MLRUNS", "Finding", "Site", "count", "is_old", "put_aside"]
+
+MLRUNS = Path("mlruns")
+"""Below the project's root."""
+
+DAMAGED = MLRUNS / "damaged"
+
+OLD_AFTER_S = 3600
+
+SETTLED_AFTER_S = 1
+"""Until then a lock file may belong to a process that is just about to take it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that was found, in words for one line."""
+
+    what: str
+    remedy: str = "left alone"
+    """What becomes of it, as a participle."""
+    fix: Callable[[], object] | None = None
+    """None if nothing can be done from here."""
+    is_wrong: bool = True
+
+
+@dataclass(frozen=True)
+class Site:
+    """A project's root and its store, as they were when they were looked at first."""
+
+    root: Path
+    store: Store
+
+    @property
+    def has_own_store(self) -> bool:
+        """Whether the store is the database in the root."""
+        return self.store.database == self.root / "mlflow.db"
+
+    @property
+    def own_uri(self) -> str:
+        """The address of the database in the root."""
+        return open_store(TrackingConfig(), self.root).uri
+
+    @property
+    def has_store(self) -> bool:
+        """Whether anything was ever tracked in the store; a server is taken to be there."""
+        file = self.store.database
+        return file is None or (file.exists() and file.stat().st_size > 0)
+
+    def at(self, uri: str) -> Site:
+        """Return the same root with another store."""
+        if uri == without_password(self.store.uri):
+            return self
+        return Site(self.root, open_store(TrackingConfig(uri=uri), self.root))
+
+    @cached_property
+    def records(self) -> dict[Path, Record | None]:
+        """The finished records that wait, by their folders; None for a damaged one."""
+        found: dict[Path, Record | None] = {}
+        for folder in pending_records(self.root):
+            try:
+                found[folder] = read_record(folder)
+            except UserError:
+                found[folder] = None
+            except FileNotFoundError:
+                continue  # another process has just delivered it
+        return found
+
+    @cached_property
+    def running(self) -> list[RunResult]:
+        """The runs that are RUNNING in the store, but for those whose end waits for delivery.
+
+        Raises:
+            UserError: the store doesn't answer.
+        """
+        ended = {folder.name for folder, record in self.records.items() if record}
+        ended |= {record.run_id for record in self.records.values() if record and record.run_id}
+        try:
+            runs = self.store.running() if self.has_store else []
+        except STORE_ERRORS as error:
+            raise self.store.unavailable(error) from error
+        return [run for run in runs if ended.isdisjoint({run.run_id, run.tags.get("record")})]
+
+    @cached_property
+    def locks(self) -> dict[str, bool]:
+        """The names of the lock files, and whether a process holds, or may be taking, each."""
+        settled = time.time() - SETTLED_AFTER_S
+        return {
+            path.stem: path.stat().st_mtime > settled or is_held(self.root, path.stem)
+            for path in sorted((self.root / LOCKS).glob("*.lock"))
+        }
+
+    @cached_property
+    def is_quiet(self) -> bool:
+        """Whether nobody is at work, so that what no run names can't be in use."""
+        return not any(self.locks.values()) and all(self.is_dead(run) for run in self.running)
+
+    def is_dead(self, run: RunResult) -> bool | None:
+        """Return whether a run's process has ended, None if nobody can tell from here.
+
+        Until a sweep that is taken up again has come to a run, that run names its first process;
+        so the locks that the sweep holds count too. A shared store has runs of other roots, whose
+        locks aren't here.
+        """
+        lock = run.tags.get("lock")
+        grids = {entry.run_id: entry.tags.get("grid") for entry in self.running}
+        sweeps = (run.tags.get("grid"), grids.get(run.tags.get("mlflow.parentRunId", "")))
+        if any(is_held(self.root, name) for name in sweeps if name):
+            return False
+        alive = is_alive(self.root, run.tags) if lock else None
+        if alive is False and not self.has_own_store and lock not in self.locks:
+            return None
+        return None if alive is None else not alive
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words: "1 run", "2 runs"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def is_old(path: Path) -> bool:
+    """Whether nobody has touched a file for an hour."""
+    return time.time() - path.stat().st_mtime > OLD_AFTER_S
+
+
+def put_aside(root: Path, path: Path, why: str) -> Finding:
+    """Return the finding that a file or folder below mlruns/ is damaged; its fix moves it away."""
+    target = root / DAMAGED / path.relative_to(root / MLRUNS)
+
+    def move() -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+
+    place = target.parent.relative_to(root)
+    return Finding(f"{path.relative_to(root)} {why}", f"moved to {place}", move)

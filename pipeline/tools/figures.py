@@ -1,0 +1,95 @@
+"""`python -m pipeline.figures ID …`: draw the pictures that runs of large sweeps lack.
+
+An ID is a run's, or a sweep's for all of its runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+from rich.progress import track
+
+from pipeline.config.options import project_root
+from pipeline.config.schema import TrackingConfig
+from pipeline.errors import UserError
+from pipeline.files import CHECKSUMS, damaged_files
+from pipeline.report.figures import draw_confusion, draw_curves
+from pipeline.tracking.record import RunResult
+from pipeline.tracking.store import Store, open_store
+
+__all__ = ["draw_pictures", "main"]
+
+
+def draw_pictures(store: Store, run: RunResult) -> bool:
+    """Draw curves.png and confusion.png of a run, from what the store has of it.
+
+    Returns:
+        Whether there was anything to draw: False if the run has its pictures, or no results.
+
+    Raises:
+        UserError: its table of confusions is damaged.
+    """
+    names = store.artifact_names(run.run_id)
+    if "confusion.png" in names or "confusion.csv" not in names:
+        return False
+    with tempfile.TemporaryDirectory() as temporary:
+        fetched, drawn = Path(temporary, "fetched"), Path(temporary, "drawn")
+        fetched.mkdir()
+        drawn.mkdir()
+        counts = _fetch_confusions(store, run.run_id, fetched)
+        draw_curves(
+            drawn / "curves.png",
+            run.curves["train/loss"],
+            run.curves["test/accuracy"],
+            title=run.name,
+        )
+        draw_confusion(drawn / "confusion.png", counts, title=run.name)
+        store.add_artifacts(run.run_id, drawn)
+    return True
+
+
+def _fetch_confusions(
+    store: Store, run_id: str, folder: Path
+) -> Int[np.ndarray, "classes classes"]:
+    """Copy a run's files into a folder and return its table of confusions, once that is checked."""
+    store.fetch_artifacts(run_id, folder)
+    if not (folder / CHECKSUMS).exists() or "confusion.csv" in damaged_files(folder):
+        raise UserError(f"{run_id}: its confusion.csv is damaged (its checksum is another).")
+    return np.loadtxt(folder / "confusion.csv", delimiter=",", dtype=np.int64)
+
+
+def main() -> None:
+    """Draw what is missing and say how much that was; exit 1 if something was damaged."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.figures", description=__doc__)
+    parser.add_argument("ids", nargs="+", metavar="ID", help="a run or a sweep")
+    parser.add_argument("--root", type=Path, default=project_root(), help="where mlflow.db lies")
+    parser.add_argument("--uri", help="another store than the root's mlflow.db")
+    arguments = parser.parse_args()
+    root: Path = arguments.root.expanduser().absolute()
+    store = open_store(TrackingConfig(uri=arguments.uri), root)
+    runs: list[RunResult] = []
+    try:
+        for run_id in arguments.ids:
+            run = store.result(run_id)
+            runs += store.with_curves(store.children(run_id)) or [run]
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    drawn = 0
+    damaged: list[str] = []
+    for run in track(runs, "drawing"):
+        try:
+            drawn += draw_pictures(store, run)
+        except UserError as error:
+            damaged.append(f"error: {error}")
+    print(f"{drawn} of {len(runs)} runs got their pictures; the others have them, or no results")
+    if damaged:
+        sys.exit("\n".join(damaged))
+
+
+if __name__ == "__main__":
+    main()

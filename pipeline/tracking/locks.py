@@ -1,0 +1,130 @@
+"""Which processes are alive: each holds locks for as long as it lives, however it ends.
+
+The system lets go of a lock when its process is gone, also after a kill or a power cut. So a
+run that is RUNNING in the store, but whose process holds no lock, is dead.
+
+A process touches its own lock file now and then, for other machines to see. The file also keeps a
+little room on the disk, which is given back when the disk is full, so that it can still be said
+how runs ended.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import uuid
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import UserError
+from pipeline.files import is_plain_name
+
+__all__ = ["give_room_back", "hold", "is_held", "process_lock"]
+
+FOLDER = Path("mlruns") / "locks"
+"""Below the project's root."""
+
+PATIENCE_S = 0.2
+"""Somebody who only asks whether a lock is held has it for microseconds."""
+
+ROOM_BYTES = 4 * 2**20
+"""For the status of some twenty runs, since half of the rest is given back each time."""
+
+TOUCH_EVERY_S = 30
+
+_held: dict[Path, FileLock] = {}
+
+
+def hold(root: Path, name: str) -> bool:
+    """Take a lock for the rest of this process's life; return whether it could be had.
+
+    Raises:
+        UserError: its file can't be written.
+    """
+    path = _path(root, name)
+    if path in _held:
+        return True
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=PATIENCE_S, poll_interval=PATIENCE_S / 20)
+    except Timeout:
+        return False
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    _held[path] = lock
+    return True
+
+
+def is_held(root: Path, name: str) -> bool:
+    """Return whether a process that is alive, this one or another, holds a lock."""
+    path = _path(root, name)
+    if path in _held:
+        return True
+    if not is_plain_name(name) or not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+@cache
+def process_lock(root: Path) -> str:
+    """Return the name of this process's own lock, which it holds from the first call on.
+
+    Raises:
+        UserError: its file can't be written.
+    """
+    name = uuid.uuid4().hex
+    assert hold(root, name)
+    try:
+        _path(root, name).write_bytes(bytes(ROOM_BYTES))
+    except OSError as error:
+        raise _unwritable(_path(root, name), error) from error
+    threading.Thread(target=_keep_touching, args=(_path(root, name),), daemon=True).start()
+    return name
+
+
+def give_room_back(root: Path) -> None:
+    """Free half of the room that this process still keeps on the disk of a root."""
+    path = _path(root, process_lock(root))
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _keep_touching(path: Path) -> None:
+    while True:
+        time.sleep(TOUCH_EVERY_S)
+        with suppress(OSError):  # a disk that is away for a while
+            os.utime(path)
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path}: can't be written ({error.strerror}). Make room or give yourself the right to "
+        "write there, or choose another folder with root=…"
+    )
+
+
+def _path(root: Path, name: str) -> Path:
+    return root / FOLDER / f"{name}.lock"
+
+
+@atexit.register
+def _let_go() -> None:
+    """Remove the files of all locks that are held; whoever waits for one makes it anew."""
+    for path, lock in _held.items():
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
+
+
+os.register_at_fork(after_in_child=_held.clear)  # what is held stays the parent's

@@ -1,0 +1,149 @@
+"""Where a run's numbers come from: hashes of its config and code, commit, versions, machine."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+from pipeline.config.options import project_root
+from pipeline.config.schema import Config
+from pipeline.secrets import without_password
+from pipeline.tracking.liveness import machine_tags
+
+__all__ = ["code_hash", "config_hash", "environment_tags", "params", "plain", "run_name"]
+
+CANNOT_CHANGE_RESULTS = (
+    "root",
+    "tracking",
+    "resume",
+    "dry_run",
+    "data.root",
+    "data.download",
+    "trainer.accelerator",
+    "trainer.checkpoint_every_s",
+    "trainer.checkpoint_every_epochs",
+)
+"""Keys, and groups of keys, that are no part of a run's identity."""
+
+PACKAGES = ("torch", "pytorch-lightning", "mlflow")
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """Return the config flat, under its own dotted keys, without the keys that are not set."""
+    return {key: value for key, value in _flatten(asdict(config)) if value is not None}
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flatten(cast("dict[str, Any]", value), f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def config_hash(config: Config) -> str:
+    """Return a run's identity: the SHA-256 of its config, less what cannot change its numbers.
+
+    Values that are the schema's defaults are left out, so that a key that is added later, with a
+    default that does what was done before, leaves the identity of earlier runs as it is.
+    """
+    values, defaults = plain(config), _defaults()
+    relevant = {
+        key: values.get(key)
+        for key in values.keys() | defaults.keys()
+        if values.get(key) != defaults.get(key)
+        and not any(key == skip or key.startswith(skip + ".") for skip in CANNOT_CHANGE_RESULTS)
+    }
+    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    return plain(Config())
+
+
+def params(config: Config) -> dict[str, str]:
+    """Return the config as MLflow params: flat, numbers in their shortest form.
+
+    The same value has the same text however it was typed (1e-4 and 0.0001; 3 and 3.0), so that a
+    search or a grouping finds all its runs.
+    """
+    return {
+        key: _text(value)
+        for key, value in plain(config).items()
+        if not key.startswith(("tracking.", "resume.")) and key not in ("root", "dry_run")
+    }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def run_name(overrides: Sequence[str]) -> str:
+    """Return what a run, or a sweep, is called: what was chosen, tracking and places aside."""
+    aside = ("tracking", "root=", "data.root=", "hydra", "resume", "dry_run")
+    chosen = [item for item in overrides if not item.lstrip("+~").startswith(aside)]
+    return without_password(" ".join(chosen))[:200] or "defaults"
+
+
+def environment_tags() -> dict[str, str]:
+    """Return the tags that say which code ran where: commit, code hash, host, versions."""
+    return {
+        "mlflow.user": _user(),
+        "mlflow.source.name": "pipeline",
+        "mlflow.source.type": "LOCAL",
+        **_git_tags(project_root()),
+        "code_hash": code_hash(),
+        **machine_tags(),
+        "version.python": platform.python_version(),
+        **{f"version.{package}": version(package) for package in PACKAGES},
+    }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in some containers
+        return str(os.getuid())
+
+
+@cache
+def code_hash() -> str:
+    """Return the SHA-256 of the package's sources, whatever the repository they lie in."""
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for source in sorted(package.rglob("*.py")):
+        digest.update(f"{source.relative_to(package).as_posix()}\0".encode())
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _git_tags(folder: Path) -> dict[str, str]:
+    """Return the commit and whether the working tree differs from it; {} outside a repository."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    status = _git(folder, "status", "--porcelain")
+    return {"git.commit": commit, "git.dirty": str(bool(status)).lower()}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

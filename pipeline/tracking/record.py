@@ -1,0 +1,211 @@
+"""A run's record: all that is known of it, in a folder of its own until the store has it.
+
+The folder is what makes tracking safe. The finished record is written there before it is
+delivered, and removed only after the store has taken everything.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pipeline.errors import UserError
+from pipeline.files import is_plain_name, write_whole
+
+__all__ = [
+    "CURVES",
+    "OUTBOX",
+    "DatasetRecord",
+    "Metric",
+    "Record",
+    "RunResult",
+    "new_folder",
+    "now_ms",
+    "pending_records",
+    "read_record",
+    "remove_unfinished",
+]
+
+OUTBOX = Path("mlruns") / "outbox"
+"""Below the project's root: the records that the store doesn't have yet."""
+
+FILE_NAME = "record.json"
+
+Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+CURVES = ("train/loss", "train/accuracy", "test/accuracy", "test/ignored_classes")
+"""The metrics that pictures and reports show by epoch."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One point of one metric; `timestamp` in milliseconds since 1970."""
+
+    key: str
+    value: float
+    step: int
+    timestamp: int
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """What a run was trained on."""
+
+    name: str
+    digest: str
+    source: str
+    num_train: int
+    num_val: int
+    num_test: int
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What tables and figures need of a run; `metrics` are the last values."""
+
+    run_id: str
+    name: str
+    status: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+    seconds: float | None
+    error: str | None
+    curves: dict[str, list[float]]
+    """CURVES, epoch by epoch."""
+    tags: dict[str, str]
+
+    @property
+    def objective(self) -> float:
+        """What sweepers optimise: validation accuracy; without such examples, test accuracy."""
+        return self.metrics.get("val/accuracy", self.metrics["test/accuracy"])
+
+
+def now_ms() -> int:
+    """Return the time in milliseconds since 1970, as MLflow counts it."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class Record:
+    """One run, or one sweep, as MLflow will show it."""
+
+    folder: str
+    uri: str
+    experiment_name: str
+    name: str
+    tags: dict[str, str]
+    params: dict[str, str] = field(default_factory=dict[str, str])
+    metrics: list[Metric] = field(default_factory=list[Metric])
+    dataset: DatasetRecord | None = None
+    status: Status = "RUNNING"
+    start_time: int = field(default_factory=now_ms)
+    end_time: int | None = None
+    run_id: str | None = None
+    num_metrics_delivered: int = 0
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder whose contents become the run's artifacts."""
+        return Path(self.folder) / "artifacts"
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        """Add metrics of one step (an epoch, counted from 1)."""
+        timestamp = now_ms()
+        self.metrics += [Metric(key, value, step, timestamp) for key, value in metrics.items()]
+
+    def finish(self, status: Status) -> None:
+        """Set the status, FINISHED, FAILED or KILLED, and the time."""
+        self.status = status
+        self.end_time = now_ms()
+
+    def save(self) -> None:
+        """Write the record into its folder, whole or not at all.
+
+        Raises:
+            UserError: it can't be written.
+        """
+        target = Path(self.folder) / FILE_NAME
+        try:
+            write_whole(target, json.dumps(asdict(self)).encode())
+        except OSError as error:
+            raise UserError(
+                f"{target}: can't be written ({error.strerror}), so the run isn't tracked. "
+                "Make room there and run again."
+            ) from error
+
+    def result(self) -> RunResult:
+        """Return the record as a result, for a store that doesn't answer."""
+        return RunResult(
+            run_id=self.run_id or "(not in the store yet)",
+            name=self.name,
+            status=self.status,
+            params=self.params,
+            metrics={metric.key: metric.value for metric in self.metrics},
+            seconds=(self.end_time - self.start_time) / 1000 if self.end_time else None,
+            error=self.tags.get("error"),
+            curves={
+                key: [metric.value for metric in self.metrics if metric.key == key]
+                for key in CURVES
+            },
+            tags=self.tags,
+        )
+
+    def remove(self) -> None:
+        """Remove the folder: the store has everything."""
+        shutil.rmtree(self.folder)
+
+
+def new_folder(root: Path) -> str:
+    """Make a folder for a new record.
+
+    Raises:
+        UserError: it can't be made.
+    """
+    folder = root / OUTBOX / uuid.uuid4().hex
+    try:
+        (folder / "artifacts").mkdir(parents=True)
+    except OSError as error:
+        raise UserError(
+            f"root={root}: can't write {folder} ({error.strerror}). Make room or give yourself "
+            "the right to write there, or choose another folder with root=…"
+        ) from error
+    return str(folder)
+
+
+def read_record(folder: Path) -> Record:
+    """Read the record of a folder.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    from pydantic import TypeAdapter, ValidationError  # records are rarely read
+
+    path = folder / FILE_NAME
+    try:
+        record = TypeAdapter(Record).validate_json(path.read_bytes(), strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(key) for key in problem["loc"]) or FILE_NAME
+        raise UserError(
+            f"{path}: the record is damaged ({where}: {problem['msg']}). Move it away."
+        ) from error
+    record.folder = str(folder)
+    return record
+
+
+def remove_unfinished(root: Path, name: str) -> None:
+    """Remove the folder of a record whose process died before it was finished, if it is there."""
+    folder = root / OUTBOX / name
+    if is_plain_name(name) and not (folder / FILE_NAME).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pending_records(root: Path) -> list[Path]:
+    """Return the folders of the finished records that the store doesn't have yet, oldest first."""
+    files = (root / OUTBOX).glob(f"*/{FILE_NAME}")
+    return [path.parent for path in sorted(files, key=lambda path: path.stat().st_mtime)]

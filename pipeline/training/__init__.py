@@ -1,0 +1,1 @@
+"""Training a group of runs, from checked configs to finished records."""

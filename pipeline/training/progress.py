@@ -1,0 +1,122 @@
+"""Progress of a run, or of a fused group: a bar on a terminal, a line per epoch otherwise."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipeline.engine.evaluation import Evaluation
+from pipeline.engine.fused_evaluation import FusedEvaluation
+from pipeline.engine.fused_module import FusedModule
+from pipeline.engine.module import STEPS_PER_CALL, ClassifierModule
+
+__all__ = ["make_progress"]
+
+log = logging.getLogger(__name__)
+
+
+def make_progress(evaluation: Evaluation | FusedEvaluation) -> Callback:
+    """Return the callback that fits where standard output goes.
+
+    Args:
+        evaluation: the callback that measures every epoch; it must run before this one.
+    """
+    return _Bar(evaluation) if sys.stdout.isatty() else _Lines(evaluation)
+
+
+def _describe(module: LightningModule, evaluation: Evaluation | FusedEvaluation) -> str:
+    if isinstance(evaluation, Evaluation):
+        return _describe_run(evaluation.epochs[-1])
+    assert isinstance(module, FusedModule)
+    return _describe_group(module, evaluation)
+
+
+def _describe_run(metrics: dict[str, float]) -> str:
+    parts = [f"train/loss {metrics['train/loss']:.4g}"]
+    if "val/accuracy" in metrics:
+        parts.append(f"val/accuracy {metrics['val/accuracy']:.4f}")
+    parts.append(f"test/accuracy {metrics['test/accuracy']:.4f}")
+    return "  ".join(parts)
+
+
+def _describe_group(module: FusedModule, evaluation: FusedEvaluation) -> str:
+    total = len(module.configs)
+    alive = total - len(module.failures)
+    accuracies = [
+        epochs[-1]["test/accuracy"]
+        for member, epochs in enumerate(evaluation.epochs)
+        if member not in module.failures
+    ]
+    best = f"  best test/accuracy {max(accuracies):.4f}" if accuracies else ""
+    return f"{alive}/{total} members{best}"
+
+
+class _Lines(Callback):
+    def __init__(self, evaluation: Evaluation | FusedEvaluation) -> None:
+        self._evaluation = evaluation
+        self._started = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        del trainer, pl_module
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        seconds = time.perf_counter() - self._started
+        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        log.info("%s  %s  %.2f s", epoch, _describe(pl_module, self._evaluation), seconds)
+
+
+class _Bar(Callback):
+    def __init__(self, evaluation: Evaluation | FusedEvaluation) -> None:
+        self._evaluation = evaluation
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[metrics]}"),
+        )
+        self._task = self._bar.add_task("", total=None, epoch="", metrics="")
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, ClassifierModule | FusedModule)
+        assert trainer.max_epochs is not None
+        self._bar.update(self._task, total=trainer.max_epochs * pl_module.num_steps)
+        self._bar.start()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        del pl_module
+        self._bar.update(self._task, epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        del outputs, batch
+        assert isinstance(pl_module, ClassifierModule | FusedModule)
+        in_epoch = min((batch_idx + 1) * STEPS_PER_CALL, pl_module.num_steps)
+        done = trainer.current_epoch * pl_module.num_steps + in_epoch
+        self._bar.update(self._task, completed=done)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        del trainer
+        self._bar.update(self._task, metrics=_describe(pl_module, self._evaluation))
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        del trainer, pl_module
+        self._bar.stop()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        del trainer, pl_module, exception
+        self._bar.stop()

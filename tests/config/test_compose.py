@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from pipeline.config.compose import register, to_config
+from pipeline.config.options import conf_dir, options
+from pipeline.config.schema import ACTIVATIONS, INITS, OUTPUTS, PHASES, REDUCTIONS
+from pipeline.data.tensors import Data, load
+from pipeline.engine.module import ClassifierModule
+from pipeline.training.train import make_trainer
+
+if TYPE_CHECKING:
+    from pipeline.config.schema import Config
+
+GROUPS = ("loss", "regularizer", "dropout", "optimizer", "model", "data", "trainer", "tracking")
+
+NEEDED = {
+    "dropout=hidden": ["model=mlp"],
+    "dropout=both": ["model=mlp"],
+    "model=sgd_network": ["loss=quadratic"],
+}
+"""What else an option must be given with."""
+
+SHIPPED = [
+    f"{group}={option}" for group in GROUPS for option in options(group) if group != "data"
+] + [f"data={option}" for option in options("data")]
+
+SMALL = ["data.num_train=300", "data.num_val=100", "data.batch_size=20", "trainer.max_epochs=1"]
+
+
+def configure(*overrides: str) -> Config:
+    register()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return to_config(compose("config", overrides=list(overrides)))
+
+
+@cache
+def digits() -> Data:
+    return load("digits", Path(), num_train=300, num_val=100, download=False)
+
+
+def fit(config: Config) -> ClassifierModule:
+    module = ClassifierModule(config, digits())
+    config.trainer.accelerator = "cpu"
+    make_trainer(config.trainer).fit(module)
+    return module
+
+
+def test_every_group_of_conf_is_walked_here():
+    folders = {path.name for path in conf_dir().iterdir() if path.is_dir()}
+    assert folders - {"hydra", "__pycache__"} == {*GROUPS, "experiment"}
+    assert all(options(group) for group in GROUPS)
+
+
+@pytest.mark.parametrize("chosen", SHIPPED)
+def test_every_option_makes_a_network_that_trains(chosen: str):
+    group, _, option = chosen.partition("=")
+    config = configure(*SMALL, *NEEDED.get(chosen, []), chosen)
+    assert getattr(getattr(config, group), "name", option) == option
+    before = [p.detach().clone() for p in ClassifierModule(config, digits()).parameters()]
+    module = fit(config)
+    after = list(module.parameters())
+    assert all(p.isfinite().all() for p in after)
+    assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("option", options("experiment"))
+def test_every_experiment_makes_a_network_that_trains(option: str):
+    config = configure(f"experiment={option}", "data=digits", *SMALL)
+    assert all(p.isfinite().all() for p in fit(config).parameters())
+
+
+@pytest.mark.parametrize("option", options("experiment"))
+def test_every_experiment_composes_as_shipped(option: str):
+    shipped = configure(f"experiment={option}")
+    assert shipped != configure()
+
+
+CHOICES = {
+    "model.activation": ACTIVATIONS,
+    "model.init": INITS,
+    "model.output": OUTPUTS,
+    "dropout.phase": PHASES,
+    "loss.reduction": REDUCTIONS,
+}
+
+
+@pytest.mark.parametrize("chosen", [f"{key}={name}" for key in CHOICES for name in CHOICES[key]])
+def test_every_named_choice_has_code(chosen: str):
+    config = configure(*SMALL, "model=mlp", "dropout=hidden", "loss=ce", chosen)
+    module = ClassifierModule(config, digits())
+    data = digits().test
+    assert module.loss(module.network(data.inputs), data.labels).isfinite().all()
+
+
+def test_the_readme_lists_every_option():
+    readme = (conf_dir().parent / "README.md").read_text()
+    for group in GROUPS:
+        for option in options(group):
+            assert option in readme, f"{group}={option}"

@@ -1,0 +1,133 @@
+"""Every optimizer is the textbook's update. A new one adds its rule to RULES."""
+
+import math
+from collections.abc import Callable, Generator
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.config.options import options
+from pipeline.config.schema import OptimizerConfig
+from pipeline.engine.optimizers import OPTIMIZERS, make_optimizer
+
+START = [0.5, -1.25, 3.0]
+GRADIENTS = [[1.0, -2.0, 0.5], [0.25, 0.75, -1.5], [-3.0, 0.0, 0.125], [0.1, 0.2, 0.3]]
+
+Steps = Generator[float, float, None]
+"""Yields a weight, is sent the gradient there, yields the next weight."""
+
+
+def sgd(c: OptimizerConfig, w: float) -> Steps:
+    while True:
+        g = yield w
+        w -= c.lr * (g + c.weight_decay * w)
+
+
+def momentum(c: OptimizerConfig, w: float) -> Steps:
+    assert c.momentum is not None
+    velocity = 0.0
+    while True:
+        g = yield w
+        velocity = c.momentum * velocity + g + c.weight_decay * w
+        w -= c.lr * velocity
+
+
+def nesterov(c: OptimizerConfig, w: float) -> Steps:
+    assert c.momentum is not None
+    velocity = 0.0
+    while True:
+        g = yield w
+        g += c.weight_decay * w
+        velocity = c.momentum * velocity + g
+        w -= c.lr * (g + c.momentum * velocity)
+
+
+def adam(c: OptimizerConfig, w: float, *, decoupled: bool = False) -> Steps:
+    """Kingma and Ba, 2015, algorithm 1; decoupled: Loshchilov and Hutter, 2019, algorithm 2."""
+    assert c.betas is not None
+    assert c.eps is not None
+    first = second = 0.0
+    step = 0
+    while True:
+        g = yield w
+        step += 1
+        decayed = w - c.lr * c.weight_decay * w if decoupled else w
+        g += 0.0 if decoupled else c.weight_decay * w
+        first = c.betas[0] * first + (1 - c.betas[0]) * g
+        second = c.betas[1] * second + (1 - c.betas[1]) * g * g
+        first_unbiased = first / (1 - c.betas[0] ** step)
+        second_unbiased = second / (1 - c.betas[1] ** step)
+        w = decayed - c.lr * first_unbiased / (math.sqrt(second_unbiased) + c.eps)
+
+
+RULES: dict[str, Callable[[OptimizerConfig, float], Steps]] = {
+    "sgd": sgd,
+    "momentum": momentum,
+    "nesterov": nesterov,
+    "adam": adam,
+    "adamw": lambda c, w: adam(c, w, decoupled=True),
+}
+CONFIGS = [
+    OptimizerConfig("sgd", lr=0.3),
+    OptimizerConfig("sgd", lr=0.3, weight_decay=0.1),
+    OptimizerConfig("momentum", lr=0.3, momentum=0.0),
+    OptimizerConfig("momentum", lr=0.3, momentum=0.9),
+    OptimizerConfig("momentum", lr=0.3, momentum=0.5, weight_decay=0.1),
+    OptimizerConfig("nesterov", lr=0.3, momentum=0.0),
+    OptimizerConfig("nesterov", lr=0.3, momentum=0.9),
+    OptimizerConfig("nesterov", lr=0.3, momentum=0.5, weight_decay=0.1),
+    OptimizerConfig("adam", lr=0.3, betas=[0.9, 0.999], eps=1e-8),
+    OptimizerConfig("adam", lr=0.3, betas=[0.0, 0.5], eps=0.1, weight_decay=0.1),
+    OptimizerConfig("adamw", lr=0.3, betas=[0.9, 0.999], eps=1e-8),
+    OptimizerConfig("adamw", lr=0.3, betas=[0.6, 0.0], eps=0.1, weight_decay=0.1),
+]
+
+
+def steps_of(config: OptimizerConfig, dtype: torch.dtype) -> list[list[float]]:
+    """Return the weights after every step with GRADIENTS."""
+    weights = nn.Parameter(torch.tensor(START, dtype=dtype))
+    optimizer = make_optimizer([weights], config)
+    history: list[list[float]] = []
+    for gradient in GRADIENTS:
+        weights.grad = torch.tensor(gradient, dtype=dtype)
+        optimizer.step()
+        history.append(weights.tolist())
+    return history
+
+
+def steps_by_hand(config: OptimizerConfig) -> list[list[float]]:
+    rules = [RULES[config.name](config, weight) for weight in START]
+    for rule in rules:
+        next(rule)
+    return [
+        [rule.send(g) for rule, g in zip(rules, gradient, strict=True)] for gradient in GRADIENTS
+    ]
+
+
+def test_every_optimizer_has_a_rule_a_row_and_a_yaml():
+    for name in OPTIMIZERS:
+        assert name in RULES, f"add the rule of {name} to RULES in tests/test_optimizers.py"
+        rows = [config for config in CONFIGS if config.name == name]
+        assert rows, f"add a row for {name} to CONFIGS in tests/test_optimizers.py"
+        assert name in options("optimizer"), f"add conf/optimizer/{name}.yaml"
+    assert set(RULES) == set(options("optimizer")) == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_steps_are_the_textbooks(config):
+    for step, by_hand in zip(steps_of(config, torch.float64), steps_by_hand(config), strict=True):
+        assert step == pytest.approx(by_hand, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_float32_takes_the_same_steps_but_for_rounding(config):
+    for step, by_hand in zip(steps_of(config, torch.float32), steps_by_hand(config), strict=True):
+        assert step == pytest.approx(by_hand, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["momentum", "nesterov"])
+def test_without_momentum_it_is_sgd(name):
+    config = OptimizerConfig(name, lr=0.3, momentum=0.0, weight_decay=0.1)
+    sgd_config = OptimizerConfig("sgd", lr=0.3, weight_decay=0.1)
+    assert steps_of(config, torch.float32) == steps_of(sgd_config, torch.float32)

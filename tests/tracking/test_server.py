@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import command
+from tests.mlflow_server import Server, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mlflow.entities import Run
+
+    from tests.command import Done
+
+
+PASSWORD = "hunter2"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("root")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+def outbox(root: Path) -> list[Path]:
+    folder = root / "mlruns" / "outbox"
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+def train_through_an_outage(root: Path, server: Server, *overrides: str) -> Done:
+    """Run the command and kill the server in its third epoch."""
+    arguments = ["data=digits", "trainer=cpu", f"root={root}", *overrides]
+    arguments += ["tracking=server", f"tracking.uri={server.uri}"]
+    with command.started(root, *arguments) as process:
+        seen = command.read_until(process, "epoch 3/")
+        server.kill()
+        stdout, stderr = process.communicate()
+    return command.Done(process.returncode, seen + stdout, stderr, 0)
+
+
+def deliver(root: Path) -> Done:
+    return command.run(root, f"--root={root}", module="pipeline.tracking.spool")
+
+
+def files(server: Server, run: Run) -> set[str]:
+    return {entry.path for entry in server.client.list_artifacts(run.info.run_id)}
+
+
+# Two outages, one after the other: a run that the next run brings in, and a sweep that
+# `python -m pipeline.tracking.spool` brings in.
+
+
+@pytest.fixture(scope="module")
+def cut_off(root: Path, server: Server) -> tuple[Done, list[Path]]:
+    """A run that the server left alone, and the records that waited after it."""
+    done = train_through_an_outage(root, server, "seed=1", "trainer.max_epochs=40")
+    return done, outbox(root)
+
+
+@pytest.fixture(scope="module")
+def next_run(root: Path, server: Server, cut_off: tuple[Done, list[Path]]) -> Done:
+    """A run that finds the server again; its address has a password."""
+    assert cut_off[0].code == 0, cut_off[0].stderr
+    server.start()
+    uri = server.uri.replace("://", f"://somebody:{PASSWORD}@")
+    place = ("tracking=server", f"tracking.uri={uri}")
+    return command.train(root, *place, "seed=2", "trainer.max_epochs=2")
+
+
+@pytest.fixture(scope="module")
+def runs(server: Server, next_run: Done) -> dict[str, Run]:
+    """What the server has then, by seed."""
+    assert next_run.code == 0, next_run.stderr
+    return {run.data.params["seed"]: run for run in command.runs(server.client)}
+
+
+@pytest.fixture(scope="module")
+def cut_off_sweep(
+    tmp_path_factory: pytest.TempPathFactory, server: Server, runs: dict[str, Run]
+) -> tuple[Done, Path]:
+    assert runs
+    folder = tmp_path_factory.mktemp("sweep")
+    overrides = ("-m", "trainer.max_epochs=40,2", "tracking.experiment_name=sweep")
+    return train_through_an_outage(folder, server, *overrides), folder
+
+
+@pytest.fixture(scope="module")
+def delivery(server: Server, cut_off_sweep: tuple[Done, Path]) -> Done:
+    server.start()
+    return deliver(cut_off_sweep[1])
+
+
+@pytest.mark.usefixtures("delivery")  # the server is up for good then
+def test_a_run_arrives_with_all_its_files(server: Server, runs: dict[str, Run]):
+    assert runs["2"].info.status == "FINISHED"
+    assert files(server, runs["2"]) == command.RUN_FILES
+    assert list(command.history(server.client, runs["2"], "test/accuracy")) == [1, 2]
+
+
+def test_a_run_with_a_server_ends_with_its_table_alone(next_run: Done):
+    lines = [line for line in next_run.stdout.splitlines() if not line.startswith("epoch")]
+    assert lines[0].startswith("data=digits")
+    assert next_run.stderr == ""
+
+
+def test_the_password_is_written_nowhere(root: Path, server: Server, next_run: Done):
+    assert PASSWORD not in next_run.stdout + next_run.stderr
+    written = [path for path in [*root.rglob("*"), *server.folder.rglob("*")] if path.is_file()]
+    assert written
+    assert [path for path in written if PASSWORD.encode() in path.read_bytes()] == []
+
+
+def test_with_a_server_nothing_is_tracked_locally(root: Path, runs: dict[str, Run]):
+    assert runs
+    assert command.nothing_tracked(root)
+
+
+def test_training_goes_on_without_the_server(cut_off: tuple[Done, list[Path]]):
+    done, _ = cut_off
+    assert done.code == 0, done.stderr
+    assert "epoch 40/40" in done.stdout
+
+
+def test_a_warning_names_the_folder_that_keeps_the_record(cut_off: tuple[Done, list[Path]]):
+    done, (kept,) = cut_off
+    assert str(kept) in done.stdout + done.stderr
+    assert "python -m pipeline.tracking.spool" in done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("delivery")  # the server is up for good then
+def test_the_next_run_brings_the_record_in(server: Server, runs: dict[str, Run], root: Path):
+    late = runs["1"]
+    assert late.info.status == "FINISHED"
+    assert files(server, late) == command.RUN_FILES
+    for key in ("train/loss", "test/accuracy"):
+        assert list(command.history(server.client, late, key)) == list(range(1, 41))
+    assert outbox(root) == []
+
+
+def test_a_sweep_survives_the_servers_end(cut_off_sweep: tuple[Done, Path]):
+    done, folder = cut_off_sweep
+    assert done.code == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "epoch 2/2" in done.stdout
+    assert "test accuracy" in done.stdout
+    assert not (folder / "mlflow.db").exists()
+
+
+def test_deliver_brings_the_sweep_in(server: Server, delivery: Done):
+    assert (delivery.code, delivery.stderr) == (0, "")
+    assert "3 delivered, 0 still waiting" in delivery.stdout
+    experiment = server.client.get_experiment_by_name("sweep")
+    assert experiment is not None
+    parent, *children = server.client.search_runs(
+        [experiment.experiment_id], order_by=["attributes.start_time ASC"]
+    )
+    assert [run.info.status for run in (parent, *children)] == ["FINISHED"] * 3
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    epochs = [len(command.history(server.client, run, "train/loss")) for run in children]
+    assert epochs == [40, 2]
+    assert {"results.csv", "comparison.png"} <= files(server, parent)
+
+
+def test_delivering_again_does_nothing(delivery: Done, cut_off_sweep: tuple[Done, Path]):
+    assert delivery.code == 0
+    again = deliver(cut_off_sweep[1])
+    assert (again.code, again.stdout) == (0, "0 delivered, 0 still waiting\n")
+
+
+# Without a server.
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["nobody listens", "nobody answers"])
+def test_no_server_is_an_error_before_training(tmp_path: Path, silent: bool):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if silent:
+            listener.listen()
+        uri = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        done = command.train(tmp_path, "tracking=server", f"tracking.uri={uri}")
+    assert done.code == 1
+    assert done.seconds < 10
+    (line,) = done.errors
+    assert line.startswith(f"error: tracking.uri={uri}: ")
+    assert "epoch" not in done.stdout
+    assert command.nothing_tracked(tmp_path)
+
+
+def test_a_record_waits_as_long_as_its_server_is_away(tmp_path: Path):
+    folder = tmp_path / "mlruns" / "outbox" / "waiting"
+    (folder / "artifacts").mkdir(parents=True)
+    uri = f"http://127.0.0.1:{free_port()}"
+    record = {
+        "folder": "",
+        "uri": uri,
+        "experiment_name": "mnist",
+        "name": "waiting",
+        "tags": {},
+        "metrics": [],
+        "dataset": None,
+        "status": "FINISHED",
+    }
+    (folder / "record.json").write_text(json.dumps(record))
+    done = deliver(tmp_path)
+    assert done.code == 1
+    assert "0 delivered, 1 still waiting" in done.stdout
+    assert str(folder) in done.stderr
+    assert (folder / "record.json").is_file()
