@@ -58,7 +58,7 @@ def run(composed: DictConfig) -> float | None:
             config,
             overrides=overrides,
             parent_run_id=parent_run_id,
-            broken_off=SweepCallback.broken_off(config),
+            interrupted=SweepCallback.interrupted(config),
         )
     except Exception as error:
         if parent_run_id is None and isinstance(error, UserError):

@@ -61,7 +61,7 @@ def results(run: Run) -> dict[str, float]:
     return {key: value for key, value in run.data.metrics.items() if not key.startswith("time/")}
 
 
-def is_picture(path: Path) -> bool:
+def is_figure(path: Path) -> bool:
     height, width = imread(path).shape[:2]
     return path.read_bytes().startswith(b"\x89PNG") and min(height, width) > 200
 
@@ -238,8 +238,8 @@ def test_the_kept_weights_are_those_of_the_network(run: Run):
 
 
 @pytest.mark.parametrize("name", ["curves.png", "confusion.png"])
-def test_the_kept_pictures_are_pictures(run: Run, name: str):
-    assert is_picture(command.artifacts(run) / name)
+def test_the_kept_figures_are_figures(run: Run, name: str):
+    assert is_figure(command.artifacts(run) / name)
 
 
 # A sweep.
@@ -292,10 +292,10 @@ def test_the_parent_keeps_the_results_as_a_table(children: list[Run], sweep_root
 
 
 @pytest.mark.usefixtures("children")
-def test_the_parent_keeps_the_overrides_and_a_picture(sweep_root: Path):
+def test_the_parent_keeps_the_overrides_and_a_figure(sweep_root: Path):
     folder = command.artifacts(command.parent(sweep_root))
     assert "loss=mse,ce,nll" in yaml.safe_load((folder / "overrides.yaml").read_text())
-    assert is_picture(folder / "comparison.png")
+    assert is_figure(folder / "comparison.png")
 
 
 def test_params_are_the_same_alone_and_in_a_sweep(run: Run, children: list[Run]):
@@ -358,7 +358,7 @@ def test_a_sweep_with_failed_runs_still_shows_and_keeps_its_table(broken: Done, 
     with (folder / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["status"] for row in rows] == ["FINISHED", "FAILED", "FINISHED"]
-    assert is_picture(folder / "comparison.png")
+    assert is_figure(folder / "comparison.png")
     for child in command.children(broken_root):
         assert child.info.run_id in broken.stdout.partition("test accuracy")[2]
 

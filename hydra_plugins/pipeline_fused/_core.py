@@ -114,7 +114,7 @@ class Batch:
     def _run_group(self, group: Group, jobs: Sequence[_Job]) -> list[JobReturn]:
         reason = group.reason or _why_apart(jobs)
         try:
-            left_of_group = is_of_group(SweepCallback.broken_off(jobs[0].config))
+            left_of_group = is_of_group(SweepCallback.interrupted(jobs[0].config))
             if reason is None and (len(jobs) > 1 or left_of_group):
                 return self._run_fused(jobs)
             return [self._run_alone(job, reason) for job in jobs]
@@ -186,13 +186,13 @@ def _by_checkpoint(jobs: Sequence[_Job]) -> list[list[_Job]]:
     """Divide the jobs: those of one checkpoint go on together, the others start."""
     found: dict[str | None, list[_Job]] = {}
     for job in jobs:
-        run = SweepCallback.broken_off(job.config)
+        run = SweepCallback.interrupted(job.config)
         found.setdefault(run.tags["checkpoint"] if run else None, []).append(job)
     return list(found.values())
 
 
 def _completed(overrides: Sequence[str], objective: float | None) -> JobReturn:
-    """Return a job that isn't trained, since its result is there or somebody else is at it."""
+    """Return a job that isn't trained, since it is finished or another process has it."""
     name = JobRuntime.instance().get("name")
     job_return = JobReturn(list(overrides), task_name=name, status=JobStatus.COMPLETED)
     job_return.return_value = objective
@@ -216,7 +216,7 @@ def _train(jobs: Sequence[_Job]) -> list[float | Exception]:
             from pipeline.training.group import Job, train_group  # imports torch and mlflow
 
         results = train_group(
-            [Job(job.config, job.overrides, SweepCallback.broken_off(job.config)) for job in jobs],
+            [Job(job.config, job.overrides, SweepCallback.interrupted(job.config)) for job in jobs],
             parent_run_id=SweepCallback.parent_run_id,
         )
     except Exception as error:

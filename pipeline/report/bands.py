@@ -1,4 +1,4 @@
-"""The pictures of a study: what several seeds gave, beside what was published."""
+"""The figures of a study: what several seeds gave, beside what was published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pictures kept with a run (its curves, its confusion matrix) and with a sweep (all curves)."""
+"""The figures kept with a run (its curves, its confusion matrix) and with a sweep (all curves)."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ tbody tr:nth-child(even) { background: var(--stripe); }
 
 
 def to_html(markdown: str, *, title: str, folder: Path) -> str:
-    """Return the Markdown as one HTML page, with its pictures and its stylesheet inside.
+    """Return the Markdown as one HTML page, with its figures and its stylesheet inside.
 
     Headings get ids as on GitHub ("Three losses" becomes "three-losses"), so that links such as
     `[losses](#three-losses)` lead to them. HTML in the Markdown is shown as text.
@@ -82,10 +82,10 @@ def to_html(markdown: str, *, title: str, folder: Path) -> str:
     Args:
         markdown: CommonMark, with tables.
         title: Of the page, as the browser's tab shows it.
-        folder: Where the pictures are; their paths in the Markdown are relative to it.
+        folder: Where the figures are; their paths in the Markdown are relative to it.
 
     Raises:
-        UserError: A picture is missing, outside the folder, or of an unknown type.
+        UserError: A figure is missing, outside the folder, or of an unknown type.
     """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(markdown)
@@ -134,7 +134,7 @@ def _free(slug: str, taken: set[str]) -> str:
 
 
 def _embed_images(tokens: Iterable[Token], folder: Path) -> None:
-    """Put the pictures themselves in the place of their names."""
+    """Put the figures themselves in the place of their names."""
     for token in tokens:
         _embed_images(token.children or [], folder)
         if token.type == "image":
@@ -144,13 +144,13 @@ def _embed_images(tokens: Iterable[Token], folder: Path) -> None:
 def _data_uri(name: str, folder: Path) -> str:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder):
-        raise UserError(f"the picture {name!r} is outside {folder}; put it into that folder")
+        raise UserError(f"the figure {name!r} is outside {folder}; put it into that folder")
     if not path.is_file():
-        raise UserError(f"there is no picture {name!r} in {folder}; name a file in that folder")
+        raise UserError(f"there is no figure {name!r} in {folder}; name a file in that folder")
     media_type = _MEDIA_TYPES.get(path.suffix.lower())
     if media_type is None:
         allowed = ", ".join(_MEDIA_TYPES)
-        raise UserError(f"the picture {name!r} has an unknown type; allowed are {allowed}")
+        raise UserError(f"the figure {name!r} has an unknown type; allowed are {allowed}")
     return f"data:{media_type};base64,{b64encode(path.read_bytes()).decode()}"
 
 

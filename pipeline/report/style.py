@@ -1,4 +1,4 @@
-"""The look that all pictures share: colours, sizes in inches, axes, titles."""
+"""The look that all figures share: colours, sizes in inches, axes, titles."""
 
 from __future__ import annotations
 

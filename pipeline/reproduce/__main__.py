@@ -1,7 +1,7 @@
 """`python -m pipeline.reproduce [NAME …] [KEY=VALUE …]`: the problem set's numbers beside ours.
 
 Trains the runs that are missing, checks the theory, and writes the report: Markdown, one HTML page,
-pictures. Interrupted, it goes on where it stopped: runs that are finished are not trained again.
+figures. Interrupted, it goes on where it stopped: runs that are finished are not trained again.
 """
 
 from __future__ import annotations

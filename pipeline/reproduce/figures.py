@@ -1,4 +1,4 @@
-"""The report's pictures of the studies: published numbers over what our seeds gave."""
+"""The report's figures of the studies: published numbers over what our seeds gave."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["draw_study"]
 
 
 def draw_study(path: Path, runs: StudyRuns, reference: Reference) -> None:
-    """Draw the picture of a study into a PNG file."""
+    """Draw the figure of a study into a PNG file."""
     _DRAW[runs.name](path, runs, reference)
 
 

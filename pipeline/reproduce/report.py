@@ -73,7 +73,7 @@ class Findings:
 
 
 def write_report(path: Path, findings: Findings) -> list[Path]:
-    """Write the report as Markdown and as one HTML page, and its pictures into a folder beside.
+    """Write the report as Markdown and as one HTML page, and its figures into a folder beside.
 
     Sections of studies that are not among the findings are left out.
 
@@ -84,24 +84,24 @@ def write_report(path: Path, findings: Findings) -> list[Path]:
     Returns:
         The files written.
     """
-    figures = path.with_suffix("")
-    figures.mkdir(parents=True, exist_ok=True)
-    pictures = _draw(figures, findings)
-    markdown = _fill(TEMPLATE.read_text(encoding="utf-8"), _blocks(findings, figures.name))
+    folder = path.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = _draw(folder, findings)
+    markdown = _fill(TEMPLATE.read_text(encoding="utf-8"), _blocks(findings, folder.name))
     path.write_text(markdown, encoding="utf-8")
     page = path.with_suffix(".html")
     page.write_text(to_html(markdown, title=TITLE, folder=path.parent), encoding="utf-8")
-    return [path, page, *pictures]
+    return [path, page, *figures]
 
 
 def _draw(folder: Path, findings: Findings) -> list[Path]:
-    pictures: list[Path] = []
+    figures: list[Path] = []
     for name, runs in findings.studies.items():
-        pictures.append(folder / f"{name}.png")
-        draw_study(pictures[-1], runs, findings.reference)
+        figures.append(folder / f"{name}.png")
+        draw_study(figures[-1], runs, findings.reference)
     if findings.comparison:
-        pictures += write_figures(folder, findings.comparison)
-    return pictures
+        figures += write_figures(folder, findings.comparison)
+    return figures
 
 
 def _fill(template: str, blocks: Mapping[str, str]) -> str:

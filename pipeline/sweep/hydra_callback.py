@@ -35,7 +35,7 @@ log = logging.getLogger("pipeline")
 
 @dataclass(frozen=True)
 class Done:
-    """A job that isn't trained: its result is there, or another process is at it."""
+    """A job that isn't trained: its result is there, or another process is working on it."""
 
     objective: float | None
     """What the sweeper gets; None if nobody knows it yet."""
@@ -74,7 +74,7 @@ class SweepCallback(Callback):
         return Done(finished.objective) if finished else None
 
     @classmethod
-    def broken_off(cls, config: Config) -> RunResult | None:
+    def interrupted(cls, config: Config) -> RunResult | None:
         """Return the run that a job goes on with, if there is one with a checkpoint."""
         return cls.plan.continued.get(config_hash(config)) if cls.plan.continued else None
 

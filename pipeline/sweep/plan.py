@@ -48,7 +48,7 @@ class Plan:
     continued: dict[str, RunResult] = field(default_factory=dict[str, RunResult])
     """Broken-off runs that left a checkpoint, from which they go on."""
     dead: list[str] = field(default_factory=list[str])
-    """MLflow runs that broke off or failed and left none; their cells are trained anew."""
+    """MLflow runs that was interrupted or failed and left none; their cells are trained anew."""
     replaced: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """Finished MLflow runs of the sweep that don't count; kept until their cell is finished."""
     num_cells: int = 0
@@ -90,8 +90,10 @@ def make_plan(configs: Sequence[Config], runs: Sequence[RunResult], *, owned: bo
             changed[f"finished runs were made with other {changes}"] += bool(changes)
             _add_finished(plan, key, run, counts=not changes or _counts(config))
         else:
-            goes_on = _add_broken_off(plan, key, run, config, changes)
-            changed[f"broken-off runs were begun with other {changes}"] += goes_on and bool(changes)
+            goes_on = _add_interrupted(plan, key, run, config, changes)
+            changed[f"interrupted runs were begun with other {changes}"] += goes_on and bool(
+                changes
+            )
     plan.running -= plan.finished.keys()
     for key in plan.finished.keys() & plan.continued.keys():
         plan.dead.append(plan.continued.pop(key).run_id)
@@ -117,7 +119,7 @@ def _add_finished(plan: Plan, key: str, run: RunResult, *, counts: bool) -> None
         plan.replaced.setdefault(key, []).append(run_id)
 
 
-def _add_broken_off(plan: Plan, key: str, run: RunResult, config: Config, changes: str) -> bool:
+def _add_interrupted(plan: Plan, key: str, run: RunResult, config: Config, changes: str) -> bool:
     """Go on with a run if it has checkpoints, with the newest one if there are several."""
     name = run.tags.get("checkpoint", "")
     is_there = is_plain_name(name) and any(
@@ -133,7 +135,7 @@ def _add_broken_off(plan: Plan, key: str, run: RunResult, config: Config, change
 
 
 def is_of_group(run: RunResult | None) -> bool:
-    """Return whether a broken-off run goes on from the checkpoint of a fused group."""
+    """Return whether a interrupted run goes on from the checkpoint of a fused group."""
     return run is not None and run.tags["checkpoint"].startswith(GROUP)
 
 

@@ -85,7 +85,7 @@ class Sweep:
         return self.run.record.run_id
 
     def close(self, ended_by: BaseException | None) -> tuple[list[RunResult], BaseException | None]:
-        """Write the sweep's table and picture, and end the parent run with an honest status.
+        """Write the sweep's table and figure, and end the parent run with an honest status.
 
         Args:
             ended_by: what ended the sweep early, None if nothing did.
@@ -160,7 +160,7 @@ def open_sweep(grid: Grid) -> Sweep | None:
 
     Returns:
         The sweep; None if there is nothing to do in this process: a dry run, or another process
-        is at it.
+        is working on it.
 
     Raises:
         UserError: the store can't be opened, or there is no such sweep, or its grid is another.
@@ -198,7 +198,7 @@ def _open(store: Store, grid: Grid) -> Sweep | None:
 
 
 def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
-    """Go on with a sweep, unless another process is at it."""
+    """Go on with a sweep, unless another process is working on it."""
     config = grid.configs[0]
     root, name = Path(config.root), parent.tags.get("grid", "")
     if has_grid(root, name):
@@ -211,7 +211,9 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
     plan = make_plan(grid.configs, children, owned=owned)
     _say(plan, config)
     if not owned:
-        log.info("Another process is at sweep %s; nothing is left to do here.", parent.run_id)
+        log.info(
+            "Another process is working on sweep %s; nothing is left to do here.", parent.run_id
+        )
     if config.dry_run or not owned:
         return None
     store.remove(plan.dead)
@@ -255,7 +257,7 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
     grid_name = parent.tags.get("grid", "") if parent else ""
     if not has_grid(root, grid_name):
         grid_name = write_grid(root, grid.cells)
-        hold(root, grid_name)  # before the store knows of it, so that nobody else is at it
+        hold(root, grid_name)  # before the store knows of it, so that nobody else is working on it
     name = parent.name if parent else run_name(grid.typed)
     run = start_run(
         store,

@@ -1,4 +1,4 @@
-"""`python -m pipeline.figures ID …`: draw the pictures that runs of large sweeps lack.
+"""`python -m pipeline.figures ID …`: draw the figures that runs of large sweeps lack.
 
 An ID is a run's, or a sweep's for all of its runs.
 """
@@ -22,14 +22,14 @@ from pipeline.report.figures import draw_confusion, draw_curves
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.store import Store, open_store
 
-__all__ = ["draw_pictures", "main"]
+__all__ = ["draw_figures", "main"]
 
 
-def draw_pictures(store: Store, run: RunResult) -> bool:
+def draw_figures(store: Store, run: RunResult) -> bool:
     """Draw curves.png and confusion.png of a run, from what the store has of it.
 
     Returns:
-        Whether there was anything to draw: False if the run has its pictures, or no results.
+        Whether there was anything to draw: False if the run has its figures, or no results.
 
     Raises:
         UserError: its table of confusions is damaged.
@@ -83,10 +83,10 @@ def main() -> None:
     damaged: list[str] = []
     for run in track(runs, "drawing"):
         try:
-            drawn += draw_pictures(store, run)
+            drawn += draw_figures(store, run)
         except UserError as error:
             damaged.append(f"error: {error}")
-    print(f"{drawn} of {len(runs)} runs got their pictures; the others have them, or no results")
+    print(f"{drawn} of {len(runs)} runs got their figures; the others have them, or no results")
     if damaged:
         sys.exit("\n".join(damaged))
 

@@ -39,7 +39,7 @@ FILE_NAME = "record.json"
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 CURVES = ("train/loss", "train/accuracy", "test/accuracy", "test/ignored_classes")
-"""The metrics that pictures and reports show by epoch."""
+"""The metrics that figures and reports show by epoch."""
 
 
 @dataclass(frozen=True)

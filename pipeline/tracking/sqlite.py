@@ -27,7 +27,7 @@ def lock(folder: Path) -> FileLock:
 def make_whole(path: Path, make_tables: Callable[[str], object]) -> None:
     """Make a new SQLite file beside its place and then put it there.
 
-    MLflow can't mend a file whose making broke off.
+    MLflow can't mend a file whose making was interrupted.
 
     Args:
         path: of the file; if it is there, nothing is done.

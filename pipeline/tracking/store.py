@@ -43,7 +43,7 @@ METRICS_PER_BATCH = 1_000
 """MLflow's limit."""
 
 RECORD_TAG = "record"
-"""Tag that ties a run to its record, so that a delivery that broke off is not done twice."""
+"""Tag that ties a run to its record, so that a delivery that was interrupted is not done twice."""
 
 RESERVED = ("checkpoints", "damaged", "hydra", "locks", "outbox", "sweeps")
 """Folders of mlruns/ that are no experiment's."""
@@ -172,7 +172,7 @@ class Store:
             record.num_metrics_delivered += len(batch)
 
     def deliver(self, record: Record) -> None:
-        """Bring a finished record into the store. May be repeated after it broke off."""
+        """Bring a finished record into the store. May be repeated after it was interrupted."""
         if record.run_id is None:
             record.run_id = self._run_of_record(record) or self.create_run(record)
             record.save()
@@ -227,7 +227,7 @@ class Store:
         return sum(len(self.client.get_metric_history(run_id, key)) for key in keys)
 
     def reopen(self, record: Record) -> None:
-        """Let a run go on: it is RUNNING again, and its tags name the process that is at it."""
+        """Let a run go on: it is RUNNING again, and its tags name the process that has it."""
         assert record.run_id is not None
         self.experiment_id(record.experiment_name)
         self.client.update_run(record.run_id, status="RUNNING")

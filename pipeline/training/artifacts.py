@@ -1,4 +1,4 @@
-"""The files that a run keeps: its config, its weights and its pictures."""
+"""The files that a run keeps: its config, its weights and its figures."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def write_results(
     counts: Int[Tensor, "classes classes"],
     *,
     title: str,
-    pictures: bool,
+    figures: bool,
 ) -> None:
-    """Write weights.safetensors and confusion.csv of a trained network, and its two pictures.
+    """Write weights.safetensors and confusion.csv of a trained network, and its two figures.
 
     Args:
         folder: where they go.
         layers: weights (out, in) and biases (out), layer by layer.
         epochs: metrics of every epoch, the first epoch first.
         counts: on the test examples, rows are the true classes.
-        title: of the pictures.
-        pictures: draw curves.png and confusion.png now; else `python -m pipeline.figures` does.
+        title: of the figures.
+        figures: draw curves.png and confusion.png now; else `python -m pipeline.figures` does.
 
     Raises:
         UserError: they can't be written.
@@ -56,7 +56,7 @@ def write_results(
     try:
         _write_weights(folder / "weights.safetensors", layers)
         np.savetxt(folder / "confusion.csv", counts.numpy(), fmt="%d", delimiter=",")
-        if pictures:
+        if figures:
             train_loss = [metrics["train/loss"] for metrics in epochs]
             test_accuracy = [metrics["test/accuracy"] for metrics in epochs]
             draw_curves(folder / "curves.png", train_loss, test_accuracy, title=title)

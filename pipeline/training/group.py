@@ -25,8 +25,8 @@ from pipeline.training.train import load_data, make_trainer, start_tracking
 
 __all__ = ["Job", "train_group"]
 
-MAX_PICTURES = 8
-"""Runs of larger groups get their pictures from `python -m pipeline.figures`: drawing them takes
+MAX_FIGURES = 8
+"""Runs of larger groups get their figures from `python -m pipeline.figures`: drawing them takes
 longer than training does."""
 
 
@@ -36,7 +36,7 @@ class Job:
 
     config: Config
     overrides: list[str]
-    broken_off: RunResult | None = None
+    interrupted: RunResult | None = None
     """The run that it goes on with, if it left a checkpoint."""
 
 
@@ -53,8 +53,8 @@ def train_group(jobs: Sequence[Job], *, parent_run_id: str | None) -> list[RunRe
     order = sort_members([job.config for job in jobs])
     members = [jobs[position] for position in order]
     configs = [member.config for member in members]
-    broken_off = [member.broken_off for member in members if member.broken_off]
-    resumption = Resumption(configs, broken_off, fused=True)
+    interrupted = [member.interrupted for member in members if member.interrupted]
+    resumption = Resumption(configs, interrupted, fused=True)
     open_store(configs[0].tracking, Path(configs[0].root)).remove(resumption.given_up)
     data = load_data(configs[0])
     module = FusedModule(configs, data)
@@ -96,7 +96,7 @@ def _make_group_trainer(
     runs: Sequence[TrackedRun],
     resumption: Resumption,
 ) -> Trainer:
-    """Return the trainer, at the epoch where the group broke off if it did."""
+    """Return the trainer, at the epoch where the group was interrupted if it did."""
     config = module.configs[0].trainer
     keep = KeepCheckpoints(
         resumption,
@@ -165,7 +165,7 @@ def _finish(
             module.data.test.labels, evaluation.test_predictions[number], module.data.num_classes
         ),
         title=run.record.name,
-        pictures=len(module.configs) <= MAX_PICTURES,
+        figures=len(module.configs) <= MAX_FIGURES,
     )
     run.close(None)
     return run.record.result()

@@ -1,4 +1,4 @@
-"""Going on where training broke off: from its last checkpoint, in the same MLflow runs."""
+"""Going on where training was interrupted: from its last checkpoint, in the same MLflow runs."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Resumption:
     """The place of the checkpoints of a run or group, and the one that it goes on from."""
 
     def __init__(
-        self, configs: Sequence[Config], broken_off: Sequence[RunResult], *, fused: bool
+        self, configs: Sequence[Config], interrupted: Sequence[RunResult], *, fused: bool
     ) -> None:
         """Look for a checkpoint.
 
         Args:
             configs: of the run, or of the group's members in their order.
-            broken_off: the MLflow run of each; empty for training from the start.
+            interrupted: the MLflow run of each; empty for training from the start.
             fused: whether a group's checkpoints are meant.
         """
-        names = {run.tags.get("checkpoint", "") for run in broken_off}
+        names = {run.tags.get("checkpoint", "") for run in interrupted}
         self.name = names.pop() if len(names) == 1 else ""
         self._fused = fused
         self.configs = configs
@@ -52,7 +52,7 @@ class Resumption:
         if self.start is None:
             self.name = f"{GROUP if fused else 'run'}-{uuid.uuid4().hex}"
         self.folder = root / CHECKPOINTS / self.name
-        self._run_ids = [run.run_id for run in broken_off]
+        self._run_ids = [run.run_id for run in interrupted]
 
     def run_id(self, number: int) -> str | None:
         """Return the MLflow run in which a member goes on, None for a new one."""
@@ -67,7 +67,7 @@ class Resumption:
 
     @property
     def given_up(self) -> list[str]:
-        """The MLflow runs that broke off and left nothing to go on from."""
+        """The MLflow runs that was interrupted and left nothing to go on from."""
         return [] if self.start else self._run_ids
 
     @property

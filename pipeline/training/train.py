@@ -33,7 +33,7 @@ def train(
     *,
     overrides: Sequence[str] = (),
     parent_run_id: str | None = None,
-    broken_off: RunResult | None = None,
+    interrupted: RunResult | None = None,
 ) -> RunResult:
     """Train one network as the config says and track it as one MLflow run.
 
@@ -41,7 +41,7 @@ def train(
         config: a checked config.
         overrides: what the user typed; kept with the run.
         parent_run_id: the MLflow run of the sweep that this run belongs to.
-        broken_off: the run that this one goes on with, if it left a checkpoint.
+        interrupted: the run that this one goes on with, if it left a checkpoint.
 
     Returns:
         The run's id, status, params and last metrics.
@@ -52,7 +52,7 @@ def train(
     data = load_data(config)
     module = ClassifierModule(config, data)
     evaluation = Evaluation()
-    resumption = Resumption([config], [broken_off] if broken_off else [], fused=False)
+    resumption = Resumption([config], [interrupted] if interrupted else [], fused=False)
     open_store(config.tracking, Path(config.root)).remove(resumption.given_up)
     tracked = start_tracking(
         config,
@@ -88,7 +88,7 @@ def train(
                 module.data.test.labels, evaluation.test_predictions, data.num_classes
             ),
             title=run.record.name,
-            pictures=True,
+            figures=True,
         )
     resumption.discard()
     return run.record.result()

@@ -188,7 +188,7 @@ def test_the_loss_has_a_log_scale_where_it_spans_much(losses: list[float], scale
     assert axes.get_yscale() == scale
 
 
-def test_threads_draw_the_same_pictures_as_one_thread(tmp_path: Path) -> None:
+def test_threads_draw_the_same_figures_as_one_thread(tmp_path: Path) -> None:
     def draw_all(name: str) -> list[bytes]:
         paths = [tmp_path / f"{name}-{i}.png" for i in range(3)]
         draw_curves(paths[0], LOSS, ACCURACY, title="nll")

@@ -12,7 +12,7 @@ from pipeline.report.html import to_html
 if TYPE_CHECKING:
     from pathlib import Path
 
-PNG = b"\x89PNG\r\n\x1a\nand the rest of a picture"
+PNG = b"\x89PNG\r\n\x1a\nand the rest of a figure"
 
 REPORT = """\
 # Reproduction
@@ -114,7 +114,7 @@ def test_the_page_needs_nothing_else(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["losses.png", "two%20words.png", "./losses.png"])
-def test_a_picture_is_inside_the_page(folder: Path, name: str) -> None:
+def test_a_figure_is_inside_the_page(folder: Path, name: str) -> None:
     report = page(f"![its *curve*]({name})", folder)
     (image,) = report.attributes("img")
     kind, _, data = str(image["src"]).partition(",")
@@ -123,7 +123,7 @@ def test_a_picture_is_inside_the_page(folder: Path, name: str) -> None:
     assert image["alt"] == "its curve"
 
 
-def test_pictures_are_found_in_any_place(folder: Path) -> None:
+def test_figures_are_found_in_any_place(folder: Path) -> None:
     markdown = "| a |\n|---|\n| ![](losses.png) |\n\n- [![][x]](#a)\n\n[x]: losses.png\n"
     sources = [str(image["src"]) for image in page(markdown, folder).attributes("img")]
     assert len(sources) == 2
@@ -133,17 +133,17 @@ def test_pictures_are_found_in_any_place(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("missing.png", r"there is no picture 'missing.png' in .*report"),
-        ("https://example.org/a.png", r"there is no picture 'https://example.org/a.png'"),
-        (".", r"there is no picture '\.'"),
-        ("../outside.png", r"the picture '../outside.png' is outside .*report"),
-        ("%2e%2e/outside.png", r"the picture '../outside.png' is outside"),
-        ("/etc/hostname.png", r"the picture '/etc/hostname.png' is outside"),
-        ("link.png", r"the picture 'link.png' is outside"),
-        ("notes.txt", r"the picture 'notes.txt' has an unknown type; allowed are .*\.png"),
+        ("missing.png", r"there is no figure 'missing.png' in .*report"),
+        ("https://example.org/a.png", r"there is no figure 'https://example.org/a.png'"),
+        (".", r"there is no figure '\.'"),
+        ("../outside.png", r"the figure '../outside.png' is outside .*report"),
+        ("%2e%2e/outside.png", r"the figure '../outside.png' is outside"),
+        ("/etc/hostname.png", r"the figure '/etc/hostname.png' is outside"),
+        ("link.png", r"the figure 'link.png' is outside"),
+        ("notes.txt", r"the figure 'notes.txt' has an unknown type; allowed are .*\.png"),
     ],
 )
-def test_a_picture_that_cannot_be_shown_is_named(folder: Path, name: str, message: str) -> None:
+def test_a_figure_that_cannot_be_shown_is_named(folder: Path, name: str, message: str) -> None:
     (folder / "link.png").symlink_to(folder.parent / "outside.png")
     with pytest.raises(UserError, match=message):
         to_html(f"text ![alt]({name})", title="", folder=folder)

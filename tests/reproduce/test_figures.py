@@ -1,4 +1,4 @@
-"""What the pictures of the studies are drawn from; how they are drawn has tests of its own."""
+"""What the figures of the studies are drawn from; how they are drawn has tests of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def panels(monkeypatch: pytest.MonkeyPatch) -> list[Panel]:
     drawn: list[Panel] = []
 
     def draw_panels(path: Path, panels: Sequence[Panel], *, title: str):
-        assert path.name == "picture.png"
+        assert path.name == "figure.png"
         assert title.startswith(("Problem 4", "784-100-10"))
         drawn.extend(panels)
 
@@ -32,7 +32,7 @@ def panels(monkeypatch: pytest.MonkeyPatch) -> list[Panel]:
 
 
 def draw(runs: StudyRuns):
-    draw_study(Path("picture.png"), runs, REFERENCE)
+    draw_study(Path("figure.png"), runs, REFERENCE)
 
 
 def without_seed_1(config: Config) -> Curves | None:

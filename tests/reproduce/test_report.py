@@ -108,7 +108,7 @@ def test_every_section_is_there_in_the_texts_order(holes: Report):
     assert "{{" not in holes.markdown
 
 
-def test_every_picture_that_the_report_names_was_drawn(holes: Report):
+def test_every_figure_that_the_report_names_was_drawn(holes: Report):
     assert len(holes.images) == 8
     for image in holes.images:
         assert image.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
@@ -229,7 +229,7 @@ def trained(config: Config) -> float:
 
 
 @pytest.mark.parametrize("name", ["two words.md", "100%25.md"])
-def test_the_pictures_are_found_whatever_the_report_is_called(name: str, tmp_path: Path):
+def test_the_figures_are_found_whatever_the_report_is_called(name: str, tmp_path: Path):
     found = report(tmp_path / name, make("penalties", lambda _: None))
     assert '<img src="data:image/png;base64,' in found.html
 

@@ -127,9 +127,9 @@ def test_the_missing_ones_are_the_jobs_without_a_run():
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A store that the tests share; each has seeds of its own. No pictures: they take long."""
+    """A store that the tests share; each has seeds of its own. No figures: they take long."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(group, "MAX_PICTURES", 0)
+        patch.setattr(group, "MAX_FIGURES", 0)
         yield tmp_path_factory.mktemp("runs")
 
 

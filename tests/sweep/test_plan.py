@@ -175,11 +175,11 @@ def test_a_checkpoint_of_other_code_is_gone_on_from_as_the_user_says(
     folder = tmp_path / "mlruns" / "checkpoints" / "run-0123"
     folder.mkdir(parents=True)
     (folder / "epoch-000001-0.safetensors").touch()
-    broken_off = run(cells[0], "KILLED", checkpoint="run-0123", code_hash="another")
-    plan = make_plan(cells, [broken_off], owned=True)
+    interrupted = run(cells[0], "KILLED", checkpoint="run-0123", code_hash="another")
+    plan = make_plan(cells, [interrupted], owned=True)
     assert (len(plan.continued), len(plan.dead)) == (goes_on, 1 - goes_on)
     assert [
-        line.startswith("1 broken-off runs were begun with other code") for line in plan.warnings
+        line.startswith("1 interrupted runs were begun with other code") for line in plan.warnings
     ] == ([True] if code == "warn" else [])
 
 

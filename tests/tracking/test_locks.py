@@ -134,7 +134,7 @@ def test_what_another_process_is_at_is_left_alone_until_that_is_killed(tmp_path:
         assert (done.code, done.stderr) == (0, "")
         said, why = done.stdout.splitlines()
         assert said == "1 finished, 1 running elsewhere, 0 to run"
-        assert why.startswith("Another process is at sweep ")
+        assert why.startswith("Another process is working on sweep ")
         assert sweeps.states(tmp_path) == before
         assert sweeps.plan(tmp_path, *LONG, "resume=last") == [said]
         os.killpg(process.pid, signal.SIGKILL)
@@ -146,7 +146,7 @@ def test_two_commands_that_resume_the_same_sweep_at_once_train_each_cell_once(tm
     root, grid = tmp_path / "root", ("-m", "trainer.max_epochs=1,2", "seed=0,1")
     root.mkdir()
     moments.kill_at(Moment("os.rename", r"record\.json\.tmp", 3), root, *grid)
-    broken_off = [run for run in command.children(root) if run.info.status == "RUNNING"]
+    interrupted = [run for run in command.children(root) if run.info.status == "RUNNING"]
     typed = ("data=digits", "trainer=cpu", f"root={root}", *grid, "resume=last")
     with ExitStack() as both:
         processes = [both.enter_context(command.started(root, *typed)) for _ in range(2)]
@@ -155,6 +155,6 @@ def test_two_commands_that_resume_the_same_sweep_at_once_train_each_cell_once(tm
     assert [stderr for _, stderr in outputs] == ["", ""]
     sweeps.check_whole(root, 4)
     gone = {run.info.run_id for run in sweeps.deleted(root)}
-    assert gone == {run.info.run_id for run in broken_off}
+    assert gone == {run.info.run_id for run in interrupted}
     trained = [stdout for stdout, _ in outputs if "epoch 2/2" in stdout]
     assert len(trained) == 1

@@ -161,8 +161,8 @@ def test_the_password_of_an_address_is_shown_nowhere(tmp_path: Path):
 
 
 @pytest.fixture
-def broken_off(root: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A run whose delivery broke off before its files were there, with its metrics sent."""
+def interrupted(root: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A run whose delivery was interrupted before its files were there, with its metrics sent."""
     name = request.node.name
     with tracked(root, name, experiment_name=name) as run:
         log_three_epochs(run)
@@ -174,12 +174,12 @@ def broken_off(root: Path, request: pytest.FixtureRequest) -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-def test_a_delivery_that_broke_off_is_repeated_and_doubles_nothing(root: Path, broken_off: str):
+def test_a_delivery_that_broke_off_is_repeated_and_doubles_nothing(root: Path, interrupted: str):
     (waiting,) = pending_records(root)
-    assert len(command.history(root, the_run(root, broken_off), "train/loss")) == 3
-    (root / "mlruns" / broken_off).unlink()
+    assert len(command.history(root, the_run(root, interrupted), "train/loss")) == 3
+    (root / "mlruns" / interrupted).unlink()
     assert deliver_records(open_store(TrackingConfig(), root)) == (1, 0)
-    found = the_run(root, broken_off)
+    found = the_run(root, interrupted)
     assert found.info.status == "FINISHED"
     assert list(command.history(root, found, "train/loss")) == [1, 2, 3]
     assert (command.artifacts(found) / "note.txt").is_file()
@@ -188,11 +188,11 @@ def test_a_delivery_that_broke_off_is_repeated_and_doubles_nothing(root: Path, b
     assert not waiting.exists()
 
 
-def test_what_waits_is_brought_in_by_the_next_run(root: Path, broken_off: str):
-    (root / "mlruns" / broken_off).unlink()
+def test_what_waits_is_brought_in_by_the_next_run(root: Path, interrupted: str):
+    (root / "mlruns" / interrupted).unlink()
     with tracked(root, "next"):
         pass
-    assert the_run(root, broken_off).info.status == "FINISHED"
+    assert the_run(root, interrupted).info.status == "FINISHED"
     assert pending_records(root) == []
 
 

@@ -37,7 +37,7 @@ class _Place:
     said: Path
     home: Path
     has_some: bool
-    """Whether there must be artifacts; a run that was broken off may have none."""
+    """Whether there must be artifacts; a run that was interrupted may have none."""
 
     @property
     def is_right(self) -> bool:
