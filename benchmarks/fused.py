@@ -33,9 +33,9 @@ from pipeline.config.schema import (
     TrainerConfig,
 )
 from pipeline.data.tensors import Data, load
-from pipeline.engine.fused_module import FusedModule
+from pipeline.engine.first_layer import times_transposed
 from pipeline.engine.members import sort_members
-from pipeline.engine.products import times_transposed
+from pipeline.engine.module import GroupModule
 from pipeline.training.train import make_trainer
 
 LAMBDAS = (0.0, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 0.1)
@@ -64,7 +64,7 @@ def grid(num_members: int = 28, seeds: int = 1, hidden: tuple[int, ...] = ()) ->
 def train_fused(configs: list[Config], data: Data) -> None:
     """Train the configs as one group."""
     ordered = [configs[position] for position in sort_members(configs)]
-    make_trainer(TRAINER).fit(FusedModule(ordered, data))
+    make_trainer(TRAINER).fit(GroupModule(ordered, data))
 
 
 def floor(num_members: int, data: Data) -> None:

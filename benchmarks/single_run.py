@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.timing import machine, measure, report
 from pipeline.config.schema import Config, TrainerConfig
 from pipeline.data.tensors import Data, load
-from pipeline.engine.module import ClassifierModule
+from pipeline.engine.module import GroupModule
 from pipeline.training.train import make_trainer
 
 BATCH = 100
@@ -42,7 +42,7 @@ def hand_written(data: Data, epochs: int) -> None:
 def pipeline_run(data: Data, epochs: int) -> None:
     """Train the default config as `python -m pipeline` does, less evaluation and tracking."""
     trainer_config = TrainerConfig(accelerator="cpu", max_epochs=epochs)
-    module = ClassifierModule(Config(trainer=trainer_config), data)
+    module = GroupModule([Config(trainer=trainer_config)], data)
     make_trainer(trainer_config).fit(module)
 
 

@@ -49,17 +49,15 @@ def run(composed: DictConfig) -> float | None:
         return done.objective
     with quick_imports():
         from pipeline.tracking.store import open_store  # imports mlflow
-        from pipeline.training.train import train  # imports torch and lightning
+        from pipeline.training.train import Job, train_group  # imports torch and lightning
 
     overrides = list(HydraConfig.get().overrides.task)
     parent_run_id = SweepCallback.parent_run_id
     try:
-        result = train(
-            config,
-            overrides=overrides,
-            parent_run_id=parent_run_id,
-            interrupted=SweepCallback.interrupted(config),
-        )
+        job = Job(config, overrides, SweepCallback.interrupted(config))
+        (result,) = train_group([job], parent_run_id=parent_run_id)
+        if isinstance(result, Exception):
+            raise result
     except Exception as error:
         if parent_run_id is None and isinstance(error, UserError):
             sys.exit(f"error: {error}")

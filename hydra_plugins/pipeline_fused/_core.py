@@ -26,11 +26,10 @@ from hydra_plugins.pipeline_fused._headline import headline, spans
 from pipeline.config.composer import Composer, composer_for
 from pipeline.config.explain import CONFIG_ERRORS, explain
 from pipeline.config.schema import Config
-from pipeline.engine.grouping import Group, plan_groups
+from pipeline.engine.grouping import plan_groups
 from pipeline.errors import UserError
 from pipeline.process import quick_imports
 from pipeline.sweep.hydra_callback import SweepCallback
-from pipeline.sweep.plan import is_of_group
 
 __all__ = ["Batch"]
 
@@ -76,8 +75,8 @@ class Batch:
         for together in _by_checkpoint(jobs):
             configs = [job.config for job in together]
             for group in plan_groups(configs, max_members=max_members, max_memory_mb=max_memory_mb):
-                members = [together[position] for position in group.members]
-                for job, job_return in zip(members, self._run_group(group, members), strict=True):
+                members = [together[position] for position in group]
+                for job, job_return in zip(members, self._run_group(members), strict=True):
                     returns[job.number] = job_return
         return [returns[number] for number in sorted(returns)]
 
@@ -111,11 +110,10 @@ class Batch:
             composed.hydra.job.num = number
         return _Job(number, composed, config)
 
-    def _run_group(self, group: Group, jobs: Sequence[_Job]) -> list[JobReturn]:
-        reason = group.reason or _why_apart(jobs)
+    def _run_group(self, jobs: Sequence[_Job]) -> list[JobReturn]:
+        reason = _why_apart(jobs)
         try:
-            left_of_group = is_of_group(SweepCallback.interrupted(jobs[0].config))
-            if reason is None and (len(jobs) > 1 or left_of_group):
+            if reason is None:
                 return self._run_fused(jobs)
             return [self._run_alone(job, reason) for job in jobs]
         finally:
@@ -213,7 +211,7 @@ def _train(jobs: Sequence[_Job]) -> list[float | Exception]:
     """Train a group; return every job's objective, or what it failed of."""
     try:
         with quick_imports():
-            from pipeline.training.group import Job, train_group  # imports torch and mlflow
+            from pipeline.training.train import Job, train_group  # imports torch and mlflow
 
         results = train_group(
             [Job(job.config, job.overrides, SweepCallback.interrupted(job.config)) for job in jobs],

@@ -6,11 +6,12 @@ Nothing heavy is imported here: a bad value must be reported before torch is loa
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.config.options import one_of, options
+from pipeline.config.options import one_of
+from pipeline.config.registry import names
 from pipeline.config.rules import is_store, require, require_p_keep, require_unset
-from pipeline.data.catalog import find_dataset
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
 
@@ -30,7 +31,7 @@ __all__ = [
 REDUCTIONS = ("mean", "sum")
 RESUME_CODES = ("strict", "warn", "ignore")
 PHASES = ("train", "test", "always")
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity")
+DROPOUTS = ("none", "input", "hidden", "both", "logits")
 OUTPUTS = ("softmax", "sigmoid")
 INITS = ("normal", "scaled_normal", "zeros", "xavier", "he")
 ACCELERATORS = ("cpu", "gpu", "auto")
@@ -43,24 +44,39 @@ LARGEST_LR = {"adam": 1e30, "adamw": 1e30}
 """They divide the rate by 1 - β."""
 
 
+def _either(names: Sequence[str]) -> str:
+    """Return the names but for "none" as people list them: "a, b or c"."""
+    *others, last = [name for name in names if name != "none"]
+    return f"{', '.join(others)} or {last}"
+
+
 @dataclass
 class LossConfig:
     """What is minimised: a function of logits and targets, averaged over the mini-batch."""
 
     name: str = "nll"
-    """An option of conf/loss."""
+    """A module of pipeline/engine/losses."""
     reduction: str = "mean"
     """How the outputs of one example are combined: mean or sum (nll has only one term)."""
+    delta: float | None = None
+    """huber only, > 0: the difference up to which it is quadratic; beyond, it is linear."""
 
     def __post_init__(self) -> None:
         """Check names."""
-        one_of("loss.name", self.name, options("loss"))
+        one_of("loss.name", self.name, names("loss"))
         one_of("loss.reduction", self.reduction, REDUCTIONS)
         if self.name == "nll" and self.reduction == "sum":
             raise UserError(
                 "loss.reduction=sum: nll has one term per example, so there is nothing to sum. "
                 "Leave loss.reduction at mean, or choose loss=ce."
             )
+        if self.name == "huber":
+            in_range = self.delta is not None and 0 < self.delta <= LARGEST
+            allowed = f"a number > 0 and ≤ {LARGEST:g}"
+            require(in_range, "loss.delta", self.delta, allowed, "Try loss.delta=0.5.")
+        else:
+            remedy = "Choose loss=huber, or leave the key out."
+            require_unset("loss.delta", self.delta, f"loss={self.name}", remedy)
 
 
 @dataclass
@@ -68,7 +84,7 @@ class RegularizerConfig:
     """A penalty on the weights, not the biases, added to the loss of every mini-batch."""
 
     name: str = "none"
-    """An option of conf/regularizer."""
+    """A module of pipeline/engine/regularizers."""
     strength: float = 0.0
     """λ ≥ 0; l1 = λΣ|w|, l2 = (λ/2)Σw²."""
     l1_ratio: float | None = None
@@ -76,7 +92,7 @@ class RegularizerConfig:
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
-        one_of("regularizer.name", self.name, options("regularizer"))
+        one_of("regularizer.name", self.name, names("regularizer"))
         require(
             0 <= self.strength <= LARGEST,
             "regularizer.strength",
@@ -90,7 +106,7 @@ class RegularizerConfig:
                 "regularizer.strength",
                 self.strength,
                 "0 with regularizer=none",
-                "Choose regularizer=l1, l2 or elastic.",
+                f"Choose regularizer={_either(names('regularizer'))}.",
             )
         if self.name == "elastic":
             in_range = self.l1_ratio is not None and 0 <= self.l1_ratio <= 1
@@ -106,7 +122,7 @@ class DropoutConfig:
     """Inverted dropout: a unit is kept with probability p_keep and then divided by p_keep."""
 
     name: str = "none"
-    """An option of conf/dropout: which units are dropped."""
+    """Which units are dropped: none, input, hidden, both (of these) or logits."""
     p_keep: float | None = None
     """0 < p_keep ≤ 1, for input, hidden and logits."""
     p_keep_input: float | None = None
@@ -118,11 +134,11 @@ class DropoutConfig:
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
-        one_of("dropout.name", self.name, options("dropout"))
+        one_of("dropout.name", self.name, DROPOUTS)
         one_of("dropout.phase", self.phase, PHASES)
         owner = f"dropout={self.name}"
         if self.name == "none":
-            remedy = "Choose dropout=input, hidden, both or logits."
+            remedy = f"Choose dropout={_either(DROPOUTS)}."
             require_unset("dropout.p_keep", self.p_keep, owner, remedy)
         elif self.name == "both":
             remedy = "It has dropout.p_keep_input and dropout.p_keep_hidden."
@@ -139,10 +155,10 @@ class DropoutConfig:
 
 @dataclass
 class OptimizerConfig:
-    """The update rule; the same as torch.optim's."""
+    """How a step follows from the gradients; the same as torch.optim's."""
 
     name: str = "sgd"
-    """An option of conf/optimizer."""
+    """A module of pipeline/engine/optimizers."""
     lr: float = 0.5
     """Learning rate η > 0."""
     momentum: float | None = None
@@ -156,7 +172,7 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
-        one_of("optimizer.name", self.name, options("optimizer"))
+        one_of("optimizer.name", self.name, names("optimizer"))
         largest = LARGEST_LR.get(self.name, LARGEST)
         require(
             0 < self.lr <= largest,
@@ -206,9 +222,9 @@ class ModelConfig:
     hidden: list[int] = field(default_factory=list[int])
     """Units of each hidden layer; [] for none."""
     activation: str = "sigmoid"
-    """Of the hidden layers: sigmoid, tanh, relu or identity."""
+    """Activation function of the hidden layers, a module of pipeline/engine/activations."""
     output: str = "softmax"
-    """Of the output layer: softmax or sigmoid."""
+    """Output function: softmax or sigmoid."""
     init: str = "normal"
     """normal and scaled_normal (its weights divided by √inputs) draw weights and biases;
     xavier and he draw weights and leave biases 0; zeros draws nothing."""
@@ -225,7 +241,7 @@ class ModelConfig:
             "a list of whole numbers > 0",
             "Say model.hidden=[30], or model.hidden=[] for no hidden layer.",
         )
-        one_of("model.activation", self.activation, ACTIVATIONS)
+        one_of("model.activation", self.activation, names("activation"))
         one_of("model.output", self.output, OUTPUTS)
         one_of("model.init", self.init, INITS)
         positive = math.isfinite(self.init_std) and self.init_std > 0
@@ -237,7 +253,8 @@ class DataConfig:
     """The data set, its split and the mini-batch."""
 
     name: str = "mnist"
-    """An option of conf/data."""
+    """An option of conf/data; whether there is such a data set, and enough of it, is checked with
+    what else lies around a run, before anything starts."""
     root: str = ""
     """The folder that holds, or will hold, the data files."""
     batch_size: int = 100
@@ -251,16 +268,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
-        one_of("data.name", self.name, options("data"))
-        available = find_dataset(self.name).num_train
         require(self.num_train >= 1, "data.num_train", self.num_train, "a whole number ≥ 1")
         require(self.num_val >= 0, "data.num_val", self.num_val, "a whole number ≥ 0")
-        if self.num_train + self.num_val > available:
-            raise UserError(
-                f"data.num_train={self.num_train} and data.num_val={self.num_val}: together "
-                f"{self.num_train + self.num_val}, but the training set of {self.name} has "
-                f"{available} examples. Lower one of them."
-            )
         require(
             1 <= self.batch_size <= self.num_train,
             "data.batch_size",

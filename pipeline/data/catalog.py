@@ -39,6 +39,12 @@ class Dataset:
     """Training images, training labels, test images, test labels; none if nothing is to fetch."""
     torchvision_name: str = ""
     """The class in `torchvision.datasets`, which is also the folder where it keeps the files."""
+    num_classes: int = 10
+
+    @property
+    def num_features(self) -> int:
+        """Length of one input."""
+        return math.prod(self.image_shape)
 
     @property
     def digest(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
@@ -11,23 +9,24 @@ from torch import Generator, Tensor
 from pipeline.config.schema import DropoutConfig
 from pipeline.engine.streams import generator
 
-__all__ = ["Draws", "Dropout", "active_probabilities", "dropout_mask", "keep_probabilities"]
+__all__ = ["Draws", "active_probabilities", "dropout_mask", "keep_probabilities"]
 
 
 def dropout_mask(
-    draws: Float[Tensor, "*batch units"], p_keep: float, dtype: torch.dtype
-) -> Float[Tensor, "*batch units"]:
+    draws: Float[Tensor, "*#shape"], p_keep: float | Float[Tensor, "*#shape"], dtype: torch.dtype
+) -> Float[Tensor, "*shape"]:
     """Return the factor of each unit: 1/p_keep where it is kept, 0 where it is dropped.
 
     Inverted dropout (Srivastava et al., 2014, section 10): the expectation of every unit stays
     as it is, so nothing is rescaled at evaluation.
 
     Args:
-        draws: uniform in [0, 1).
-        p_keep: probability that a unit is kept, 0 < p_keep ≤ 1.
+        draws: uniform in [0, 1), float32, of any shape.
+        p_keep: probability that a unit is kept, 0 < p_keep ≤ 1; a tensor is broadcast.
         dtype: of the result.
     """
-    return (draws < p_keep).to(dtype) / p_keep
+    threshold = p_keep.float() if isinstance(p_keep, Tensor) else p_keep
+    return (draws < threshold).to(dtype) / p_keep
 
 
 def keep_probabilities(config: DropoutConfig, num_layers: int) -> tuple[float, ...]:
@@ -68,6 +67,7 @@ class Draws:
     """The uniform draws of one seed; one independent stream per layer and epoch.
 
     Runs with the same seed share their draws, whatever their p_keep and wherever they drop.
+    Numbers are drawn on the CPU, so that every device drops the same units.
     """
 
     def __init__(self, seed: int, purpose: str) -> None:
@@ -91,39 +91,12 @@ class Draws:
         return draws
 
     def draw_into(self, place: Float[Tensor, "batch units"], layer: int) -> None:
-        """Write the next draws for a layer into a float32 tensor."""
+        """Write the next draws for a layer into a float32 tensor, on whatever device."""
         stream = self._generators.get(layer)
         if stream is None:
-            name = ("dropout", self._purpose, layer, self._epoch)
-            stream = generator(self._seed, *name, device=place.device)
+            stream = generator(self._seed, "dropout", self._purpose, layer, self._epoch)
             self._generators[layer] = stream
-        torch.rand(place.shape, generator=stream, out=place)
-
-
-class Dropout:
-    """Drops units of one network."""
-
-    def __init__(self, p_keeps: Sequence[float], seed: int, purpose: str) -> None:
-        """Take p_keep per layer (0 is the inputs, the last one the logits).
-
-        Args:
-            p_keeps: see `keep_probabilities`.
-            seed: the run's seed.
-            purpose: "train" or "evaluate"; the two draw from different streams.
-        """
-        self._p_keeps = p_keeps
-        self._draws = Draws(seed, purpose)
-
-    def start_epoch(self, epoch: int) -> None:
-        """Start the epoch's draws."""
-        self._draws.start_epoch(epoch)
-
-    def __call__(
-        self, layer: int, units: Float[Tensor, "batch units"]
-    ) -> Float[Tensor, "batch units"]:
-        """Return the units of a layer with some of them dropped."""
-        p_keep = self._p_keeps[layer]
-        if p_keep == 1:
-            return units
-        draws = self._draws.draw(layer, units.shape, units.device)
-        return units * dropout_mask(draws, p_keep, units.dtype)
+        if place.device.type == "cpu":
+            torch.rand(place.shape, generator=stream, out=place)
+        else:
+            place.copy_(torch.rand(place.shape, generator=stream))

@@ -1,165 +1,205 @@
-"""The LightningModule of one run: mini-batch descent by autograd, many steps per Lightning step."""
+"""The LightningModule: a group of K ≥ 1 runs trains as one network with a leading member axis."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
 from pytorch_lightning import LightningModule
-from torch import Tensor, optim
+from torch import Tensor
 
 from pipeline.config.schema import Config
 from pipeline.data.tensors import Data
-from pipeline.engine.dropout import Dropout, active_probabilities
-from pipeline.engine.losses import make_loss
-from pipeline.engine.network import Network, Parameters, initial_parameters
+from pipeline.engine.activations import make_activation
+from pipeline.engine.cuda_graph import Replayed
+from pipeline.engine.divergence import EpochStart, find_suspects
+from pipeline.engine.dropout import Draws
+from pipeline.engine.members import Members
+from pipeline.engine.network import Network, make_layers
 from pipeline.engine.optimizers import make_optimizer
-from pipeline.engine.regularizers import penalty
+from pipeline.engine.step import Step
 from pipeline.engine.streams import example_order, generator
-from pipeline.errors import UserError
 
-__all__ = ["ClassifierModule", "diverged", "make_parameters"]
+__all__ = ["STEPS_PER_CALL", "GroupModule"]
 
 STEPS_PER_CALL = 50
 """Optimizer steps per training_step: Lightning's cost per call is that of several small steps."""
 
 
-class ClassifierModule(LightningModule):
-    """Trains one network on examples that lie in memory, on the device."""
+class GroupModule(LightningModule):
+    """Trains K networks at once; each takes the steps that it would take alone."""
 
-    def __init__(self, config: Config, data: Data) -> None:
+    def __init__(
+        self, configs: Sequence[Config], data: Data, network: Network | None = None
+    ) -> None:
+        """Draw the initial parameters.
+
+        Args:
+            configs: of the members, in the order of `sort_members`.
+            data: that they learn from.
+            network: another one than the members' model says.
+        """
         super().__init__()
         self.automatic_optimization = False
-        self.config = config
+        self.configs = list(configs)
         self.data = data
-        self.network = _make_network(config, data)
-        self.loss = make_loss(config.loss, config.model.output)
-        self._penalised = config.regularizer.strength > 0
-        self._batches: tuple[Int[Tensor, " batch"], ...] = ()
+        model = configs[0].model
+        self.network = network or Network(
+            make_layers(model, data.num_features, data.num_classes), make_activation(model)
+        )
+        for names, tensors in zip(self._names, self._draw_parameters(), strict=True):
+            for name, tensor in zip(names, tensors, strict=True):
+                self.register_buffer(name, tensor)
+        self.failures: dict[int, str] = {}
+        """Members that have diverged, and how."""
+        self.stopped: set[int] = set()
+        """Members that have stopped early, whose parameters change no more."""
 
-        self._train_dropout = _make_dropout(config, "train")
-        self.evaluation_dropout = _make_dropout(config, "evaluate")
+    @property
+    def _names(self) -> list[list[str]]:
+        """The names of each layer's parameters."""
+        return [
+            [f"layer{number}_{name}" for name in layer.parameter_names]
+            for number, layer in enumerate(self.network.layers, start=1)
+        ]
+
+    def _draw_parameters(self) -> list[list[Float[Tensor, "members ..."]]]:
+        """Return every layer's initial parameters, each member's from its own seed's stream."""
+        dtype: torch.dtype = getattr(torch, self.configs[0].trainer.precision)
+        by_layer: list[list[list[Tensor]]] = [[] for _ in self.network.layers]
+        for config in self.configs:
+            stream = generator(config.seed, "weights")
+            for layer, of_members in zip(self.network.layers, by_layer, strict=True):
+                drawn = layer.initial_parameters(config.model, stream)
+                of_members.append([tensor.to(dtype) for tensor in drawn])
+        return [
+            [torch.stack(tensors) for tensors in zip(*members, strict=True)] for members in by_layer
+        ]
+
+    @property
+    def layer_parameters(self) -> list[list[Float[Tensor, "members ..."]]]:
+        """Each layer's parameters, for a dense one its weights W^l and biases b^l."""
+        return [[self.get_buffer(name) for name in names] for names in self._names]
+
+    def parameters_of(self, member: int) -> dict[str, Float[Tensor, "*shape"]]:
+        """Return a member's parameters under the names "layer1.weight", "layer1.bias" and so on."""
+        return {
+            name.replace("_", ".", 1): self.get_buffer(name)[member]
+            for names in self._names
+            for name in names
+        }
+
+    @property
+    def active(self) -> list[int]:
+        """The members that still train: they have neither diverged nor stopped."""
+        over = self.failures.keys() | self.stopped
+        return [member for member in range(len(self.configs)) if member not in over]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return parameters and the optimizer's memory by name; members lead in each."""
+        return {**dict(self.named_buffers()), **self._optimizer.state()}
+
+    def load_state(self, state: Mapping[str, Tensor], rows: Sequence[int]) -> None:
+        """Put a state back, once training has been set up.
+
+        Args:
+            state: of a group that these members are of.
+            rows: each member's place in that group.
+        """
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name][list(rows)])
+
+    def stop(self, members: Sequence[int]) -> None:
+        """Let no later step change these members, while the others go on."""
+        self.stopped.update(members)
+        self._optimizer.stop(members)
+        for step, _ in self._step_of_size.values():
+            step.stop(members)
+
+    @property
+    def batch_size(self) -> int:
+        """Examples per mini-batch."""
+        return self.configs[0].data.batch_size
 
     @property
     def num_steps(self) -> int:
         """Optimizer steps per epoch."""
-        return -(-len(self.data.train) // self.config.data.batch_size)
-
-    def state(self) -> dict[str, Tensor]:
-        """Return the weights, biases and the optimizer's state by name."""
-        parameters = dict(self.network.named_parameters())
-        state: dict[str, Tensor] = {name: value.detach() for name, value in parameters.items()}
-        for name, parameter in parameters.items():
-            for key, value in self._optimizer().state.get(parameter, {}).items():
-                if isinstance(value, Tensor):
-                    state[f"optimizer.{name}.{key}"] = value
-        return state
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Put a state back, once training has been set up."""
-        optimizer = self._optimizer()
-        with torch.no_grad():
-            for name, parameter in self.network.named_parameters():
-                parameter.copy_(state[name])
-                prefix = f"optimizer.{name}."
-                found = {
-                    key.removeprefix(prefix): value.clone()
-                    for key, value in state.items()
-                    if key.startswith(prefix)
-                }
-                if found:
-                    optimizer.state[parameter].update(found)
-
-    def _optimizer(self) -> optim.Optimizer:
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, optim.Optimizer)
-        return optimizer
+        return -(-len(self.data.train) // self.batch_size)
 
     def train_dataloader(self) -> range:
         """Return the first step of every call of training_step; the examples are in memory."""
         return range(0, self.num_steps, STEPS_PER_CALL)
 
-    def configure_optimizers(self) -> optim.Optimizer:
-        """Return the run's optimizer."""
-        return make_optimizer(self.network.parameters(), self.config.optimizer)
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Return none: those of `pipeline.engine.optimizers` take the steps."""
+        return []
 
     def on_fit_start(self) -> None:
-        """Move the examples to where the network is."""
-        self.data = self.data.to(self.device, self.network.weights[0].dtype)
+        """Put everything where the parameters are, and make room for what every step needs."""
+        parameters = self.layer_parameters
+        self.members = Members(self.configs, self.device)
+        self.data = self.data.to(self.device, parameters[0][0].dtype)
+        self._optimizer = make_optimizer(
+            [tensor for layer in parameters for tensor in layer],
+            [config.optimizer for config in self.configs],
+        )
+        last_size = len(self.data.train) % self.batch_size or self.batch_size
+        self._step_of_size = {size: self._make_step(size) for size in (self.batch_size, last_size)}
+        self._draws = [Draws(seed, "train") for seed in self.members.seeds]
 
+    def _make_step(self, size: int) -> tuple[Step, Callable[[], None]]:
+        """Return the step for mini-batches of a size, and what takes it."""
+        parameters = self.layer_parameters
+        step = Step(size, self.members, self.network, parameters, self._optimizer, self.data.train)
+        return step, Replayed(step) if self.device.type == "cuda" else step
+
+    @torch.no_grad()
     def on_train_epoch_start(self) -> None:
-        """Draw the epoch's order of examples; restart the dropout streams."""
+        """Draw each seed's order of examples; restart the dropout streams."""
         epoch = self.current_epoch + 1
-        order = example_order(self.config.seed, epoch, len(self.data.train))
-        self._batches = order.to(self.device).split(self.config.data.batch_size)
-        if self._train_dropout:
-            self._train_dropout.start_epoch(epoch)
+        num_examples = len(self.data.train)
+        orders = [example_order(seed, epoch, num_examples) for seed in self.members.seeds]
+        self._order: Int[Tensor, "seeds examples"] = torch.stack(orders).to(self.device)
+        self._epoch_start = EpochStart(self.state(), self._names)
+        for draws in self._draws:
+            draws.start_epoch(epoch)
 
+    @torch.no_grad()
     def training_step(self, first_step: int) -> None:
-        """Take up to STEPS_PER_CALL optimizer steps, beginning with number `first_step`.
+        """Take up to STEPS_PER_CALL steps of all members, beginning with number `first_step`.
 
-        Raises:
-            UserError: the loss or the weights are no longer finite.
+        The device is asked for nothing before they are all taken.
         """
-        optimizer = self._optimizer()
-        parameters = list(self.network.parameters())
-        objectives: list[Tensor] = []
-        for rows in self._batches[first_step : first_step + STEPS_PER_CALL]:
-            for parameter in parameters:
-                parameter.grad = None
-            objectives.append(self._backward(rows))
-            optimizer.step()
-        self._check_finite(objectives, first_step)
+        last_step = min(first_step + STEPS_PER_CALL, self.num_steps)
+        for step_number in range(first_step, last_step):
+            first = step_number * self.batch_size
+            rows = self._order[:, first : first + self.batch_size]
+            step, take = self._step_of_size[rows.shape[1]]
+            step.load(rows, self._draws)
+            take()
+        self._name_failures(last_step)
 
-    def _backward(self, rows: Int[Tensor, " batch"]) -> Float[Tensor, " values"]:
-        """Leave the gradients of the examples' mean loss, and of the penalty, in the parameters.
-
-        Returns:
-            The examples' losses, or the penalised mean: not finite if the step was not.
-        """
-        train = self.data.train
-        logits = self.network(train.inputs.index_select(0, rows), self._train_dropout)
-        losses = self.loss(logits, train.labels.index_select(0, rows))
-        if not self._penalised:
-            # The gradient of a mean is 1/n for each; given here, it saves a node of the graph.
-            losses.backward(torch.full_like(losses, 1 / len(rows)))
-            return losses.detach()
-        weights = list(self.network.weights)
-        objective = losses.mean() + penalty(self.config.regularizer, weights)
-        objective.backward()
-        return objective.detach().unsqueeze(0)
-
-    def _check_finite(self, objectives: list[Tensor], first_step: int) -> None:
-        parameters = [parameter.detach().flatten() for parameter in self.network.parameters()]
-        if torch.cat([*objectives, *parameters]).isfinite().all():
+    def _name_failures(self, num_steps: int) -> None:
+        """Note the members that have diverged by now; if none is left, training ends."""
+        flags = cast("list[bool]", find_suspects(self.layer_parameters).tolist())
+        suspects = [member for member in self.active if flags[member]]
+        if not suspects:
             return
-        bad = [step for step, values in enumerate(objectives) if not values.isfinite().all()]
-        at_loss = bool(bad)
-        # A weight that went bad before the last step would have shown in the next step's loss.
-        step = first_step + (bad[0] if bad else len(objectives) - 1) + 1
-        what = "the loss" if at_loss else "a weight"
-        where = f"in epoch {self.current_epoch + 1} at step {step} of {self.num_steps}"
-        raise UserError(diverged(what, where, self.config))
+        order = dict(zip(self.members.seeds, self._order, strict=True))
+        epoch = self.current_epoch + 1
+        found = self._epoch_start.explain(
+            suspects, self.configs, self.network, self.data.train, order, epoch, num_steps
+        )
+        for member, (what, step) in found.items():
+            where = f"in epoch {epoch} at step {step} of {self.num_steps}"
+            self.failures[member] = _diverged(what, where, self.configs[member])
+        self.trainer.should_stop = not self.active
 
 
-def _make_dropout(config: Config, purpose: str) -> Dropout | None:
-    p_keeps = active_probabilities(config.dropout, len(config.model.hidden) + 1, purpose)
-    return Dropout(p_keeps, config.seed, purpose) if min(p_keeps) < 1 else None
-
-
-def _make_network(config: Config, data: Data) -> Network:
-    return Network(make_parameters(config, data), config.model.activation)
-
-
-def diverged(what: str, where: str, config: Config) -> str:
-    """Return the error text of a run whose numbers are no longer finite.
-
-    Args:
-        what: "the loss", say.
-        where: in which epoch and at which step.
-        config: of the run.
-    """
+def _diverged(what: str, where: str, config: Config) -> str:
+    """Return the error text of a run whose numbers are no longer finite."""
     suspects = {
         "optimizer.lr": config.optimizer.lr,
         "optimizer.weight_decay": config.optimizer.weight_decay,
@@ -168,14 +208,3 @@ def diverged(what: str, where: str, config: Config) -> str:
     }
     smaller = ", ".join(f"{key} than {value}" for key, value in suspects.items() if value)
     return f"{what} is not finite {where}: training diverged. Try a smaller {smaller}."
-
-
-def make_parameters(config: Config, data: Data) -> Parameters:
-    """Return the initial weights and biases of a run: its config's scheme, its seed's stream."""
-    return initial_parameters(
-        [data.num_features, *config.model.hidden, data.num_classes],
-        init=config.model.init,
-        std=config.model.init_std,
-        generator=generator(config.seed, "weights"),
-        dtype=getattr(torch, config.trainer.precision),
-    )

@@ -1,97 +1,141 @@
-"""The network: a^l = σ(W^l a^(l-1) + b^l), and the ways to start its weights."""
+"""Forward pass and backpropagation in matrix form, for K networks at once.
+
+The four equations of the textbook (Nielsen, chapter 2; the problem set's Problem 2), with one
+example per column as the book has it, one network ("member") along the first axis, and the
+diagonal matrix Σ'(z) applied as the elementwise product that it is:
+
+    BP1  δ^L = Σ'(z^L) ∇_a C                    pipeline.engine.losses
+    BP2  δ^l = Σ'(z^l) (W^(l+1))ᵀ δ^(l+1)       here, with Σ' from pipeline.engine.activations
+    BP3  ∂C/∂b^l = δ^l, summed over the batch   pipeline.engine.layers
+    BP4  ∂C/∂W^l = δ^l (a^(l-1))ᵀ               pipeline.engine.layers
+
+An example's errors are those of its own C; the mean over the batch comes in with the step.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
-import torch
 from jaxtyping import Float
-from torch import Generator, Tensor, nn
-from torch.nn import functional as F  # noqa: N812  (torch's own convention)
+from torch import Tensor
 
-from pipeline.engine.dropout import Dropout
+from pipeline.config.schema import ModelConfig
+from pipeline.engine.activations import Activation
+from pipeline.engine.first_layer import SharedInputs
+from pipeline.engine.layers import Layer
+from pipeline.engine.layers.dense import Dense
 
-__all__ = ["ACTIVATIONS", "Network", "Parameters", "initial_parameters"]
+__all__ = ["Forward", "Masks", "Network", "Parameters", "make_layers"]
 
-Parameters = list[tuple[Float[Tensor, "_out _in"], Float[Tensor, " _out"]]]
-"""Weights and biases, layer by layer."""
+Parameters = Sequence[Sequence[Float[Tensor, "members ..."]]]
+"""Every layer's parameters, the first layer first."""
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "identity": lambda z: z,
-}
-
-
-def initial_parameters(
-    sizes: Sequence[int],
-    *,
-    init: str,
-    std: float,
-    generator: Generator,
-    dtype: torch.dtype = torch.float32,
-) -> Parameters:
-    """Draw the weights and biases of every layer.
-
-    Numbers are drawn in float64 and then rounded, so a run starts from the same weights in
-    either precision.
-
-    Args:
-        sizes: units per layer, inputs first, classes last.
-        init: "normal": weights and biases ~ N(0, std²); "scaled_normal": the same with the
-            weights divided by √inputs (Nielsen, chapter 3); "xavier": weights ~ N(0, 2/(in + out))
-            (Glorot and Bengio, 2010), "he": weights ~ N(0, 2/in) (He et al., 2015), both with
-            biases 0; "zeros".
-        std: standard deviation of the two normal ones; the others have their own.
-        generator: the stream to draw from.
-        dtype: of the result.
-
-    Returns:
-        One (weights, biases) pair per layer.
-    """
-    parameters: Parameters = []
-    for fan_in, fan_out in pairwise(sizes):
-        weights = torch.randn(fan_out, fan_in, generator=generator, dtype=torch.float64)
-        biases = torch.randn(fan_out, generator=generator, dtype=torch.float64)
-        weight_std, bias_std = _spreads(init, std, fan_in, fan_out)
-        parameters.append(((weights * weight_std).to(dtype), (biases * bias_std).to(dtype)))
-    return parameters
+Masks = Mapping[int, Float[Tensor, "members _units batch"]]
+"""Dropout factors by layer, from 1; the last layer's act on the logits."""
 
 
-def _spreads(init: str, std: float, fan_in: int, fan_out: int) -> tuple[float, float]:
-    """Return the standard deviations of a layer's weights and biases."""
-    if init in ("normal", "scaled_normal"):
-        return (std if init == "normal" else std / math.sqrt(fan_in)), std
-    if init == "xavier":
-        return math.sqrt(2 / (fan_in + fan_out)), 0.0
-    if init == "he":
-        return math.sqrt(2 / fan_in), 0.0
-    assert init == "zeros", init
-    return 0.0, 0.0
+@dataclass
+class Forward:
+    """What the forward pass leaves for the backward pass."""
+
+    logits: Float[Tensor, "members classes batch"]
+    """z^L, after dropout if the logits are dropped."""
+    read: list[SharedInputs | Float[Tensor, "members _units batch"]]
+    """What each layer has read: the inputs, then the activations after dropout."""
+    weighted: list[Float[Tensor, "members _units batch"]]
+    """z^l of the hidden layers."""
+    activations: list[Float[Tensor, "members _units batch"]]
+    """a^l = σ(z^l) of the hidden layers, before dropout."""
 
 
-class Network(nn.Module):
-    """A fully connected network that returns logits z^L; the losses apply the output function."""
+@dataclass(frozen=True)
+class Network:
+    """Layers with one activation function between them; it holds no parameters."""
 
-    def __init__(self, parameters: Parameters, activation: str) -> None:
-        super().__init__()
-        self.weights = nn.ParameterList(weights for weights, _ in parameters)
-        self.biases = nn.ParameterList(biases for _, biases in parameters)
-        self.activation = ACTIVATIONS[activation]
-        self._layers = tuple(zip(self.weights, self.biases, strict=True))
+    layers: Sequence[Layer]
+    activation: Activation
 
-    def forward(
-        self, inputs: Float[Tensor, "batch features"], dropout: Dropout | None = None
-    ) -> Float[Tensor, "batch classes"]:
-        """Return the logits of a batch, with units dropped where `dropout` says so."""
-        units = dropout(0, inputs) if dropout else inputs
-        last = len(self._layers)
-        for layer, (weights, biases) in enumerate(self._layers, start=1):
-            weighted = F.linear(units, weights, biases)
-            units = weighted if layer == last else self.activation(weighted)
-            if dropout:
-                units = dropout(layer, units)
-        return units
+    def forward(self, parameters: Parameters, inputs: SharedInputs, masks: Masks) -> Forward:
+        """Compute z^l and a^l = σ(z^l), layer by layer, for every member.
+
+        Args:
+            parameters: of every layer.
+            inputs: of the batch.
+            masks: of the layers that drop units.
+        """
+        first = self.layers[0]
+        units = inputs if first.reads_shared_inputs else inputs.of_every_member()
+        read: list[SharedInputs | Tensor] = []
+        weighted: list[Tensor] = []
+        activations: list[Tensor] = []
+        for number, (layer, own) in enumerate(zip(self.layers, parameters, strict=True), start=1):
+            read.append(units)
+            z = layer.forward(own, cast("Tensor", units))
+            if number == len(self.layers):
+                return Forward(_dropped(z, masks.get(number)), read, weighted, activations)
+            weighted.append(z)
+            activations.append(self.activation(z))
+            units = _dropped(activations[-1], masks.get(number))
+        raise AssertionError("a network has a layer")
+
+    def errors(
+        self,
+        delta: Float[Tensor, "members classes batch"],
+        done: Forward,
+        parameters: Parameters,
+        masks: Masks,
+    ) -> Iterator[tuple[int, Float[Tensor, "members _units batch"]]]:
+        """Carry δ^L back through the layers (BP2).
+
+        Each error is carried on before it is given out: whoever gets (l, δ^l) may change the
+        parameters of layer l at once.
+
+        Args:
+            delta: the error at the logits as the loss sees them (BP1).
+            done: of the forward pass.
+            parameters: as in the forward pass, like the next one.
+            masks: see `forward`.
+
+        Yields:
+            (l, δ^l) from the last layer to the first, numbered from 1.
+        """
+        last = len(self.layers)
+        if last in masks:
+            delta = delta * masks[last]
+        for number in range(last, 1, -1):
+            layer, units = self.layers[number - 1], cast("Tensor", done.read[number - 1])
+            below = layer.backward(parameters[number - 1], units, delta)
+            below = _dropped(below, masks.get(number - 1))
+            z, a = done.weighted[number - 2], done.activations[number - 2]
+            below = self.activation.backward(below, z, a)
+            yield number, delta
+            delta = below
+        yield 1, delta
+
+    def add_gradients(
+        self,
+        number: int,
+        targets: Sequence[Float[Tensor, "members ..."]],
+        delta: Float[Tensor, "members _units batch"],
+        done: Forward,
+        parameters: Parameters,
+        *,
+        accumulate: bool,
+    ) -> None:
+        """Write the gradients of layer `number` (BP3, BP4); see `Layer.add_gradients`."""
+        layer, units = self.layers[number - 1], cast("Tensor", done.read[number - 1])
+        own = parameters[number - 1]
+        layer.add_gradients(targets, own, units, delta, accumulate=accumulate)
+
+
+def _dropped(units: Tensor, mask: Tensor | None) -> Tensor:
+    return units if mask is None else units * mask
+
+
+def make_layers(config: ModelConfig, num_features: int, num_classes: int) -> list[Layer]:
+    """Return the layers of a model, the first one first."""
+    widths = [num_features, *config.hidden, num_classes]
+    return [Dense(num_inputs, num_units) for num_inputs, num_units in pairwise(widths)]

@@ -1,24 +1,28 @@
-"""One optimizer step of a fused group, its numbers in fixed places so that a GPU can replay it."""
+"""One optimizer step of a group, its numbers in fixed places so that a GPU can replay it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pipeline.data.tensors import Split
-from pipeline.engine.backprop import Forward, add_gradient, errors, forward, output_error
 from pipeline.engine.dropout import Draws, dropout_mask
+from pipeline.engine.first_layer import SharedInputs
 from pipeline.engine.members import Members
-from pipeline.engine.update_rules import Sgd, UpdateRule
+from pipeline.engine.network import Network, Parameters
+from pipeline.engine.optimizers import Optimizer
 
-__all__ = ["FusedStep"]
+__all__ = ["Step"]
+
+Target = tuple[Tensor, Tensor]
+"""Some members' weights of a layer, and where their gradient goes."""
 
 
-class FusedStep:
-    """Changes the members' weights by one mini-batch: `load` says which, a call takes the step.
+class Step:
+    """Changes the members' parameters by one mini-batch: `load` says which, a call takes the step.
 
     A call only reads and writes tensors that stay where they are, draws nothing and asks the
     device for nothing, so that its kernels can be recorded once and replayed.
@@ -28,9 +32,9 @@ class FusedStep:
         self,
         batch_size: int,
         members: Members,
-        weights: Sequence[Float[Tensor, "members _out _in"]],
-        biases: Sequence[Float[Tensor, "members _out"]],
-        rule: UpdateRule,
+        network: Network,
+        parameters: Parameters,
+        optimizer: Optimizer,
         train: Split,
     ) -> None:
         """Make room for what a step needs.
@@ -38,62 +42,60 @@ class FusedStep:
         Args:
             batch_size: examples per mini-batch.
             members: who lies where, and what sets each apart.
-            weights: layer by layer; changed in place, like the biases.
-            biases: layer by layer.
-            rule: the update rule over the weights, then the biases.
+            network: what all members have in common.
+            parameters: changed in place.
+            optimizer: over all parameters, layer by layer.
             train: the training set, on the device.
         """
         self._members = members
-        self._weights, self._biases = list(weights), list(biases)
-        self._rule = rule
+        self._network = network
+        self._parameters = parameters
+        self._optimizer = optimizer
         self._train = train
-        num_classes = biases[-1].shape[1]
-        classes = torch.arange(num_classes, device=train.labels.device)
-        self._one_hot = train.labels == classes.unsqueeze(1)
-        config = members.configs[0].model
-        self._activation, self._output = config.activation, config.output
+        # Plain descent adds -η δ aᵀ to the weights at once; the others need the gradients.
+        self._descends = optimizer.is_plain_descent
+        rate = -optimizer.lr[0] if self._descends else torch.ones_like(optimizer.lr[0])
+        self._scale = rate.view(-1, 1, 1) / batch_size
+        self._targets = (
+            parameters
+            if self._descends
+            else [[torch.empty_like(tensor) for tensor in layer] for layer in parameters]
+        )
+        self._strengths = [
+            block.strength * rate.view(-1, 1, 1)[block.members] for block in members.penalties
+        ]
+        self._penalised = [self._find_penalised(number) for number in range(len(parameters))]
+        self._make_room(batch_size)
 
-        # Plain descent adds -η δ aᵀ to the weights at once; the other rules need the gradients.
-        self._descends = isinstance(rule, Sgd) and rule.weight_decay is None
-        self._targets = self._weights if self._descends else [torch.empty_like(w) for w in weights]
-        self._bias_gradients = [torch.empty_like(bias) for bias in biases]
-        rate = -rule.lr[0] if self._descends else torch.ones_like(rule.lr[0])
-        self._scale = rate / batch_size
-        self._penalties = [
-            [
-                (
-                    block,
-                    block.strength * rate[block.members],
-                    target[block.members],
-                    matrix[block.members],
-                )
-                for block in members.penalties
-            ]
-            for target, matrix in zip(self._targets, self._weights, strict=True)
+    def _find_penalised(self, number: int) -> list[Target]:
+        """Return a layer's weights and their targets for each of the members' penalties."""
+        names = self._network.layers[number].parameter_names
+        if "weight" not in names:
+            return []
+        place = names.index("weight")
+        weights, target = self._parameters[number][place], self._targets[number][place]
+        return [
+            (weights[block.members], target[block.members]) for block in self._members.penalties
         ]
 
-        device = members.device
-        self._rows = torch.empty(len(members.seeds), batch_size, dtype=torch.int64, device=device)
-        features = train.inputs.shape[1]
-        self._batches = train.inputs.new_empty(*self._rows.shape, features)
-        widths = [features, *(bias.shape[1] for bias in biases)]
-        self._p_keeps = {
-            layer: p_keep
-            for layer in range(len(widths))
-            if (p_keep := members.p_keep(layer, "train")) is not None
-        }
+    def _make_room(self, batch_size: int) -> None:
+        members, inputs = self._members, self._train.inputs
+        self._rows = torch.empty(
+            len(members.seeds), batch_size, dtype=torch.int64, device=inputs.device
+        )
+        num_features = inputs.shape[1]
+        self._batches = inputs.new_empty(*self._rows.shape, num_features)
+        widths = [num_features, *(layer.num_units for layer in self._network.layers)]
+        self._p_keeps = members.p_keeps("train", len(self._network.layers))
         self._draws = {
-            layer: torch.empty(*self._rows.shape, widths[layer], dtype=torch.float32, device=device)
+            layer: torch.empty(
+                *self._rows.shape, widths[layer], dtype=torch.float32, device=inputs.device
+            )
             for layer in self._p_keeps
         }
         if 0 in self._draws:
-            streams = len(members.input_streams)
-            self._inputs = train.inputs.new_empty(streams, batch_size, features)
-
-    @property
-    def last_gradient(self) -> Float[Tensor, "members classes"]:
-        """∂C/∂b^L of the last step, in some scale: not finite if the step was not."""
-        return self._bias_gradients[-1]
+            num_matrices = len(members.input_matrices)
+            self._dropped_inputs = inputs.new_empty(num_matrices, batch_size, num_features)
 
     def load(self, rows: Int[Tensor, "seeds batch"], draws: Sequence[Draws]) -> None:
         """Say which examples the next step is about, seed by seed, and draw for its dropout."""
@@ -104,70 +106,99 @@ class FusedStep:
 
     def __call__(self) -> None:
         """Take the step."""
-        inputs, masks = self._fetch_inputs(), self._masks()
-        done = forward(
-            self._weights, self._biases, inputs, self._members.sharing, self._activation, masks
-        )
-        delta = self._output_error(done.logits)
-        for layer, error in errors(delta, done, self._weights, self._activation, masks):
-            self._backward(layer, error, done, inputs)
+        masks = self._masks()
+        done = self._network.forward(self._parameters, self._fetch_inputs(), masks)
+        delta = self._output_error(done.logits).mul_(self._scale)
+        for number, error in self._network.errors(delta, done, self._parameters, masks):
+            targets = self._targets[number - 1]
+            if self._descends:
+                self._add_penalties(number)
+            self._network.add_gradients(
+                number, targets, error, done, self._parameters, accumulate=self._descends
+            )
+            if not self._descends:
+                self._add_penalties(number)
         if not self._descends:
-            self._rule.step([*self._targets, *self._bias_gradients])
+            self._optimizer.step([tensor for layer in self._targets for tensor in layer])
 
-    def _backward(self, layer: int, delta: Tensor, done: Forward, inputs: Tensor) -> None:
-        """Use a layer's error: leave its gradients, or for plain SGD take its step right away."""
-        scaled = delta * self._scale
-        bias, target = self._biases[layer - 1], self._targets[layer - 1]
-        sharing = self._members.sharing
-        torch.sum(scaled, dim=-1, out=self._bias_gradients[layer - 1])
-        if self._descends:
-            bias.add_(self._bias_gradients[layer - 1])
-            self._add_penalties(layer)
-            add_gradient(target, scaled, layer, done, inputs, sharing, accumulate=True)
-        else:
-            add_gradient(target, scaled, layer, done, inputs, sharing, accumulate=False)
-            self._add_penalties(layer)
+    def has_finite_objective(self) -> Bool[Tensor, " members"]:
+        """Return whether what the step would descend is finite, member by member.
 
-    def _add_penalties(self, layer: int) -> None:
-        """Add the penalties' gradients, or plain descent's steps along them, to their target."""
-        for block, strength, target, matrix in self._penalties[layer - 1]:
-            target.addcmul_(block.gradient(matrix, block.l1_ratio), strength)
+        That is the loss of every example of the batch and, for those with a regularizer, its mean
+        plus the penalty.
+        """
+        done = self._network.forward(self._parameters, self._fetch_inputs(), self._masks())
+        losses = self._losses(done.logits)
+        finite = losses.isfinite().all(1)
+        means = losses.mean(1)
+        for number, block in enumerate(self._members.penalties):
+            weights = [layer[number][0] for layer in self._penalised if layer]
+            total = torch.stack([block.regularizer.value(tensor) for tensor in weights]).sum(0)
+            strength = block.strength.flatten()
+            penalised = means[block.members] + strength * total
+            finite[block.members] &= penalised.isfinite() | (strength == 0)
+        return finite
 
-    def _fetch_inputs(self) -> Float[Tensor, "streams batch features"]:
-        """Fetch each seed's batch and return that of every input stream, some inputs dropped."""
-        batches = self._batches
+    def stop(self, members: Sequence[int]) -> None:
+        """Let no later step change these members."""
+        self._scale[list(members)] = 0
+        for block, strength in zip(self._members.penalties, self._strengths, strict=True):
+            mine = range(len(self._members))[block.members]
+            strength[[member - mine.start for member in members if member in mine]] = 0
+
+    def _add_penalties(self, number: int) -> None:
+        """Add the penalties' gradients, or plain descent's steps along them, to their targets."""
+        blocks = zip(
+            self._members.penalties, self._strengths, self._penalised[number - 1], strict=False
+        )
+        for block, strength, (weights, target) in blocks:
+            gradient = block.regularizer.gradient(weights)
+            target.addcmul_(gradient, strength.view(-1, *[1] * (gradient.ndim - 1)))
+
+    def _fetch_inputs(self) -> SharedInputs:
+        """Fetch each seed's batch; of seeds and p_keeps that drop inputs, a matrix for each."""
+        readers, batches = self._members.readers, self._batches
         torch.index_select(self._train.inputs, 0, self._rows.flatten(), out=batches.flatten(0, 1))
         if 0 not in self._draws:
-            return batches
-        for matrix, (seed, p_keep) in zip(self._inputs, self._members.input_streams, strict=True):
+            return SharedInputs(batches, readers)
+        places = zip(self._dropped_inputs, self._members.input_matrices, strict=True)
+        for matrix, (seed, p_keep) in places:
             number = self._members.seeds.index(seed)
             mask = dropout_mask(self._draws[0][number], p_keep, matrix.dtype)
             torch.mul(batches[number], mask, out=matrix)
-        return self._inputs
+        return SharedInputs(self._dropped_inputs, readers)
 
     def _masks(self) -> dict[int, Float[Tensor, "members units batch"]]:
         """Return the dropout factors of every layer above the inputs that some member drops."""
-        masks: dict[int, Tensor] = {}
-        for layer, p_keep in self._p_keeps.items():
-            if layer > 0:
-                draws = self._draws[layer].mT[self._members.seed_of_member]
-                masks[layer] = (draws < p_keep.float()).to(p_keep.dtype) / p_keep
-        return masks
+        seeds = self._members.seed_of_member
+        return {
+            layer: dropout_mask(self._draws[layer].mT[seeds], p_keep, p_keep.dtype)
+            for layer, p_keep in self._p_keeps.items()
+            if layer > 0
+        }
+
+    def _targets_of(self, members: Tensor | slice) -> Int[Tensor, "#members batch"]:
+        """Return the right classes of the batch, for some members or, where it is one, for all."""
+        targets = self._train.labels[self._rows]
+        return targets if len(targets) == 1 else targets[self._members.seed_of_member[members]]
 
     def _output_error(
         self, logits: Float[Tensor, "members classes batch"]
     ) -> Float[Tensor, "members classes batch"]:
         """Return δ^L of each example, each member by its own loss."""
-        seeds, batch = self._rows.shape
-        columns = self._one_hot.index_select(1, self._rows.flatten())
-        targets = columns.view(-1, seeds, batch).transpose(0, 1)
-        if seeds > 1:
-            targets = targets[self._members.seed_of_member]
         losses = self._members.losses
         if len(losses) == 1:
-            return output_error(losses[0][0], self._output, logits, targets)
+            return losses[0][0].error(logits, self._targets_of(slice(None)))
         delta = torch.empty_like(logits)
         for loss, members in losses:
-            own = targets if len(targets) == 1 else targets[members]
-            delta[members] = output_error(loss, self._output, logits[members], own)
+            delta[members] = loss.error(logits[members], self._targets_of(members))
         return delta
+
+    def _losses(
+        self, logits: Float[Tensor, "members classes batch"]
+    ) -> Float[Tensor, "members batch"]:
+        """Return C of each example, each member by its own loss."""
+        values = logits.new_empty(len(logits), logits.shape[2])
+        for loss, members in self._members.losses:
+            values[members] = loss.value(logits[members], self._targets_of(members))
+        return values

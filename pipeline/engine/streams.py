@@ -16,17 +16,16 @@ from torch import Generator, Tensor
 __all__ = ["example_order", "generator"]
 
 
-def generator(seed: int, *name: str | int, device: torch.device | str = "cpu") -> Generator:
-    """Return a generator whose stream depends on the seed and the name alone.
+def generator(seed: int, *name: str | int) -> Generator:
+    """Return a generator on the CPU whose stream depends on the seed and the name alone.
 
     Args:
         seed: the run's seed, ≥ 0.
         name: what the stream is for, such as ("order", epoch).
-        device: where the numbers are drawn. Devices of different kinds draw different numbers.
     """
     label = "/".join(map(str, (seed, *name)))
     digest = hashlib.sha256(label.encode()).digest()
-    return Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def example_order(seed: int, epoch: int, num_examples: int) -> Int[Tensor, " examples"]:

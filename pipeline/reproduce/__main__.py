@@ -34,7 +34,7 @@ with quick_imports():
     from pipeline.theory.batch_size import NUM_EXAMPLES, compare_batch_sizes
     from pipeline.theory.check import check_all
     from pipeline.tracking.run import TrackedRun, closing, start_run
-    from pipeline.training.group import Job
+    from pipeline.training.train import Job
 
 __all__ = ["main"]
 

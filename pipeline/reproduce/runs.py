@@ -14,16 +14,16 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from pipeline.config.composer import composer_for, grid_jobs
+from pipeline.config.keys import plain
 from pipeline.config.options import conf_dir
 from pipeline.config.schema import Config
-from pipeline.engine.grouping import Group, plan_groups
+from pipeline.engine.grouping import plan_groups
 from pipeline.errors import UserError
-from pipeline.tracking.provenance import code_hash, config_hash, plain
+from pipeline.tracking.provenance import code_hash, config_hash
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.spool import deliver_records
 from pipeline.tracking.store import Store, open_store
-from pipeline.training.group import Job, train_group
-from pipeline.training.train import train
+from pipeline.training.train import Job, train_group
 
 __all__ = ["StudyRuns", "compose_jobs", "find_runs", "store_of", "train_missing"]
 
@@ -142,17 +142,6 @@ def train_missing(study: StudyRuns, parent_run_id: str) -> None:
     """Train the jobs that have no finished run, together where that is possible."""
     jobs = study.missing
     for group in plan_groups([job.config for job in jobs]):
-        _train_group(group, [jobs[position] for position in group.members], parent_run_id)
-
-
-def _train_group(group: Group, jobs: Sequence[Job], parent_run_id: str) -> None:
-    if len(jobs) > 1 and group.reason is None:
-        for outcome in train_group(jobs, parent_run_id=parent_run_id):
+        for outcome in train_group([jobs[i] for i in group], parent_run_id=parent_run_id):
             if isinstance(outcome, Exception):
                 log.error("%s", outcome)
-        return
-    for job in jobs:
-        try:
-            train(job.config, overrides=job.overrides, parent_run_id=parent_run_id)
-        except UserError as error:
-            log.error("%s", error)  # noqa: TRY400  (it diverged: no traceback is needed)

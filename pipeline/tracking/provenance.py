@@ -8,19 +8,19 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from pipeline.config.keys import plain
 from pipeline.config.options import project_root
 from pipeline.config.schema import Config
 from pipeline.secrets import without_password
 from pipeline.tracking.liveness import machine_tags
 
-__all__ = ["code_hash", "config_hash", "environment_tags", "params", "plain", "run_name"]
+__all__ = ["code_hash", "config_hash", "environment_tags", "params", "run_name"]
 
 CANNOT_CHANGE_RESULTS = (
     "root",
@@ -36,19 +36,6 @@ CANNOT_CHANGE_RESULTS = (
 """Keys, and groups of keys, that are no part of a run's identity."""
 
 PACKAGES = ("torch", "pytorch-lightning", "mlflow")
-
-
-def plain(config: Config) -> dict[str, Any]:
-    """Return the config flat, under its own dotted keys, without the keys that are not set."""
-    return {key: value for key, value in _flatten(asdict(config)) if value is not None}
-
-
-def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flatten(cast("dict[str, Any]", value), f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def config_hash(config: Config) -> str:

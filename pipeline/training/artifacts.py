@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def write_configs(folder: Path, config: Config, overrides: Sequence[str]) -> Non
 
 def write_results(
     folder: Path,
-    layers: Sequence[tuple[Tensor, Tensor]],
+    parameters: Mapping[str, Tensor],
     epochs: Sequence[dict[str, float]],
     counts: Int[Tensor, "classes classes"],
     *,
@@ -44,7 +44,7 @@ def write_results(
 
     Args:
         folder: where they go.
-        layers: weights (out, in) and biases (out), layer by layer.
+        parameters: by name, such as layer1.weight (out, in) and layer1.bias (out).
         epochs: metrics of every epoch, the first epoch first.
         counts: on the test examples, rows are the true classes.
         title: of the figures.
@@ -54,7 +54,8 @@ def write_results(
         UserError: they can't be written.
     """
     try:
-        _write_weights(folder / "weights.safetensors", layers)
+        named = {name: tensor.cpu().contiguous() for name, tensor in parameters.items()}
+        save_file(named, folder / "weights.safetensors")
         np.savetxt(folder / "confusion.csv", counts.numpy(), fmt="%d", delimiter=",")
         if figures:
             train_loss = [metrics["train/loss"] for metrics in epochs]
@@ -65,11 +66,3 @@ def write_results(
         raise UserError(
             f"{folder}: the run's files can't be written there ({error}). Make room and run again."
         ) from error
-
-
-def _write_weights(path: Path, layers: Sequence[tuple[Tensor, Tensor]]) -> None:
-    named: dict[str, Tensor] = {}
-    for number, (weights, biases) in enumerate(layers, start=1):
-        named[f"layer{number}.weight"] = weights.detach().cpu().contiguous()
-        named[f"layer{number}.bias"] = biases.detach().cpu().contiguous()
-    save_file(named, path)

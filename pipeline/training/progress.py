@@ -1,4 +1,4 @@
-"""Progress of a run, or of a fused group: a bar on a terminal, a line per epoch otherwise."""
+"""Progress of a group: a bar on a terminal, a line per epoch otherwise."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.engine.evaluation import Evaluation
-from pipeline.engine.fused_evaluation import FusedEvaluation
-from pipeline.engine.fused_module import FusedModule
-from pipeline.engine.module import STEPS_PER_CALL, ClassifierModule
+from pipeline.engine.module import STEPS_PER_CALL, GroupModule
 
 __all__ = ["make_progress"]
 
 log = logging.getLogger(__name__)
 
 
-def make_progress(evaluation: Evaluation | FusedEvaluation) -> Callback:
+def make_progress(evaluation: Evaluation) -> Callback:
     """Return the callback that fits where standard output goes.
 
     Args:
@@ -29,14 +27,19 @@ def make_progress(evaluation: Evaluation | FusedEvaluation) -> Callback:
     return _Bar(evaluation) if sys.stdout.isatty() else _Lines(evaluation)
 
 
-def _describe(module: LightningModule, evaluation: Evaluation | FusedEvaluation) -> str:
-    if isinstance(evaluation, Evaluation):
-        return _describe_run(evaluation.epochs[-1])
-    assert isinstance(module, FusedModule)
-    return _describe_group(module, evaluation)
+def _describe(module: GroupModule, epoch: int, evaluation: Evaluation) -> str | None:
+    """Return an epoch's results in words: a run's metrics, or the best one of several members.
 
-
-def _describe_run(metrics: dict[str, float]) -> str:
+    Returns:
+        None if every member had diverged before the epoch's end.
+    """
+    reached = [epochs[-1] for epochs in evaluation.epochs if len(epochs) == epoch]
+    if not reached:
+        return None
+    if len(module.configs) > 1:
+        best = max(metrics["test/accuracy"] for metrics in reached)
+        return f"{len(reached)}/{len(module.configs)} members  best test/accuracy {best:.4f}"
+    (metrics,) = reached
     parts = [f"train/loss {metrics['train/loss']:.4g}"]
     if "val/accuracy" in metrics:
         parts.append(f"val/accuracy {metrics['val/accuracy']:.4f}")
@@ -44,20 +47,8 @@ def _describe_run(metrics: dict[str, float]) -> str:
     return "  ".join(parts)
 
 
-def _describe_group(module: FusedModule, evaluation: FusedEvaluation) -> str:
-    total = len(module.configs)
-    alive = total - len(module.failures)
-    accuracies = [
-        epochs[-1]["test/accuracy"]
-        for member, epochs in enumerate(evaluation.epochs)
-        if member not in module.failures
-    ]
-    best = f"  best test/accuracy {max(accuracies):.4f}" if accuracies else ""
-    return f"{alive}/{total} members{best}"
-
-
 class _Lines(Callback):
-    def __init__(self, evaluation: Evaluation | FusedEvaluation) -> None:
+    def __init__(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation
         self._started = 0.0
 
@@ -66,13 +57,16 @@ class _Lines(Callback):
         self._started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, GroupModule)
         seconds = time.perf_counter() - self._started
-        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        log.info("%s  %s  %.2f s", epoch, _describe(pl_module, self._evaluation), seconds)
+        epoch = trainer.current_epoch + 1
+        said = _describe(pl_module, epoch, self._evaluation)
+        if said is not None:
+            log.info("epoch %d/%d  %s  %.2f s", epoch, trainer.max_epochs, said, seconds)
 
 
 class _Bar(Callback):
-    def __init__(self, evaluation: Evaluation | FusedEvaluation) -> None:
+    def __init__(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -84,7 +78,7 @@ class _Bar(Callback):
         self._task = self._bar.add_task("", total=None, epoch="", metrics="")
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, ClassifierModule | FusedModule)
+        assert isinstance(pl_module, GroupModule)
         assert trainer.max_epochs is not None
         self._bar.update(self._task, total=trainer.max_epochs * pl_module.num_steps)
         self._bar.start()
@@ -102,14 +96,15 @@ class _Bar(Callback):
         batch_idx: int,
     ) -> None:
         del outputs, batch
-        assert isinstance(pl_module, ClassifierModule | FusedModule)
+        assert isinstance(pl_module, GroupModule)
         in_epoch = min((batch_idx + 1) * STEPS_PER_CALL, pl_module.num_steps)
         done = trainer.current_epoch * pl_module.num_steps + in_epoch
         self._bar.update(self._task, completed=done)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        del trainer
-        self._bar.update(self._task, metrics=_describe(pl_module, self._evaluation))
+        assert isinstance(pl_module, GroupModule)
+        said = _describe(pl_module, trainer.current_epoch + 1, self._evaluation)
+        self._bar.update(self._task, metrics=said or "")
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         del trainer, pl_module

@@ -2,73 +2,66 @@
 
 from __future__ import annotations
 
-import math
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping
-from torch import Tensor
 
-from pipeline.config.schema import Config, TrainerConfig
-from pipeline.engine.fused_module import FusedModule
-from pipeline.engine.module import ClassifierModule
-from pipeline.sweep.plan import CHECKPOINTS, GROUP
+from pipeline.config.schema import Config
+from pipeline.engine.evaluation import Epochs, Evaluation
+from pipeline.engine.module import GroupModule
+from pipeline.sweep.plan import CHECKPOINTS
 from pipeline.tracking.provenance import config_hash
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.run import TrackedRun
 from pipeline.training.checkpoint import Checkpoint, Schedule, load_newest, remove, write
 
-__all__ = ["KeepCheckpoints", "Resumption", "go_on_from", "restore"]
+__all__ = ["KeepCheckpoints", "Resumption"]
 
-Epochs = list[dict[str, float]]
-"""The metrics of every epoch of a run."""
+PREDICTIONS = "test_predictions"
+"""The tensor of a checkpoint that holds the classes predicted at each member's last epoch."""
 
 
 class Resumption:
-    """The place of the checkpoints of a run or group, and the one that it goes on from."""
+    """The place of a group's checkpoints, and the one that it goes on from, if any."""
 
-    def __init__(
-        self, configs: Sequence[Config], interrupted: Sequence[RunResult], *, fused: bool
-    ) -> None:
+    def __init__(self, configs: Sequence[Config], interrupted: Sequence[RunResult | None]) -> None:
         """Look for a checkpoint.
 
         Args:
-            configs: of the run, or of the group's members in their order.
-            interrupted: the MLflow run of each; empty for training from the start.
-            fused: whether a group's checkpoints are meant.
+            configs: of the group's members in their order.
+            interrupted: the MLflow run that each goes on with; None of one that starts anew.
         """
-        names = {run.tags.get("checkpoint", "") for run in interrupted}
-        self.name = names.pop() if len(names) == 1 else ""
-        self._fused = fused
         self.configs = configs
+        self._runs = [run for run in interrupted if run is not None]
+        names = {run.tags.get("checkpoint", "") for run in self._runs}
         root = Path(configs[0].root)
         self.start: Checkpoint | None = None
         """The checkpoint; None for training from the start."""
-        if self.name:
+        if len(self._runs) == len(configs) and len(names) == 1:
+            (self.name,) = names
             self.start = self._fitting(load_newest(root / CHECKPOINTS / self.name))
         if self.start is None:
-            self.name = f"{GROUP if fused else 'run'}-{uuid.uuid4().hex}"
+            self.name = uuid.uuid4().hex
         self.folder = root / CHECKPOINTS / self.name
-        self._run_ids = [run.run_id for run in interrupted]
-
-    def run_id(self, number: int) -> str | None:
-        """Return the MLflow run in which a member goes on, None for a new one."""
-        return self._run_ids[number] if self.start else None
 
     def _fitting(self, found: Checkpoint | None) -> Checkpoint | None:
-        """Return the checkpoint if it is of this kind and knows all members."""
-        if found is None or found.notes["fused"] != self._fused:
+        """Return the checkpoint if it knows all members."""
+        if found is None:
             return None
         known = set(found.notes["members"])
         return found if known.issuperset(map(config_hash, self.configs)) else None
 
+    def run_id(self, member: int) -> str | None:
+        """Return the MLflow run in which a member goes on, None for a new one."""
+        return self._runs[member].run_id if self.start else None
+
     @property
     def given_up(self) -> list[str]:
-        """The MLflow runs that was interrupted and left nothing to go on from."""
-        return [] if self.start else self._run_ids
+        """The MLflow runs that were interrupted and left nothing to go on from."""
+        return [] if self.start else [run.run_id for run in self._runs]
 
     @property
     def rows(self) -> list[int]:
@@ -77,97 +70,79 @@ class Resumption:
         members: list[str] = self.start.notes["members"]
         return [members.index(config_hash(config)) for config in self.configs]
 
-    @property
-    def epochs(self) -> list[Epochs]:
-        """Each member's metrics so far."""
-        assert self.start is not None
-        return [list(self.start.notes["epochs"][row]) for row in self.rows]
+    def restore(
+        self,
+        runs: Sequence[TrackedRun],
+        trainer: Trainer,
+        module: GroupModule,
+        evaluation: Evaluation,
+    ) -> None:
+        """Bring all but the tensors to where the checkpoint was, if there is one.
 
-    @property
-    def failures(self) -> dict[int, str]:
-        """The members that had diverged, and how."""
-        assert self.start is not None
+        What the store has of the metrics isn't sent twice: numbers and their order are the same as
+        before, so it has the first so many of them.
+        """
+        if self.start is None:
+            return
         failures: Mapping[str, str] = self.start.notes["failures"]
-        found = {number: failures.get(str(row)) for number, row in enumerate(self.rows)}
-        return {number: text for number, text in found.items() if text is not None}
+        for member, (row, run) in enumerate(zip(self.rows, runs, strict=True)):
+            epochs: Epochs = self.start.notes["epochs"][row]
+            evaluation.epochs[member] = list(epochs)
+            if str(row) in failures:
+                module.failures[member] = failures[str(row)]
+            for number, metrics in enumerate(epochs, start=1):
+                run.record.log(number, metrics)
+            assert run.record.run_id is not None
+            run.record.num_metrics_delivered = run.store.num_metrics(run.record.run_id)
+        progress: Any = trainer.fit_loop.epoch_progress.current
+        progress.processed = progress.completed = self.start.epoch
 
-    def notes(self, epochs: Sequence[Epochs], failures: Mapping[int, str]) -> dict[str, Any]:
-        """Return what a checkpoint of this run or group says besides its tensors."""
+    def notes(self, module: GroupModule, evaluation: Evaluation) -> dict[str, Any]:
+        """Return what a checkpoint says besides its tensors."""
         return {
-            "fused": self._fused,
             "members": [config_hash(config) for config in self.configs],
-            "epochs": list(epochs),
-            "failures": {str(number): text for number, text in failures.items()},
+            "epochs": evaluation.epochs,
+            "failures": {str(member): text for member, text in module.failures.items()},
         }
 
     def discard(self) -> None:
-        """Remove the checkpoints: training has ended well."""
-        remove(self.folder)
+        """Remove the checkpoints, unless others go on from them: training has ended well."""
+        if self.start is None or len(self.start.notes["members"]) == len(self.configs):
+            remove(self.folder)
 
 
 class KeepCheckpoints(Callback):
     """Puts the state back that training goes on from, and writes checkpoints when they are due."""
 
-    def __init__(
-        self,
-        resumption: Resumption,
-        config: TrainerConfig,
-        notes: Callable[[], dict[str, Any]],
-        load: Callable[[Mapping[str, Tensor]], None],
-    ) -> None:
+    def __init__(self, resumption: Resumption, evaluation: Evaluation) -> None:
         """Say what to keep.
 
         Args:
-            resumption: says where, and what to go on from.
-            config: says when.
-            notes: returns what to keep besides the tensors.
-            load: puts tensors back.
+            resumption: says where, when, and what to go on from.
+            evaluation: whose results are kept too; it must run before this.
         """
         self._resumption = resumption
-        self._max_epochs = config.max_epochs
-        self._notes = notes
-        self._load = load
-        self._schedule = Schedule(config.checkpoint_every_s, config.checkpoint_every_epochs)
+        self._evaluation = evaluation
+        self._config = resumption.configs[0].trainer
+        self._schedule = Schedule(
+            self._config.checkpoint_every_s, self._config.checkpoint_every_epochs
+        )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the state back."""
-        del trainer, pl_module
-        if self._resumption.start is not None:
-            self._load(self._resumption.start.tensors)
+        """Put the state back; members that had stopped remain so."""
+        assert isinstance(pl_module, GroupModule)
+        if self._resumption.start is None:
+            return
+        tensors, rows = self._resumption.start.tensors, self._resumption.rows
+        pl_module.load_state(tensors, rows)
+        self._evaluation.test_predictions.copy_(tensors[PREDICTIONS][rows])
+        self._evaluation.stop_early(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write, if it is time; after the last epoch there is nothing to go on with."""
-        assert isinstance(pl_module, ClassifierModule | FusedModule)
+        assert isinstance(pl_module, GroupModule)
         epoch = trainer.current_epoch + 1
-        if epoch < self._max_epochs and self._schedule.is_due(epoch):
-            write(self._resumption.folder, Checkpoint(epoch, pl_module.state(), self._notes()))
-
-
-def go_on_from(trainer: Trainer, epochs: Epochs) -> None:
-    """Let a trainer begin after the epochs whose metrics these are."""
-    progress: Any = trainer.fit_loop.epoch_progress.current
-    progress.processed = progress.completed = len(epochs)
-    stopping = trainer.early_stopping_callback
-    if isinstance(stopping, EarlyStopping):
-        _replay(stopping, [metrics["val/loss"] for metrics in epochs])
-
-
-def _replay(stopping: EarlyStopping, val_losses: Sequence[float]) -> None:
-    """Bring early stopping to where it was after these losses."""
-    best, waited = math.inf, 0
-    for loss in val_losses:
-        waited = 0 if loss < best else waited + 1
-        best = min(best, loss)
-    stopping.best_score.fill_(best)
-    stopping.wait_count = waited
-
-
-def restore(run: TrackedRun, epochs: Epochs) -> None:
-    """Log again what a run had logged; what the store has of it isn't sent twice.
-
-    Numbers and their order are the same as before, so the store has the first so many of them.
-    """
-    for number, metrics in enumerate(epochs, start=1):
-        run.record.log(number, metrics)
-    assert run.record.run_id is not None
-    run.record.num_metrics_delivered = run.store.num_metrics(run.record.run_id)
+        if epoch < self._config.max_epochs and self._schedule.is_due(epoch):
+            tensors = {**pl_module.state(), PREDICTIONS: self._evaluation.test_predictions}
+            notes = self._resumption.notes(pl_module, self._evaluation)
+            write(self._resumption.folder, Checkpoint(epoch, tensors, notes))

@@ -1,117 +1,108 @@
-"""One run, read top to bottom: config, data, model, fit, evaluate, record."""
+"""A group of runs, read top to bottom: configs, data, network, fit, evaluate, record."""
 
 from __future__ import annotations
 
 import logging
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping
 
 from pipeline.config.schema import Config, TrainerConfig
 from pipeline.data.tensors import Data, load
 from pipeline.engine.evaluation import Evaluation, best_on_val, confusion_counts
-from pipeline.engine.module import ClassifierModule
+from pipeline.engine.members import sort_members
+from pipeline.engine.module import GroupModule
+from pipeline.errors import UserError
 from pipeline.tracking.locks import process_lock
 from pipeline.tracking.provenance import config_hash, environment_tags, params, run_name
 from pipeline.tracking.record import DatasetRecord, RunResult
-from pipeline.tracking.run import LiveMetrics, TrackedRun, closing, start_run
+from pipeline.tracking.run import LiveMetrics, TrackedRun, start_run
 from pipeline.tracking.store import open_store
 from pipeline.training.artifacts import write_configs, write_results
 from pipeline.training.progress import make_progress
-from pipeline.training.resumption import KeepCheckpoints, Resumption, go_on_from, restore
+from pipeline.training.resumption import KeepCheckpoints, Resumption
 
-__all__ = ["load_data", "make_trainer", "start_tracking", "train"]
+__all__ = ["Job", "make_trainer", "train_group"]
+
+MAX_FIGURES = 8
+"""Runs of larger groups get their figures from `python -m pipeline.figures`: drawing them takes
+longer than training does."""
 
 
-def train(
-    config: Config,
-    *,
-    overrides: Sequence[str] = (),
-    parent_run_id: str | None = None,
-    interrupted: RunResult | None = None,
-) -> RunResult:
-    """Train one network as the config says and track it as one MLflow run.
+@dataclass(frozen=True)
+class Job:
+    """What is known of a run before it starts."""
+
+    config: Config
+    """Checked."""
+    overrides: Sequence[str]
+    """What set it apart on the command line."""
+    interrupted: RunResult | None = None
+    """The run that it goes on with, if that left a checkpoint."""
+
+
+def train_group(jobs: Sequence[Job], *, parent_run_id: str | None) -> list[RunResult | Exception]:
+    """Train the jobs as one batched network; track each as one MLflow run.
 
     Args:
-        config: a checked config.
-        overrides: what the user typed; kept with the run.
-        parent_run_id: the MLflow run of the sweep that this run belongs to.
-        interrupted: the run that this one goes on with, if it left a checkpoint.
+        jobs: one or more, of one group of `plan_groups`.
+        parent_run_id: the MLflow run of the sweep that they belong to; None for a single run.
 
     Returns:
-        The run's id, status, params and last metrics.
+        Job by job its result, or the error of a job whose training diverged.
 
     Raises:
-        UserError: training diverged, or the data or the store can't be used.
+        UserError: the data, the store or the disk can't be used.
     """
-    data = load_data(config)
-    module = ClassifierModule(config, data)
-    evaluation = Evaluation()
-    resumption = Resumption([config], [interrupted] if interrupted else [], fused=False)
-    open_store(config.tracking, Path(config.root)).remove(resumption.given_up)
-    tracked = start_tracking(
-        config,
-        data,
-        overrides,
-        parent_run_id,
-        checkpoint=resumption.name,
-        run_id=resumption.run_id(0),
-    )
-    with closing(tracked) as run:
-        write_configs(run.artifacts, config, overrides)
-        keep = KeepCheckpoints(
-            resumption,
-            config.trainer,
-            lambda: resumption.notes([evaluation.epochs], {}),
-            module.load_state,
+    order = sort_members([job.config for job in jobs])
+    members = [jobs[position] for position in order]
+    configs = [member.config for member in members]
+    resumption = Resumption(configs, [job.interrupted for job in members])
+    open_store(configs[0].tracking, Path(configs[0].root)).remove(resumption.given_up)
+    data = _load_data(configs[0])
+    module = GroupModule(configs, data)
+    evaluation = Evaluation(len(members))
+    with _tracked_runs(jobs, order, data, parent_run_id, resumption) as runs:
+        trainer = make_trainer(
+            configs[0].trainer,
+            [
+                evaluation,
+                _Log(runs, evaluation),
+                make_progress(evaluation),
+                KeepCheckpoints(resumption, evaluation),
+            ],
         )
-        trainer = make_trainer(config.trainer, [evaluation, _Log(run, evaluation), keep])
-        if resumption.start:
-            (evaluation.epochs,) = resumption.epochs
-            restore(run, evaluation.epochs)
-            go_on_from(trainer, evaluation.epochs)
+        resumption.restore(runs, trainer, module, evaluation)
         started = time.perf_counter()
         trainer.fit(module)
-        seconds = time.perf_counter() - started
-        epochs = evaluation.epochs
-        run.record.log(len(epochs), {**best_on_val(epochs), "time/fit_s": seconds})
-        write_results(
-            run.artifacts,
-            list(zip(module.network.weights, module.network.biases, strict=True)),
-            epochs,
-            confusion_counts(
-                module.data.test.labels, evaluation.test_predictions, data.num_classes
-            ),
-            title=run.record.name,
-            figures=True,
-        )
-    resumption.discard()
-    return run.record.result()
+        seconds = (time.perf_counter() - started) / len(members)
+        outcomes = [
+            _finish(number, run, module, evaluation, seconds)
+            for number, run in enumerate(list(runs))
+        ]
+        resumption.discard()
+    in_job_order = sorted(zip(order, outcomes, strict=True), key=lambda pair: pair[0])
+    return [outcome for _, outcome in in_job_order]
 
 
 def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> Trainer:
-    """Return a Lightning trainer that only trains: what else happens is up to the callbacks.
-
-    Callbacks run in their order; an `Evaluation` among them is followed by progress and, if the
-    config asks for it, by early stopping.
-    """
-    _quiet_lightning()
-    chosen = list(callbacks)
-    chosen += [make_progress(entry) for entry in callbacks if isinstance(entry, Evaluation)]
-    if config.early_stopping:
-        chosen.append(EarlyStopping("val/loss", patience=config.patience, mode="min"))
+    """Return a Lightning trainer that only trains: what else happens is up to the callbacks."""
+    for name in ("pytorch_lightning", "lightning_fabric"):  # devices found concern nobody
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
     return Trainer(
         accelerator=config.accelerator,
         devices=1,
         max_epochs=config.max_epochs,
         precision="64-true" if config.precision == "float64" else "32-true",
         deterministic=config.deterministic,
-        callbacks=chosen,
+        callbacks=list(callbacks),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -120,28 +111,7 @@ def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> T
     )
 
 
-def _quiet_lightning() -> None:
-    """Keep what doesn't concern users off the terminal: devices found, torch's own deprecations."""
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
-
-
-class _Log(Callback):
-    """Hands every epoch's metrics to the tracked run."""
-
-    def __init__(self, run: TrackedRun, evaluation: Evaluation) -> None:
-        self._record = run.record
-        self._live = LiveMetrics([run])
-        self._evaluation = evaluation
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        del pl_module
-        self._record.log(trainer.current_epoch + 1, self._evaluation.epochs[-1])
-        self._live.send_if_due()
-
-
-def load_data(config: Config) -> Data:
+def _load_data(config: Config) -> Data:
     """Return the data that a config asks for, in its precision."""
     return load(
         config.data.name,
@@ -153,25 +123,39 @@ def load_data(config: Config) -> Data:
     )
 
 
-def start_tracking(
-    config: Config,
+@contextmanager
+def _tracked_runs(
+    jobs: Sequence[Job],
+    order: Sequence[int],
     data: Data,
-    overrides: Sequence[str],
     parent_run_id: str | None,
-    *,
-    checkpoint: str,
-    run_id: str | None = None,
-) -> TrackedRun:
-    """Start the MLflow run of a config, with all that is known before it trains.
+    resumption: Resumption,
+) -> Generator[list[TrackedRun]]:
+    """Start the MLflow runs of a group's jobs, in their order, and close what an error leaves open.
 
-    Args:
-        config: of the run.
-        data: that it trains on.
-        overrides: that set it apart.
-        parent_run_id: of its sweep.
-        checkpoint: the name of the folder for its checkpoints.
-        run_id: the run to go on with; None for a new one.
+    Yields:
+        The members' runs, in the members' order.
     """
+    started: list[TrackedRun] = []
+    try:
+        for position, job in enumerate(jobs):
+            run_id = resumption.run_id(order.index(position))
+            run = _start_run(job, data, parent_run_id, resumption.name, run_id)
+            started.append(run)
+            write_configs(run.artifacts, job.config, job.overrides)
+        yield [started[position] for position in order]
+    except BaseException as error:
+        for run in started:
+            if run.record.status == "RUNNING":
+                run.close(error)
+        raise
+
+
+def _start_run(
+    job: Job, data: Data, parent_run_id: str | None, checkpoint: str, run_id: str | None
+) -> TrackedRun:
+    """Start a job's MLflow run, or go on with the one of `run_id`, with all that is known of it."""
+    config = job.config
     on_gpu = config.trainer.accelerator != "cpu" and torch.cuda.is_available()
     tags = {
         **config.tracking.tags,
@@ -187,7 +171,7 @@ def start_tracking(
     return start_run(
         open_store(config.tracking, Path(config.root)),
         experiment_name=config.tracking.experiment_name,
-        name=run_name(overrides),
+        name=run_name(job.overrides),
         tags=tags,
         params=params(config),
         dataset=DatasetRecord(
@@ -196,3 +180,51 @@ def start_tracking(
         offline_is_fine=parent_run_id is not None,
         run_id=run_id,
     )
+
+
+class _Log(Callback):
+    """Hands every epoch's metrics to the members' tracked runs."""
+
+    def __init__(self, runs: Sequence[TrackedRun], evaluation: Evaluation) -> None:
+        self._runs = runs
+        self._live = LiveMetrics(runs)
+        self._evaluation = evaluation
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        del pl_module
+        epoch = trainer.current_epoch + 1
+        for run, epochs in zip(self._runs, self._evaluation.epochs, strict=True):
+            if len(epochs) == epoch:
+                run.record.log(epoch, epochs[-1])
+        self._live.send_if_due()
+
+
+def _finish(
+    number: int, run: TrackedRun, module: GroupModule, evaluation: Evaluation, seconds: float
+) -> RunResult | Exception:
+    """Write a member's files, end its run and return what came of it.
+
+    Args:
+        number: the member's.
+        run: the member's.
+        module: after training.
+        evaluation: of the group.
+        seconds: the member's share of the time that the group trained.
+    """
+    if number in module.failures:
+        error = UserError(module.failures[number])
+        run.close(error)
+        return error
+    epochs = evaluation.epochs[number]
+    run.record.log(len(epochs), {**best_on_val(epochs), "time/fit_s": seconds})
+    data = module.data
+    write_results(
+        run.artifacts,
+        module.parameters_of(number),
+        epochs,
+        confusion_counts(data.test.labels, evaluation.test_predictions[number], data.num_classes),
+        title=run.record.name,
+        figures=len(module.configs) <= MAX_FIGURES,
+    )
+    run.close(None)
+    return run.record.result()

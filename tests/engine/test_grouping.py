@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, fields, is_dataclass, make_dataclass, replace
 
 import pytest
+import torch
 
 from pipeline.config.schema import (
     Config,
@@ -16,14 +17,14 @@ from pipeline.config.schema import (
     RegularizerConfig,
     TrainerConfig,
 )
-from pipeline.engine.grouping import bytes_per_member, plan_groups
+from pipeline.engine.grouping import PER_MEMBER, bytes_per_member, plan_groups
+from pipeline.engine.members import Members
 
 BASE = Config()
 
 
 def groups(configs: list[Config], max_members: int = 1000, max_memory_mb: float = 4000):
-    planned = plan_groups(configs, max_members=max_members, max_memory_mb=max_memory_mb)
-    return [group.members for group in planned]
+    return plan_groups(configs, max_members=max_members, max_memory_mb=max_memory_mb)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,7 @@ def groups(configs: list[Config], max_members: int = 1000, max_memory_mb: float 
         replace(BASE, dropout=DropoutConfig("input", 0.5)),
         replace(BASE, optimizer=OptimizerConfig(lr=0.1, weight_decay=0.1)),
         replace(BASE, model=ModelConfig(init="he")),
+        replace(BASE, trainer=TrainerConfig(early_stopping=True)),
     ],
 )
 def test_runs_that_differ_in_numbers_train_together(other: Config):
@@ -68,9 +70,32 @@ def test_a_member_that_is_too_big_trains_alone():
     assert groups([BASE] * 2, max_memory_mb=1e-9) == [[0], [1]]
 
 
-def test_early_stopping_trains_alone_and_says_why():
-    stopping = replace(BASE, trainer=TrainerConfig(early_stopping=True))
-    planned = plan_groups([BASE, stopping, BASE], max_members=10, max_memory_mb=1000)
-    assert [group.members for group in planned] == [[0, 2], [1]]
-    assert planned[0].reason is None
-    assert "early stopping" in (planned[1].reason or "")
+@pytest.mark.parametrize("part", [field.name for field in fields(Config) if field.name != "seed"])
+def test_a_key_that_is_added_to_the_schema_splits_groups_or_counts_for_each_member(part: str):
+    """One that nobody thought of can't be ignored."""
+    if not is_dataclass(getattr(BASE, part)):
+        values = (True, False) if part == "dry_run" else ("here", "there")
+        configs = [replace(BASE, **{part: value}) for value in values]
+    else:
+        kind = type(getattr(BASE, part))
+        longer = make_dataclass("Longer", [("surprise", float, 0.0)], bases=(kind,))
+        configs = [replace(BASE, **{part: longer(surprise=value)}) for value in (0.0, 1.0)]
+    if part == "loss":
+        members = Members(configs, torch.device("cpu"))
+        assert [loss.config.surprise for loss, _ in members.losses] == [0.0, 1.0]  # pyright: ignore[reportAttributeAccessIssue]
+    elif part == "regularizer":
+        for config in configs:
+            config.regularizer.name, config.regularizer.strength = "l2", 0.1
+        members = Members(configs, torch.device("cpu"))
+        kinds = [penalty.regularizer.config.surprise for penalty in members.penalties]  # pyright: ignore[reportAttributeAccessIssue]
+        assert kinds == [0.0, 1.0]
+    else:
+        assert groups(configs) == [[0], [1]]
+
+
+def test_what_members_have_for_themselves_are_keys_of_the_schema():
+    keys = {*asdict(BASE), *(f"{part}.{key}" for part, keys in PARTS.items() for key in keys)}
+    assert set(PER_MEMBER) <= keys
+
+
+PARTS = {part: keys for part, keys in asdict(BASE).items() if isinstance(keys, dict)}

@@ -9,18 +9,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 
+from pipeline.config import registry
 from pipeline.config.options import options
 from pipeline.config.schema import LossConfig
-from pipeline.engine.losses import LOSSES, make_loss
+from pipeline.engine.losses import Loss, make_loss
 
 
 class Row(NamedTuple):
     terms: Callable[[list[float], int], list[float]]
     """(activations, right class) → the terms of one example, from the textbook."""
     torchs_own: Callable[[Tensor, Tensor, str], Tensor]
-    """(logits, targets, output) → the same terms of every example, from torch."""
+    """(logits (batch, classes), targets, output) → the same terms of every example, from torch."""
+    certain: dict[str, float]
+    """By output, the loss of two outputs of which the wrong one is certain: logits ∓1e4."""
     outputs: tuple[str, ...] = ("softmax", "sigmoid")
     reductions: tuple[str, ...] = ("mean", "sum")
+    parameters: tuple[float, ...] = ()
+    """The loss's own, in the schema's order."""
 
 
 def activate(logits: Tensor, output: str) -> Tensor:
@@ -40,30 +45,47 @@ def cross_entropies(logits: Tensor, targets: Tensor, output: str) -> Tensor:
     return F.binary_cross_entropy(activations, wanted, reduction="none")
 
 
+def huber_losses(logits: Tensor, targets: Tensor, output: str) -> Tensor:
+    activations, wanted = activate(logits, output), one_hot(logits, targets)
+    return F.huber_loss(activations, wanted, reduction="none", delta=0.3)
+
+
+def huber(difference: float) -> float:
+    size = abs(difference)
+    return size**2 / 2 if size <= 0.3 else 0.3 * (size - 0.15)
+
+
 ROWS = {
     "mse": Row(
         lambda a, right: [(a_k - (k == right)) ** 2 for k, a_k in enumerate(a)],
         squared_errors,
+        {"softmax": 1.0, "sigmoid": 1.0},
     ),
     "quadratic": Row(
         lambda a, right: [(a_k - (k == right)) ** 2 / 2 for k, a_k in enumerate(a)],
         lambda *args: squared_errors(*args) / 2,
+        {"softmax": 0.5, "sigmoid": 0.5},
+    ),
+    "huber": Row(
+        lambda a, right: [huber(a_k - (k == right)) for k, a_k in enumerate(a)],
+        huber_losses,
+        {"softmax": 0.255, "sigmoid": 0.255},
+        parameters=(0.3,),
     ),
     "ce": Row(
         lambda a, right: [-math.log(a_k if k == right else 1 - a_k) for k, a_k in enumerate(a)],
         cross_entropies,
+        {"softmax": 2e4, "sigmoid": 1e4},
     ),
     "nll": Row(
         lambda a, right: [-math.log(a[right])],
         lambda z, targets, _: F.cross_entropy(z, targets, reduction="none").unsqueeze(-1),
+        {"softmax": 2e4},
         outputs=("softmax",),
         reductions=("mean",),
     ),
 }
 
-every_output = pytest.mark.parametrize(
-    ("name", "output"), [(name, output) for name, row in ROWS.items() for output in row.outputs]
-)
 every_loss = pytest.mark.parametrize(
     ("name", "output", "reduction"),
     [
@@ -75,17 +97,28 @@ every_loss = pytest.mark.parametrize(
 )
 every_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 
-LOGITS = torch.tensor([[0.3, -1.2, 2.0], [-0.5, 0.0, 0.7]], dtype=torch.float64)
-TARGETS = torch.tensor([2, 0])
+# One network's logits, (members, classes, batch), of two examples.
+LOGITS = torch.tensor([[[0.3, -0.5], [-1.2, 0.0], [2.0, 0.7]]], dtype=torch.float64)
+TARGETS = torch.tensor([[2, 0]])
 FAR = [[1e4, -1e4, 3.0], [-1e4, -1e4, 1e4], [1e4, 1e4, -1e4]]
 TIES = [[0.0, 0.0, 0.0], [1e4, 1e4, 1e4], [-1e4, -1e4, -1e4], [2.0, 2.0, -1.0]]
 
 
+def the_loss(name: str, output: str, reduction: str = "mean") -> Loss:
+    row = ROWS[name]
+    return make_loss(LossConfig(name, reduction, *row.parameters), output)
+
+
+def columns(examples: list[list[float]], dtype: torch.dtype) -> Tensor:
+    """Examples, one per row, as the logits of one network."""
+    return torch.tensor(examples, dtype=dtype).T.unsqueeze(0)
+
+
 def test_every_loss_has_a_row_and_a_yaml():
-    for name in LOSSES:
-        assert name in ROWS, f"add a row for {name} to ROWS in tests/test_losses.py"
+    for name in registry.names("loss"):
+        assert name in ROWS, f"add a row for {name} to ROWS in tests/engine/test_losses.py"
         assert name in options("loss"), f"add conf/loss/{name}.yaml"
-    assert set(ROWS) == set(options("loss")) == set(LOSSES)
+    assert set(ROWS) == set(options("loss")) == set(registry.names("loss"))
 
 
 def by_hand(name: str, output: str, reduction: str, logits: list[float], right: int) -> float:
@@ -98,75 +131,71 @@ def by_hand(name: str, output: str, reduction: str, logits: list[float], right: 
 
 @every_loss
 def test_is_the_textbook_formula(name, output, reduction):
-    losses = make_loss(LossConfig(name, reduction), output)(LOGITS, TARGETS)
-    assert losses.tolist() == pytest.approx(
-        [
-            by_hand(name, output, reduction, logits, right)
-            for logits, right in zip(LOGITS.tolist(), TARGETS.tolist(), strict=True)
-        ],
-        rel=1e-14,
-    )
+    (losses,) = the_loss(name, output, reduction).value(LOGITS, TARGETS).tolist()
+    examples = zip(LOGITS[0].T.tolist(), TARGETS[0].tolist(), strict=True)
+    expected = [by_hand(name, output, reduction, logits, right) for logits, right in examples]
+    assert losses == pytest.approx(expected, rel=1e-14)
 
 
 @every_loss
-def test_agrees_with_torch(name, output, reduction):
-    logits = torch.randn(50, 10, dtype=torch.float64)
-    targets = torch.randint(10, (50,))
-    terms = ROWS[name].torchs_own(logits, targets, output)
-    expected = terms.mean(-1) if reduction == "mean" else terms.sum(-1)
-    losses = make_loss(LossConfig(name, reduction), output)(logits, targets)
-    torch.testing.assert_close(losses, expected, rtol=1e-12, atol=0)
+def test_agrees_with_torch_for_many_members_at_once(name, output, reduction):
+    logits = torch.randn(4, 10, 50, dtype=torch.float64)
+    targets = torch.randint(10, (4, 50))
+    losses = the_loss(name, output, reduction).value(logits, targets)
+    for member in range(4):
+        terms = ROWS[name].torchs_own(logits[member].T, targets[member], output)
+        expected = terms.mean(-1) if reduction == "mean" else terms.sum(-1)
+        torch.testing.assert_close(losses[member], expected, rtol=1e-12, atol=0)
 
 
 @every_loss
 @every_dtype
-def test_gives_one_value_per_example_also_for_many_members_at_once(name, output, reduction, dtype):
-    loss = make_loss(LossConfig(name, reduction), output)
-    logits = torch.randn(4, 6, 10, dtype=dtype)
-    targets = torch.randint(10, (4, 6))
-    losses = loss(logits, targets)
+def test_gives_one_value_per_example_in_the_precision_of_the_logits(name, output, reduction, dtype):
+    loss = the_loss(name, output, reduction)
+    logits, targets = torch.randn(4, 10, 6, dtype=dtype), torch.randint(10, (1, 6))
+    losses = loss.value(logits, targets)
     assert (losses.shape, losses.dtype) == ((4, 6), dtype)
-    for member in range(4):
-        torch.testing.assert_close(losses[member], loss(logits[member], targets[member]))
+    torch.testing.assert_close(losses, loss.value(logits, targets.expand(4, -1)))
+    assert loss.error(logits, targets).dtype == dtype
 
 
 @every_loss
-def test_gradient_is_that_of_the_value(name, output, reduction):
-    loss = make_loss(LossConfig(name, reduction), output)
-    logits = LOGITS.clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda z: loss(z, TARGETS), (logits,))
+def test_error_is_the_derivative_of_the_value(name, output, reduction):
+    loss = the_loss(name, output, reduction)
+    leaf = LOGITS.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda z: loss.value(z, TARGETS), (leaf,))
+    logits, targets = torch.randn(3, 4, 7, dtype=torch.float64) * 3, torch.randint(4, (1, 7))
+    before = logits.clone()
+    by_hand = loss.error(logits, targets)
+    assert torch.equal(logits, before)
+    torch.testing.assert_close(by_hand, Loss.error(loss, logits, targets), rtol=1e-9, atol=1e-14)
 
 
 @every_loss
 @every_dtype
 @pytest.mark.parametrize("values", [FAR, TIES], ids=["far apart", "ties"])
-def test_value_and_gradient_stay_finite(name, output, reduction, dtype, values):
-    loss = make_loss(LossConfig(name, reduction), output)
+def test_value_and_error_stay_finite(name, output, reduction, dtype, values):
+    loss = the_loss(name, output, reduction)
     for right in range(3):
-        logits = torch.tensor(values, dtype=dtype, requires_grad=True)
-        losses = loss(logits, torch.full((len(values),), right))
-        losses.sum().backward()
-        assert logits.grad is not None
+        logits, targets = columns(values, dtype), torch.full((1, len(values)), right)
+        losses = loss.value(logits, targets)
         assert losses.isfinite().all()
         assert (losses >= 0).all()
-        assert logits.grad.isfinite().all()
+        assert loss.error(logits, targets).isfinite().all()
+        assert Loss.error(loss, logits, targets).isfinite().all()
 
 
-@every_output
+@pytest.mark.parametrize(
+    ("name", "output"), [(name, output) for name, row in ROWS.items() for output in row.outputs]
+)
 @every_dtype
 def test_a_wrong_class_taken_for_certain_costs_as_much_as_the_formula_says(name, output, dtype):
-    # Logits (-1e4, 1e4), the first is right: a is (0, 1) in either output.
-    certain = {"mse": 1.0, "quadratic": 0.5, "ce": 1e4, "nll": 2e4}
-    if (name, output) == ("ce", "softmax"):
-        certain["ce"] = 2e4
-    assert name in certain, f"add the value of {name} here"
-    loss = make_loss(LossConfig(name), output)
-    value = loss(torch.tensor([[-1e4, 1e4]], dtype=dtype), torch.tensor([0]))
-    assert value.item() == pytest.approx(certain[name])
+    value = the_loss(name, output).value(columns([[-1e4, 1e4]], dtype), torch.tensor([[0]]))
+    assert value.item() == pytest.approx(ROWS[name].certain[output])
 
 
 def softplus_ce(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return ce on softmax outputs without a difference that cancels.
+    """Return ce on softmax outputs, (batch, classes), without a difference that cancels.
 
     With r the log-sum-exp of the other logits, a = σ(z - r): -ln a = softplus(r - z) and
     -ln(1 - a) = softplus(z - r).
@@ -185,26 +214,26 @@ NEARLY_CERTAIN = [[0.0, 40.0], [0.0, 1.0, 200.0], [-50.0, 30.0, 29.0], [17.0, 0.
 @pytest.mark.parametrize("values", NEARLY_CERTAIN, ids=str)
 @pytest.mark.parametrize(("dtype", "rel"), [(torch.float32, 1e-5), (torch.float64, 1e-13)])
 def test_ce_on_softmax_is_precise_where_one_minus_a_cancels(values, dtype, rel):
-    loss = make_loss(LossConfig("ce", "sum"), "softmax")
+    loss = the_loss("ce", "softmax", "sum")
     targets = torch.arange(len(values))
-    logits = torch.tensor([values] * len(values), dtype=dtype, requires_grad=True)
-    exact_logits = logits.detach().double().requires_grad_()
-    losses, exact = loss(logits, targets), softplus_ce(exact_logits, targets)
-    torch.testing.assert_close(losses.double(), exact, rtol=rel, atol=rel / 100)
-    (gradient,) = torch.autograd.grad(losses.sum(), logits)
-    (exact_gradient,) = torch.autograd.grad(exact.sum(), exact_logits)
-    torch.testing.assert_close(gradient.double(), exact_gradient, rtol=rel, atol=rel)
+    logits = columns([values] * len(values), dtype)
+    exact_logits = logits[0].T.double().requires_grad_()
+    losses, exact = loss.value(logits, targets.unsqueeze(0)), softplus_ce(exact_logits, targets)
+    torch.testing.assert_close(losses[0].double(), exact.detach(), rtol=rel, atol=rel / 100)
+    error = loss.error(logits, targets.unsqueeze(0))[0].T
+    (expected,) = torch.autograd.grad(exact.sum(), exact_logits)
+    torch.testing.assert_close(error.double(), expected, rtol=rel, atol=rel)
 
 
 def test_ce_on_softmax_of_a_lead_of_40():
-    loss = make_loss(LossConfig("ce", "sum"), "softmax")
-    logits = torch.tensor([[0.0, 40.0]], dtype=torch.float64)
     one_minus_a = math.exp(-40) / (1 + math.exp(-40))
     expected = -2 * math.log(one_minus_a)  # both outputs are wrong by as much
-    assert loss(logits, torch.tensor([0])).item() == pytest.approx(expected, rel=1e-15)
+    logits = columns([[0.0, 40.0]], torch.float64)
+    value = the_loss("ce", "softmax", "sum").value(logits, torch.tensor([[0]]))
+    assert value.item() == pytest.approx(expected, rel=1e-15)
     assert expected == pytest.approx(2 * (40 + math.log1p(math.exp(-40))))
 
 
 def test_nll_of_a_guess_is_the_log_of_the_number_of_classes():
-    loss = make_loss(LossConfig("nll"), "softmax")
-    assert loss(torch.zeros(1, 10), torch.tensor([3])).item() == pytest.approx(math.log(10))
+    value = the_loss("nll", "softmax").value(torch.zeros(1, 10, 1), torch.tensor([[3]]))
+    assert value.item() == pytest.approx(math.log(10))

@@ -1,15 +1,16 @@
-"""A run by Lightning is, bit for bit, a loop that anyone would write by hand."""
+"""A group in training: its steps, and its members that diverge or stop."""
 
-import math
+from __future__ import annotations
+
 import re
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 
 from pipeline.config.schema import (
     Config,
@@ -22,219 +23,165 @@ from pipeline.config.schema import (
     TrainerConfig,
 )
 from pipeline.data.tensors import Data, load
-from pipeline.engine.dropout import Dropout
 from pipeline.engine.evaluation import Evaluation
-from pipeline.engine.module import STEPS_PER_CALL, ClassifierModule
-from pipeline.engine.network import initial_parameters
-from pipeline.engine.streams import example_order, generator
-from pipeline.errors import UserError
+from pipeline.engine.members import sort_members
+from pipeline.engine.module import STEPS_PER_CALL, GroupModule
+from pipeline.training.train import make_trainer
+from tests import oracle
 
 pytestmark = pytest.mark.filterwarnings(
     r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated"  # Lightning's, with this torch
 )
 
 NUM_TRAIN = 1237
+MLP = ModelConfig(hidden=[15], init="scaled_normal", init_std=1.0)
+BOTH = DropoutConfig("both", p_keep_input=0.8, p_keep_hidden=0.5)
 
 
-def make_config(*, batch_size: int = 20, **groups: Any) -> Config:
+def make_config(*, batch_size: int = 20, epochs: int = 1, **groups: Any) -> Config:
     data = DataConfig("digits", batch_size=batch_size, num_train=NUM_TRAIN, num_val=200)
-    return Config(data=data, **groups)
+    trainer = groups.pop("trainer", TrainerConfig("cpu", max_epochs=epochs))
+    return Config(data=data, trainer=trainer, **groups)
 
 
 def digits(config: Config) -> Data:
-    dtype = getattr(torch, config.trainer.precision)
     return load(
         "digits",
         Path(),
         num_train=config.data.num_train,
         num_val=config.data.num_val,
         download=False,
-        dtype=dtype,
+        dtype=getattr(torch, config.trainer.precision),
     )
 
 
-def fit(config: Config, *, epochs: int = 1) -> tuple[list[Tensor], dict[str, float]]:
-    """Train by Lightning; return weights and biases of every layer, and the last metrics."""
-    module, evaluation = ClassifierModule(config, digits(config)), Evaluation()
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=epochs,
-        precision="64-true" if config.trainer.precision == "float64" else "32-true",
-        callbacks=[evaluation],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(module)
-    layers = zip(module.network.weights, module.network.biases, strict=True)
-    return [tensor.detach() for layer in layers for tensor in layer], evaluation.epochs[-1]
+def fit(*configs: Config) -> tuple[GroupModule, Evaluation]:
+    module, evaluation = GroupModule(configs, digits(configs[0])), Evaluation(len(configs))
+    make_trainer(configs[0].trainer, [evaluation]).fit(module)
+    return module, evaluation
 
 
-def fit_by_hand(
-    config: Config, *, epochs: int = 1, p_keeps: tuple[float, ...] = (1.0, 1.0, 1.0)
-) -> tuple[list[Tensor], tuple[int, int] | None]:
-    """Train with SGD; return the same tensors, and epoch and step of the first bad loss."""
-    train = digits(config).train
-    dropout = Dropout(p_keeps, config.seed, "train")
-    layers = initial_parameters(
-        [64, *config.model.hidden, 10],
-        init=config.model.init,
-        std=config.model.init_std,
-        generator=generator(config.seed, "weights"),
-        dtype=train.inputs.dtype,
-    )
-    tensors = [tensor.requires_grad_() for layer in layers for tensor in layer]
-    size = config.data.batch_size
-    for epoch in range(1, epochs + 1):
-        order = example_order(config.seed, epoch, len(train))
-        dropout.start_epoch(epoch)
-        for step in range(1, math.ceil(len(train) / size) + 1):
-            rows = order[(step - 1) * size : step * size]
-            units = dropout(0, train.inputs[rows])
-            for layer, (weights, biases) in enumerate(layers, 1):
-                units = F.linear(units, weights, biases)
-                units = torch.sigmoid(units) if layer < len(layers) else units
-                units = dropout(layer, units)
-            log_a = units.log_softmax(-1)
-            objective = -log_a[torch.arange(len(rows)), train.labels[rows]].mean()
-            if config.regularizer.name == "l2":
-                half_squares = [(weights**2).sum() / 2 for weights, _ in layers]
-                objective = objective + config.regularizer.strength * sum(half_squares)
-            if not objective.isfinite():
-                return tensors, (epoch, step)
-            gradients = torch.autograd.grad(objective, tensors)
-            with torch.no_grad():
-                for tensor, gradient in zip(tensors, gradients, strict=True):
-                    tensor.add_(gradient, alpha=-config.optimizer.lr)
-    return tensors, None
+def weights(module: GroupModule, member: int = 0) -> list[Tensor]:
+    return list(module.parameters_of(member).values())
 
 
 def same_bits(ones: list[Tensor], others: list[Tensor]) -> bool:
     return all(torch.equal(one, other) for one, other in zip(ones, others, strict=True))
 
 
-MLP = ModelConfig(hidden=[15], init="scaled_normal", init_std=1.0)
-BOTH = DropoutConfig("both", p_keep_input=0.8, p_keep_hidden=0.5)
-
-
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("model", [ModelConfig(), MLP], ids=["softmax", "mlp"])
-def test_is_the_loop_written_by_hand(model, precision):
-    config = make_config(model=model, seed=3, trainer=TrainerConfig(precision=precision))
-    tensors, _ = fit(config, epochs=2)
-    by_hand, _ = fit_by_hand(config, epochs=2)
-    assert same_bits(tensors, by_hand)
-
-
-def test_is_the_loop_written_by_hand_with_dropout_and_penalty():
-    config = make_config(model=MLP, dropout=BOTH, regularizer=RegularizerConfig("l2", 0.01))
-    tensors, _ = fit(config, epochs=2)
-    by_hand, _ = fit_by_hand(config, epochs=2, p_keeps=(0.8, 0.5, 1.0))
-    assert same_bits(tensors, by_hand)
-
-
-def test_the_last_smaller_batch_is_used():
-    config = make_config(batch_size=1000, model=MLP)
-    assert ClassifierModule(config, digits(config)).num_steps == 2
-    after_both, _ = fit(config)
-    by_hand, _ = fit_by_hand(config)
-    assert same_bits(after_both, by_hand)
-
-
 @pytest.mark.parametrize("num_steps", [STEPS_PER_CALL - 1, STEPS_PER_CALL, 2 * STEPS_PER_CALL + 1])
-def test_no_step_is_lost_or_repeated_where_lightnings_calls_meet(num_steps):
-    config = make_config(batch_size=10)
+def test_no_step_is_lost_or_repeated_where_lightnings_calls_meet(num_steps: int):
+    config = make_config(batch_size=10, trainer=TrainerConfig("cpu", 1, "float64"))
     config.data.num_train = 10 * num_steps - 3
-    assert ClassifierModule(config, digits(config)).num_steps == num_steps
-    tensors, _ = fit(config)
-    by_hand, _ = fit_by_hand(config)
-    assert same_bits(tensors, by_hand)
+    module, _ = fit(config)
+    assert module.num_steps == num_steps
+    for found, expected in zip(
+        weights(module), oracle.train(config, digits(config)).parameters, strict=True
+    ):
+        torch.testing.assert_close(found, expected.detach(), rtol=1e-9, atol=1e-12)
 
 
 def test_same_seed_same_bits_other_seed_others():
     config = make_config(model=MLP, dropout=BOTH)
-    tensors, metrics = fit(config)
-    assert (same_bits(tensors, fit(config)[0]), fit(config)[1]) == (True, metrics)
-    config.seed = 1
-    others, _ = fit(config)
-    for one, other in zip(tensors, others, strict=True):
-        assert not torch.isclose(one, other).all()
+    module, evaluation = fit(config)
+    again, same = fit(config)
+    assert same_bits(weights(module), weights(again))
+    assert evaluation.epochs == same.epochs
+    other, _ = fit(replace(config, seed=1))
+    for one, another in zip(weights(module), weights(other), strict=True):
+        assert not torch.isclose(one, another).all()
+
+
+def test_float32_starts_from_the_float64_numbers_rounded():
+    single = make_config(model=MLP)
+    double = replace(single, trainer=TrainerConfig("cpu", precision="float64"))
+    modules = [GroupModule([config], digits(config)) for config in (single, double)]
+    for one, other in zip(*map(weights, modules), strict=True):
+        assert torch.equal(one, other.float())
 
 
 def test_a_regularizer_leaves_the_biases_alone():
     plain = make_config(batch_size=NUM_TRAIN, model=MLP)  # one step
-    penalised = make_config(
-        batch_size=NUM_TRAIN, model=MLP, regularizer=RegularizerConfig("elastic", 0.1, 0.5)
-    )
-    (w1, b1, w2, b2), _ = fit(plain)
-    (small_w1, same_b1, small_w2, same_b2), _ = fit(penalised)
+    penalised = replace(plain, regularizer=RegularizerConfig("elastic", 0.1, 0.5))
+    w1, b1, w2, b2 = weights(fit(plain)[0])
+    small_w1, same_b1, small_w2, same_b2 = weights(fit(penalised)[0])
     assert same_bits([b1, b2], [same_b1, same_b2])
     assert small_w1.norm() < w1.norm()
     assert small_w2.norm() < w2.norm()
 
 
 def test_a_penalty_is_no_part_of_the_loss_that_is_reported():
-    tiny_lr = OptimizerConfig("sgd", lr=1e-12)
-    _, plain = fit(make_config(optimizer=tiny_lr))
-    _, penalised = fit(make_config(optimizer=tiny_lr, regularizer=RegularizerConfig("l1", 1.0)))
-    assert penalised == pytest.approx(plain, rel=1e-6)
+    plain = make_config(optimizer=OptimizerConfig("sgd", lr=1e-12))
+    penalised = replace(plain, regularizer=RegularizerConfig("l1", 1.0))
+    (without,), (with_penalty,) = (fit(config)[1].epochs for config in (plain, penalised))
+    assert with_penalty[0] == pytest.approx(without[0], rel=1e-6)
 
 
 def test_phase_says_when_units_are_dropped():
-    def with_phase(phase):
-        return fit(make_config(model=MLP, dropout=DropoutConfig("hidden", 0.5, phase=phase)))
+    def with_phase(phase: str) -> tuple[list[Tensor], dict[str, float]]:
+        module, evaluation = fit(
+            make_config(model=MLP, dropout=DropoutConfig("hidden", 0.5, phase=phase))
+        )
+        return weights(module), evaluation.epochs[0][-1]
 
-    never_tensors, never = fit(make_config(model=MLP))
-    train_tensors, train = with_phase("train")
-    test_tensors, test = with_phase("test")
-    always_tensors, always = with_phase("always")
-    assert same_bits(test_tensors, never_tensors)
-    assert same_bits(train_tensors, always_tensors)
-    assert not same_bits(train_tensors, never_tensors)
+    module, evaluation = fit(make_config(model=MLP))
+    never_weights, never = weights(module), evaluation.epochs[0][-1]
+    train_weights, train = with_phase("train")
+    test_weights, test = with_phase("test")
+    always_weights, always = with_phase("always")
+    assert same_bits(test_weights, never_weights)
+    assert same_bits(train_weights, always_weights)
+    assert not same_bits(train_weights, never_weights)
     assert test["test/loss"] > never["test/loss"]
     assert always["test/loss"] > train["test/loss"]
 
 
 def test_p_keep_one_is_no_dropout():
-    tensors, metrics = fit(make_config(dropout=DropoutConfig("input", 1.0, phase="always")))
-    same_tensors, same_metrics = fit(make_config())
-    assert same_bits(tensors, same_tensors)
-    assert metrics == same_metrics
-
-
-def test_float64_drops_the_units_that_float32_drops():
-    dropout = DropoutConfig("hidden", 0.5, phase="always")
-    configs = [
-        make_config(model=MLP, dropout=dropout, trainer=TrainerConfig(precision=precision))
-        for precision in ("float32", "float64")
-    ]
-    (tensors, metrics), (double_tensors, double_metrics) = map(fit, configs)
-    for single, double in zip(tensors, double_tensors, strict=True):
-        torch.testing.assert_close(single, double.float(), rtol=1e-3, atol=1e-4)
-    assert metrics == pytest.approx(double_metrics, rel=1e-3)
+    module, evaluation = fit(make_config(dropout=DropoutConfig("input", 1.0, phase="always")))
+    without, same = fit(make_config())
+    assert same_bits(weights(module), weights(without))
+    assert evaluation.epochs == same.epochs
 
 
 DIVERGING = {
     "beyond Lightning's first call": make_config(
-        batch_size=10, optimizer=OptimizerConfig(lr=1.0), regularizer=RegularizerConfig("l2", 3.0)
+        epochs=2,
+        batch_size=10,
+        optimizer=OptimizerConfig(lr=1.0),
+        regularizer=RegularizerConfig("l2", 3.0),
     ),
     "in the second epoch": make_config(
-        optimizer=OptimizerConfig(lr=1.0), regularizer=RegularizerConfig("l2", 2.5)
+        epochs=2, optimizer=OptimizerConfig(lr=1.0), regularizer=RegularizerConfig("l2", 2.5)
+    ),
+    "with dropout": make_config(
+        epochs=2,
+        batch_size=10,
+        model=MLP,
+        dropout=BOTH,
+        optimizer=OptimizerConfig(lr=1.0),
+        regularizer=RegularizerConfig("l2", 3.0),
     ),
 }
 
 
 @pytest.mark.parametrize("config", DIVERGING.values(), ids=DIVERGING)
-def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(config):
-    _, where = fit_by_hand(config, epochs=2)
-    assert where is not None
-    epoch, step = where
-    assert (epoch, step > STEPS_PER_CALL) in [(1, True), (2, False)]
-    message = f"the loss is not finite in epoch {epoch} at step {step} of "
-    with pytest.raises(UserError, match=re.escape(message)) as error:
-        fit(config, epochs=2)
-    assert "optimizer.lr" in str(error.value)
+@pytest.mark.parametrize("in_company", [False, True])
+def test_a_loss_that_is_not_finite_is_named_with_its_step(config: Config, *, in_company: bool):
+    with pytest.raises(FloatingPointError) as diverged:
+        oracle.train(config, digits(config))
+    epoch, step = diverged.value.args
+    sane = replace(config, regularizer=RegularizerConfig())
+    configs = [sane, config, replace(sane, seed=1)] if in_company else [config]
+    configs = [configs[position] for position in sort_members(configs)]
+    module, evaluation = fit(*configs)
+    member = configs.index(config)
+    assert list(module.failures) == [member]
+    text = module.failures[member]
+    assert text.startswith(f"the loss is not finite in epoch {epoch} at step {step} of ")
+    assert "optimizer.lr than 1.0" in text
+    assert [len(epochs) for epochs in evaluation.epochs] == [
+        epoch - 1 if number == member else 2 for number in range(len(configs))
+    ]
 
 
 def test_a_huge_learning_rate_is_reported_as_divergence():
@@ -243,8 +190,8 @@ def test_a_huge_learning_rate_is_reported_as_divergence():
         loss=LossConfig("quadratic", "sum"),
         optimizer=OptimizerConfig(lr=1e30),
     )
-    with pytest.raises(UserError, match="not finite in epoch 1 at step 2 of 62"):
-        fit(config)
+    module, _ = fit(config)
+    assert re.match(".*not finite in epoch 1 at step 2 of 62", module.failures[0])
 
 
 def test_weights_that_overflow_in_the_last_step_are_noticed():
@@ -254,5 +201,78 @@ def test_weights_that_overflow_in_the_last_step_are_noticed():
         loss=LossConfig("ce", "sum"),
         optimizer=OptimizerConfig(lr=1e38),
     )
-    with pytest.raises(UserError, match="not finite in epoch 1 at step 1 of 1"):
-        fit(config)
+    module, _ = fit(config)
+    assert module.failures[0].startswith("a weight is not finite in epoch 1 at step 1 of 1")
+
+
+def test_a_member_that_diverges_leaves_the_others_as_they_are():
+    wild = OptimizerConfig("sgd", 1e30, weight_decay=1e30)
+    sane = OptimizerConfig("sgd", 0.1)
+    trainer = TrainerConfig("cpu", max_epochs=2, precision="float64")
+    configs = [
+        make_config(seed=seed, optimizer=optimizer, trainer=trainer)
+        for seed, optimizer in [(0, sane), (0, wild), (1, sane)]
+    ]
+    module, _ = fit(*configs)
+    assert list(module.failures) == [1]
+    for member in (0, 2):
+        expected = oracle.train(configs[member], digits(configs[member])).parameters
+        for found, wanted in zip(weights(module, member), expected, strict=True):
+            torch.testing.assert_close(found, wanted.detach(), rtol=1e-7, atol=1e-12)
+
+
+def test_a_group_whose_members_have_all_diverged_ends_at_once():
+    bad = make_config(epochs=500, optimizer=OptimizerConfig(lr=1e38, weight_decay=1e38))
+    module, evaluation = fit(bad, replace(bad, seed=1))
+    assert list(module.failures) == [0, 1]
+    assert module.trainer.current_epoch <= 1
+    assert evaluation.epochs == [[], []]
+
+
+STOPPING = TrainerConfig("cpu", max_epochs=80, early_stopping=True, patience=2)
+
+
+def test_a_member_that_stops_early_is_what_it_would_be_alone_while_others_go_on():
+    base = make_config(trainer=STOPPING, batch_size=100)
+    configs = [
+        replace(base, optimizer=OptimizerConfig(lr=5.0)),
+        replace(base, optimizer=OptimizerConfig(lr=1.0)),
+        replace(base, trainer=replace(STOPPING, early_stopping=False, max_epochs=80)),
+        replace(base, seed=1, dropout=DropoutConfig("input", 0.5, phase="test")),
+    ]
+    configs = [configs[position] for position in sort_members(configs)]
+    module, evaluation = fit(*configs)
+    lengths = [len(epochs) for epochs in evaluation.epochs]
+    stops = [config.trainer.early_stopping for config in configs]
+    assert {length for length, stop in zip(lengths, stops, strict=True) if not stop} == {80}
+    assert len({length for length, stop in zip(lengths, stops, strict=True) if stop}) > 1
+    assert module.stopped == {member for member, stop in enumerate(stops) if lengths[member] < 80}
+    for member, config in enumerate(configs):
+        alone, expected = fit(config)
+        assert len(expected.epochs[0]) == lengths[member]
+        for metrics, wanted in zip(evaluation.epochs[member], expected.epochs[0], strict=True):
+            assert metrics == pytest.approx(wanted, rel=1e-3, abs=3e-3)
+        for found, wanted in zip(weights(module, member), weights(alone), strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
+        same = evaluation.test_predictions[member] == expected.test_predictions[0]
+        assert same.double().mean() > 0.99
+
+
+def test_a_group_whose_members_have_all_stopped_ends():
+    base = make_config(trainer=STOPPING, batch_size=100)
+    configs = [replace(base, optimizer=OptimizerConfig(lr=lr)) for lr in (5.0, 2.0)]
+    module, evaluation = fit(*configs)
+    assert module.active == []
+    assert module.trainer.current_epoch == max(map(len, evaluation.epochs)) < 80
+
+
+def test_members_that_read_the_same_inputs_lie_together():
+    configs = [
+        Config(seed, regularizer=regularizer, dropout=dropout)
+        for regularizer in (RegularizerConfig(), RegularizerConfig("l1", 0.1))
+        for dropout in (DropoutConfig(), DropoutConfig("input", 0.8))
+        for seed in (0, 1)
+    ]
+    ordered = [configs[position] for position in sort_members(configs)]
+    read = [(config.seed, config.dropout.name) for config in ordered]
+    assert len([key for key, _ in groupby(read)]) == len(set(read)) == 4

@@ -1,15 +1,15 @@
-"""Every optimizer is the textbook's update. A new one adds its rule to RULES."""
+"""Every optimizer is the textbook's update, member by member. A new one adds its rule to RULES."""
 
 import math
 from collections.abc import Callable, Generator
 
 import pytest
 import torch
-from torch import nn
 
+from pipeline.config import registry
 from pipeline.config.options import options
 from pipeline.config.schema import OptimizerConfig
-from pipeline.engine.optimizers import OPTIMIZERS, make_optimizer
+from pipeline.engine.optimizers import make_optimizer
 
 START = [0.5, -1.25, 3.0]
 GRADIENTS = [[1.0, -2.0, 0.5], [0.25, 0.75, -1.5], [-3.0, 0.0, 0.125], [0.1, 0.2, 0.3]]
@@ -84,14 +84,13 @@ CONFIGS = [
 ]
 
 
-def steps_of(config: OptimizerConfig, dtype: torch.dtype) -> list[list[float]]:
-    """Return the weights after every step with GRADIENTS."""
-    weights = nn.Parameter(torch.tensor(START, dtype=dtype))
-    optimizer = make_optimizer([weights], config)
-    history: list[list[float]] = []
+def steps_of(configs: list[OptimizerConfig], dtype: torch.dtype) -> list[list[list[float]]]:
+    """Return the members' weights after every step with GRADIENTS."""
+    weights = torch.tensor([START] * len(configs), dtype=dtype)
+    optimizer = make_optimizer([weights], configs)
+    history: list[list[list[float]]] = []
     for gradient in GRADIENTS:
-        weights.grad = torch.tensor(gradient, dtype=dtype)
-        optimizer.step()
+        optimizer.step([torch.tensor([gradient] * len(configs), dtype=dtype)])
         history.append(weights.tolist())
     return history
 
@@ -105,29 +104,45 @@ def steps_by_hand(config: OptimizerConfig) -> list[list[float]]:
     ]
 
 
+def of_name(name: str) -> list[OptimizerConfig]:
+    return [config for config in CONFIGS if config.name == name]
+
+
 def test_every_optimizer_has_a_rule_a_row_and_a_yaml():
-    for name in OPTIMIZERS:
-        assert name in RULES, f"add the rule of {name} to RULES in tests/test_optimizers.py"
-        rows = [config for config in CONFIGS if config.name == name]
-        assert rows, f"add a row for {name} to CONFIGS in tests/test_optimizers.py"
+    for name in registry.names("optimizer"):
+        assert name in RULES, f"add the rule of {name} to RULES in tests/engine/test_optimizers.py"
+        assert of_name(name), f"add a row for {name} to CONFIGS in tests/engine/test_optimizers.py"
         assert name in options("optimizer"), f"add conf/optimizer/{name}.yaml"
-    assert set(RULES) == set(options("optimizer")) == set(OPTIMIZERS)
+    assert set(RULES) == set(options("optimizer")) == set(registry.names("optimizer"))
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=str)
-def test_steps_are_the_textbooks(config):
-    for step, by_hand in zip(steps_of(config, torch.float64), steps_by_hand(config), strict=True):
-        assert step == pytest.approx(by_hand, rel=1e-12, abs=1e-12)
-
-
-@pytest.mark.parametrize("config", CONFIGS, ids=str)
-def test_float32_takes_the_same_steps_but_for_rounding(config):
-    for step, by_hand in zip(steps_of(config, torch.float32), steps_by_hand(config), strict=True):
-        assert step == pytest.approx(by_hand, rel=1e-5, abs=1e-5)
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize(("dtype", "exact"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_every_member_takes_the_textbooks_steps(name, dtype, exact):
+    """Torch's own optimizers are compared in test_equivalence.py, whole runs of them."""
+    configs = of_name(name)
+    steps = steps_of(configs, dtype)
+    for member, config in enumerate(configs):
+        for step, by_hand in zip(steps, steps_by_hand(config), strict=True):
+            assert step[member] == pytest.approx(by_hand, rel=exact, abs=exact)
 
 
 @pytest.mark.parametrize("name", ["momentum", "nesterov"])
 def test_without_momentum_it_is_sgd(name):
     config = OptimizerConfig(name, lr=0.3, momentum=0.0, weight_decay=0.1)
     sgd_config = OptimizerConfig("sgd", lr=0.3, weight_decay=0.1)
-    assert steps_of(config, torch.float32) == steps_of(sgd_config, torch.float32)
+    assert steps_of([config], torch.float32) == steps_of([sgd_config], torch.float32)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_member_that_is_stopped_changes_no_more(name):
+    configs = of_name(name)
+    weights = torch.tensor([START] * len(configs))
+    optimizer = make_optimizer([weights], configs)
+    gradient = torch.ones_like(weights)
+    optimizer.step([gradient.clone()])
+    before = weights.clone()
+    optimizer.stop([0])
+    optimizer.step([gradient.clone()])
+    assert torch.equal(weights[0], before[0])
+    assert (weights[1:] != before[1:]).all()

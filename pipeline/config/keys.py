@@ -1,0 +1,24 @@
+"""A config as one flat table, under the dotted keys that people type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, cast
+
+from pipeline.config.schema import Config
+
+__all__ = ["plain"]
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """Return the config flat, under its own dotted keys, without the keys that are not set."""
+    return {key: value for key, value in _flatten(asdict(config)) if value is not None}
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flatten(cast("dict[str, Any]", value), f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -1,0 +1,78 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from pipeline.config.schema import ModelConfig
+from pipeline.engine.first_layer import SharedInputs
+from pipeline.engine.initialization import standard_deviations
+from pipeline.engine.layers import Layer
+
+__all__ = ["Dense"]
+
+
+class Dense(Layer):
+    """z = W u + b of every example u."""
+
+    reads_shared_inputs = True
+
+    def __init__(self, num_inputs: int, num_units: int) -> None:
+        self.num_inputs = num_inputs
+        self.num_units = num_units
+
+    def initial_parameters(
+        self, config: ModelConfig, generator: Generator
+    ) -> list[Float[Tensor, "*shape"]]:
+        """Draw W (out, in), then b (out); see `standard_deviations`."""
+        weight_std, bias_std = standard_deviations(config, self.num_inputs, self.num_units)
+        shape = (self.num_units, self.num_inputs)
+        weight = torch.randn(shape, generator=generator, dtype=torch.float64)
+        bias = torch.randn(self.num_units, generator=generator, dtype=torch.float64)
+        return [weight * weight_std, bias * bias_std]
+
+    def forward(
+        self,
+        parameters: Sequence[Float[Tensor, "members ..."]],
+        units: SharedInputs | Float[Tensor, "members _in batch"],
+    ) -> Float[Tensor, "members _out batch"]:
+        """Return W u + b."""
+        weight, bias = parameters
+        if isinstance(units, SharedInputs):
+            return units.weighted_by(weight).add_(bias.unsqueeze(-1))
+        return torch.baddbmm(bias.unsqueeze(-1), weight, units)
+
+    def backward(
+        self,
+        parameters: Sequence[Float[Tensor, "members ..."]],
+        units: SharedInputs | Float[Tensor, "members _in batch"],
+        error: Float[Tensor, "members _out batch"],
+    ) -> Float[Tensor, "members _in batch"]:
+        """Return Wᵀ δ (BP2)."""
+        del units
+        return parameters[0].mT @ error
+
+    def add_gradients(
+        self,
+        targets: Sequence[Float[Tensor, "members ..."]],
+        parameters: Sequence[Float[Tensor, "members ..."]],
+        units: SharedInputs | Float[Tensor, "members _in batch"],
+        error: Float[Tensor, "members _out batch"],
+        *,
+        accumulate: bool,
+    ) -> None:
+        """Write, or add, δ uᵀ for W (BP4) and the sum of δ over the batch for b (BP3)."""
+        del parameters
+        weight, bias = targets
+        if accumulate:
+            bias.add_(error.sum(-1))
+        else:
+            torch.sum(error, dim=-1, out=bias)
+        if isinstance(units, SharedInputs):
+            units.add_gradient(weight, error, accumulate=accumulate)
+        else:
+            torch.baddbmm(weight, error, units.mT, beta=float(accumulate), out=weight)

@@ -1,0 +1,96 @@
+"""Losses: functions of (logits, targets) with one value per example, each with its derivative.
+
+They are computed from the logits in a form that stays finite where ln a or ln(1 - a) would not.
+To add one: a module here with its class, its YAML in conf/loss, a row in
+tests/engine/test_losses.py.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from pipeline.config import registry
+from pipeline.config.schema import LossConfig
+from pipeline.engine.autodiff import gradient
+
+__all__ = ["Loss", "is_target", "make_loss"]
+
+
+class Loss(ABC):
+    """C of one example; the mean over the mini-batch is what training minimises.
+
+    Examples lie side by side, one per column, with one network ("member") along the first axis.
+    """
+
+    def __init__(self, config: LossConfig, output: str) -> None:
+        """Take what the loss is to be.
+
+        Args:
+            config: of this loss.
+            output: "softmax" or "sigmoid", the function that makes activations of the logits.
+        """
+        self.config = config
+        self.output = output
+
+    @abstractmethod
+    def value(
+        self,
+        logits: Float[Tensor, "members classes batch"],
+        targets: Int[Tensor, "#members batch"],
+    ) -> Float[Tensor, "members batch"]:
+        """Return C of every example.
+
+        Args:
+            logits: z^L, before the output function.
+            targets: the right class of every example, for each member or for all.
+        """
+
+    def error(
+        self,
+        logits: Float[Tensor, "members classes batch"],
+        targets: Int[Tensor, "#members batch"],
+    ) -> Float[Tensor, "members classes batch"]:
+        """Return δ^L = ∂C/∂z^L of every example (BP1).
+
+        By automatic differentiation at the logits, unless a loss has it written.
+        """
+        return gradient(lambda z: self.value(z, targets), logits)
+
+    def activations(
+        self, logits: Float[Tensor, "members classes batch"]
+    ) -> Float[Tensor, "members classes batch"]:
+        """Return a^L, the output function of the logits."""
+        return logits.softmax(1) if self.output == "softmax" else logits.sigmoid()
+
+    def reduce(
+        self, terms: Float[Tensor, "members classes batch"]
+    ) -> Float[Tensor, "members batch"]:
+        """Combine the terms of an example's outputs as `loss.reduction` says."""
+        return terms.mean(1) if self.config.reduction == "mean" else terms.sum(1)
+
+    def share(self, logits: Float[Tensor, "members classes batch"]) -> float:
+        """Return the weight of one output's term in `reduce`: 1 / classes for the mean, else 1."""
+        return 1 / logits.shape[1] if self.config.reduction == "mean" else 1.0
+
+
+def is_target(
+    logits: Float[Tensor, "members classes batch"], targets: Int[Tensor, "#members batch"]
+) -> Bool[Tensor, "#members classes batch"]:
+    """Return the targets one-hot, as booleans."""
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    return targets.unsqueeze(1) == classes.unsqueeze(-1)
+
+
+def make_loss(config: LossConfig, output: str) -> Loss:
+    """Return the loss of a config.
+
+    Args:
+        config: which loss, its parameters, and whether an example's outputs are averaged or summed.
+        output: "softmax" or "sigmoid".
+    """
+    return cast("Loss", registry.find("loss", config.name)(config, output))

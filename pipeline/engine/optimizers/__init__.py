@@ -1,0 +1,95 @@
+"""Optimizers for K networks at once: one rule, its numbers member by member.
+
+Each follows torch.optim's of the same name step by step, so that a member takes the steps that it
+would take alone. To add one: a module here with its class, its YAML in conf/optimizer, a row in
+tests/engine/test_optimizers.py.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TypeVar, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.config import registry
+from pipeline.config.schema import OptimizerConfig
+
+__all__ = ["Optimizer", "given", "make_optimizer"]
+
+Setting = TypeVar("Setting")
+
+
+class Optimizer(ABC):
+    """Takes steps along gradients; holds what it remembers from step to step."""
+
+    def __init__(
+        self,
+        parameters: Sequence[Float[Tensor, "members ..."]],
+        configs: Sequence[OptimizerConfig],
+    ) -> None:
+        """Take the parameters, whose first axis is the member, and each member's numbers."""
+        self.parameters = list(parameters)
+        self.lr = self.per_member([config.lr for config in configs])
+        decay = [config.weight_decay for config in configs]
+        self.weight_decay = self.per_member(decay) if any(decay) else None
+
+    @abstractmethod
+    def step(self, gradients: Sequence[Float[Tensor, "members ..."]]) -> None:
+        """Change the parameters in place. The gradients may be changed too."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what is remembered from step to step, by name; members lead in each."""
+        return {}
+
+    @property
+    def is_plain_descent(self) -> bool:
+        """Whether a step is θ ← θ - η g and nothing else, so that it needs no stored gradients."""
+        return False
+
+    def stop(self, members: Sequence[int]) -> None:
+        """Let no later step change these members: their rate is 0 from now on."""
+        for rate in self.lr:
+            rate[list(members)] = 0
+
+    def per_member(self, values: Sequence[float]) -> list[Tensor]:
+        """Return one tensor per parameter that broadcasts a number of each member over it."""
+        return [
+            torch.tensor(values, dtype=parameter.dtype, device=parameter.device).view(
+                -1, *[1] * (parameter.ndim - 1)
+            )
+            for parameter in self.parameters
+        ]
+
+    def memory(self, **tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return lists of one tensor per parameter under their names, for `state`."""
+        return {
+            f"{name}.{index}": tensor
+            for name, of_parameters in tensors.items()
+            for index, tensor in enumerate(of_parameters)
+        }
+
+    def add_weight_decay(self, gradients: Sequence[Tensor]) -> None:
+        """Add weight_decay · θ to the gradients, as SGD and Adam do."""
+        if self.weight_decay is None:
+            return
+        decays = zip(gradients, self.parameters, self.weight_decay, strict=True)
+        for gradient, parameter, decay in decays:
+            gradient.addcmul_(parameter, decay)
+
+
+def given(setting: Setting | None) -> Setting:
+    """Return a setting that a checked config of this optimizer has."""
+    assert setting is not None
+    return setting
+
+
+def make_optimizer(
+    parameters: Sequence[Float[Tensor, "members ..."]], configs: Sequence[OptimizerConfig]
+) -> Optimizer:
+    """Return the optimizer that the members share, with the numbers of each."""
+    (name,) = {config.name for config in configs}
+    return cast("Optimizer", registry.find("optimizer", name)(parameters, configs))

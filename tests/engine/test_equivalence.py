@@ -1,0 +1,211 @@
+"""Every member of a group is the run that autograd and torch.optim make of its config.
+
+Choices that a group has in common and choices that its members have one by one are two covering
+designs: each pair of values of two choices occurs. Every group of the first trains all members of
+the second, so that each pair across the two occurs as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import pytest
+import torch
+from allpairspy import AllPairs
+from torch import Tensor
+
+from pipeline.config.schema import (
+    Config,
+    DataConfig,
+    DropoutConfig,
+    LossConfig,
+    ModelConfig,
+    OptimizerConfig,
+    RegularizerConfig,
+    TrainerConfig,
+)
+from pipeline.data.tensors import Data, Split
+from pipeline.engine.evaluation import Evaluation
+from pipeline.engine.grouping import plan_groups
+from pipeline.engine.members import sort_members
+from pipeline.engine.module import GroupModule
+from pipeline.training.train import make_trainer
+from tests import oracle
+
+# Lightning 2.6 asks torch 2.15 in a way that torch has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated")
+
+EXACT = 1e-9
+NUM_FEATURES, NUM_CLASSES = 20, 4
+
+SHARED: dict[str, list[Any]] = {
+    "output": ["softmax", "sigmoid"],
+    "activation": ["sigmoid", "tanh", "relu", "identity"],
+    "hidden": [[], [7], [6, 5]],
+    "optimizer": ["sgd", "momentum", "nesterov", "adam", "adamw"],
+    "last batch": ["as large", "smaller"],
+}
+OWN: dict[str, list[Any]] = {
+    "loss": [
+        LossConfig("mse"),
+        LossConfig("ce"),
+        LossConfig("ce", "sum"),
+        LossConfig("quadratic", "sum"),
+        LossConfig("nll"),
+        LossConfig("huber", "mean", 0.1),
+        LossConfig("huber", "sum", 0.4),
+    ],
+    "regularizer": [
+        RegularizerConfig(),
+        RegularizerConfig("l1", 0.001),
+        RegularizerConfig("l2", 0.01),
+        RegularizerConfig("elastic", 0.01, 0.3),
+        RegularizerConfig("elastic", 0.002, 0.8),
+    ],
+    "place": ["none", "input", "hidden", "both", "logits"],
+    "phase": ["train", "test", "always"],
+    "init": ["normal", "scaled_normal", "zeros", "xavier", "he"],
+    "rate": [0.05, 0.2],
+    "decay": [0.0, 0.02],
+    "seed": [0, 1, 12],
+}
+
+
+def design(choices: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(choices, row, strict=True)) for row in AllPairs(list(choices.values()))]
+
+
+GROUPS, MEMBERS = design(SHARED), design(OWN)
+
+
+def dropout(place: str, phase: str) -> DropoutConfig:
+    if place == "both":
+        return DropoutConfig("both", None, 0.9, 0.7, phase)
+    return DropoutConfig(place, None if place == "none" else 0.6, phase=phase)
+
+
+def optimizer(name: str, own: dict[str, Any]) -> OptimizerConfig:
+    rate, decay = own["rate"], own["decay"]
+    if name in ("adam", "adamw"):
+        betas = [0.9, 0.99 if rate > 0.1 else 0.999]
+        return OptimizerConfig(name, rate / 10, None, betas, 1e-4, decay)
+    momentum = None if name == "sgd" else 0.9 - 4 * rate
+    return OptimizerConfig(name, rate, momentum, weight_decay=decay)
+
+
+def config(shared: dict[str, Any], own: dict[str, Any]) -> Config | None:
+    """The config of a member of a group, None if its choices don't go together."""
+    if own["loss"].name == "nll" and shared["output"] == "sigmoid":
+        return None
+    if own["place"] in ("hidden", "both") and not shared["hidden"]:
+        return None
+    has_l1 = own["regularizer"].name in ("l1", "elastic")
+    if own["init"] == "zeros" and has_l1 and len(shared["hidden"]) > 1:
+        return None  # its first gradients are no more than rounding, on which L1's sign would hang
+    num_train = 120 if shared["last batch"] == "as large" else 110
+    std = 0.5
+    return Config(
+        own["seed"],
+        own["loss"],
+        own["regularizer"],
+        dropout(own["place"], own["phase"]),
+        optimizer(shared["optimizer"], own),
+        ModelConfig(shared["hidden"], shared["activation"], shared["output"], own["init"], std),
+        DataConfig("digits", batch_size=40, num_train=num_train, num_val=50),
+        TrainerConfig("cpu", max_epochs=2, precision="float64"),
+    )
+
+
+def members_of(shared: dict[str, Any]) -> list[Config]:
+    found = [member for own in MEMBERS if (member := config(shared, own)) is not None]
+    return [found[position] for position in sort_members(found)]
+
+
+def examples(seed: int, number: int) -> Split:
+    """Inputs without ties: no sum of them is 0 but for rounding, on which L1's sign would hang."""
+    stream = torch.Generator().manual_seed(seed)
+    inputs = torch.rand(number, NUM_FEATURES, generator=stream, dtype=torch.float64)
+    return Split(inputs, torch.randint(NUM_CLASSES, (number,), generator=stream))
+
+
+def data_of(config: Config) -> Data:
+    train, val, test = examples(0, config.data.num_train), examples(1, 50), examples(2, 70)
+    return Data("random", train, val, test, (4, 5), "", "", NUM_CLASSES)
+
+
+def together(configs: list[Config]) -> tuple[GroupModule, Evaluation]:
+    module, evaluation = GroupModule(configs, data_of(configs[0])), Evaluation(len(configs))
+    make_trainer(configs[0].trainer, [evaluation]).fit(module)
+    return module, evaluation
+
+
+def error(found: Iterable[Tensor], expected: Iterable[Tensor]) -> float:
+    """The largest difference, relative to the largest parameter of the network."""
+    one, other = (torch.cat([t.detach().flatten() for t in side]) for side in (found, expected))
+    return ((one - other).abs().max() / other.abs().max()).item()
+
+
+@pytest.mark.parametrize("shared", GROUPS, ids=lambda row: "-".join(map(str, row.values())))
+def test_every_member_is_what_autograd_and_torchs_optimizers_make_of_it(shared: dict[str, Any]):
+    configs = members_of(shared)
+    assert len(plan_groups(configs)) == 1
+    module, evaluation = together(configs)
+    assert module.failures == {}
+    for member, config in enumerate(configs):
+        expected = oracle.train(config, data_of(config))
+        assert error(module.parameters_of(member).values(), expected.parameters) < EXACT, config
+        for metrics, wanted in zip(evaluation.epochs[member], expected.epochs, strict=True):
+            assert metrics == pytest.approx(wanted, rel=EXACT), config
+        assert torch.equal(evaluation.test_predictions[member].long(), expected.predictions)
+
+
+@pytest.mark.parametrize("shared", GROUPS[::7], ids=lambda row: "-".join(map(str, row.values())))
+def test_a_group_of_k_is_k_groups_of_one(shared: dict[str, Any]):
+    configs = members_of(shared)
+    module, evaluation = together(configs)
+    for member, config in enumerate(configs):
+        alone, alone_evaluation = together([config])
+        ours, theirs = module.parameters_of(member), alone.parameters_of(0)
+        assert error(ours.values(), theirs.values()) < EXACT
+        for found, expected in zip(
+            evaluation.epochs[member], alone_evaluation.epochs[0], strict=True
+        ):
+            assert found == pytest.approx(expected, rel=EXACT)
+
+
+def test_more_members_and_another_order_change_no_members_numbers():
+    few = members_of(GROUPS[0])[:3]
+    others = [replace(member, seed=member.seed + 100) for member in members_of(GROUPS[0])]
+    mixed = [*others, *reversed(few)]
+    order = sort_members(mixed)
+    module, _ = together(few)
+    larger, _ = together([mixed[position] for position in order])
+    for member in range(3):
+        place = order.index(len(mixed) - 1 - member)
+        ours, theirs = larger.parameters_of(place), module.parameters_of(member)
+        assert error(ours.values(), theirs.values()) < EXACT
+
+
+def test_every_pair_of_choices_that_go_together_occurs():
+    rows = [
+        {**shared, **own} for shared in GROUPS for own in MEMBERS if config(shared, own) is not None
+    ]
+    choices = {**SHARED, **OWN}
+    for one, other in combinations(choices, 2):
+        seen = {(repr(row[one]), repr(row[other])) for row in rows}
+        missing = [
+            (value, another)
+            for value in choices[one]
+            for another in choices[other]
+            if (repr(value), repr(another)) not in seen
+        ]
+        apart = [
+            pair
+            for pair in missing
+            if ("sigmoid" in pair and LossConfig("nll") in pair and "output" in (one, other))
+            or ([] in pair and ("hidden" in pair or "both" in pair))
+        ]
+        assert missing == apart, f"{one} and {other}"

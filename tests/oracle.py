@@ -1,0 +1,156 @@
+"""What everything is compared with: one network, trained by autograd and torch.optim."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional as F  # noqa: N812  (torch's own convention)
+
+from pipeline.config.schema import Config, LossConfig, OptimizerConfig, RegularizerConfig
+from pipeline.data.tensors import Data, Split
+from pipeline.engine.dropout import Draws, active_probabilities, dropout_mask
+from pipeline.engine.initialization import standard_deviations
+from pipeline.engine.streams import example_order, generator
+
+ACTIVATIONS = {
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "identity": lambda z: z,
+}
+
+
+@dataclass
+class Oracle:
+    """A network, and what it has been measured at."""
+
+    config: Config
+    data: Data
+    parameters: list[nn.Parameter] = field(default_factory=list[nn.Parameter])
+    """Weights and biases in turn, layer by layer."""
+    epochs: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
+    predictions: Tensor = field(default_factory=lambda: torch.empty(0))
+    """Of the test examples, after the last epoch."""
+
+
+def train(config: Config, data: Data) -> Oracle:
+    """Train a network as its config says, but for early stopping.
+
+    Raises:
+        FloatingPointError: with (epoch, step), both from 1, of the first loss that isn't finite.
+    """
+    oracle = Oracle(config, data, _initial_parameters(config, data))
+    optimizer = _make_optimizer(oracle.parameters, config.optimizer)
+    draws = Draws(config.seed, "train")
+    for epoch in range(1, config.trainer.max_epochs + 1):
+        draws.start_epoch(epoch)
+        order = example_order(config.seed, epoch, len(data.train))
+        for step, rows in enumerate(torch.split(order, config.data.batch_size), start=1):
+            logits = _logits(oracle, data.train.inputs[rows], draws, "train")
+            losses = loss(config.loss, config.model.output, logits, data.train.labels[rows])
+            objective = losses.mean() + penalty(config.regularizer, oracle.parameters[::2])
+            if not objective.isfinite():
+                raise FloatingPointError(epoch, step)
+            optimizer.zero_grad()
+            objective.backward()
+            optimizer.step()
+        oracle.epochs.append(_evaluate(oracle, epoch))
+    return oracle
+
+
+def _initial_parameters(config: Config, data: Data) -> list[nn.Parameter]:
+    dtype = getattr(torch, config.trainer.precision)
+    stream = generator(config.seed, "weights")
+    parameters: list[nn.Parameter] = []
+    widths = [data.num_features, *config.model.hidden, data.num_classes]
+    for fan_in, fan_out in itertools.pairwise(widths):
+        stds = standard_deviations(config.model, fan_in, fan_out)
+        for std, shape in zip(stds, [(fan_out, fan_in), (fan_out,)], strict=True):
+            drawn = torch.randn(shape, generator=stream, dtype=torch.float64) * std
+            parameters.append(nn.Parameter(drawn.to(dtype)))
+    return parameters
+
+
+def _make_optimizer(parameters: list[nn.Parameter], config: OptimizerConfig) -> optim.Optimizer:
+    shared: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
+    if config.name in ("adam", "adamw"):
+        kind = optim.AdamW if config.name == "adamw" else optim.Adam
+        return kind(parameters, betas=tuple(config.betas or ()), eps=config.eps, **shared)
+    momentum = config.momentum or 0.0
+    # torch refuses Nesterov's with momentum 0, where it changes nothing.
+    nesterov = config.name == "nesterov" and momentum > 0
+    return optim.SGD(parameters, momentum=momentum, nesterov=nesterov, **shared)
+
+
+def _logits(oracle: Oracle, inputs: Tensor, draws: Draws, purpose: str) -> Tensor:
+    """Return the logits, (batch, classes), with the units dropped that the purpose drops."""
+    config = oracle.config
+    layers = list(zip(oracle.parameters[::2], oracle.parameters[1::2], strict=True))
+    p_keeps = active_probabilities(config.dropout, len(layers), purpose)
+
+    def drop(layer: int, units: Tensor) -> Tensor:
+        if p_keeps[layer] == 1:
+            return units
+        drawn = draws.draw(layer, units.shape, units.device)
+        return units * dropout_mask(drawn, p_keeps[layer], units.dtype)
+
+    units = drop(0, inputs)
+    for number, (weights, biases) in enumerate(layers, start=1):
+        z = F.linear(units, weights, biases)
+        units = drop(
+            number, z if number == len(layers) else ACTIVATIONS[config.model.activation](z)
+        )
+    return units
+
+
+def loss(config: LossConfig, output: str, logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss of every example of logits (batch, classes), by torch's own functions."""
+    if config.name == "nll":
+        return F.cross_entropy(logits, labels, reduction="none")
+    a = logits.softmax(-1) if output == "softmax" else logits.sigmoid()
+    y = F.one_hot(labels, logits.shape[-1]).to(a.dtype)
+    terms = {
+        "mse": lambda: F.mse_loss(a, y, reduction="none"),
+        "quadratic": lambda: F.mse_loss(a, y, reduction="none") / 2,
+        "ce": lambda: F.binary_cross_entropy(a, y, reduction="none"),
+        "huber": lambda: F.huber_loss(a, y, reduction="none", delta=config.delta or 0.0),
+    }[config.name]()
+    return terms.mean(-1) if config.reduction == "mean" else terms.sum(-1)
+
+
+def penalty(config: RegularizerConfig, weights: list[nn.Parameter]) -> Tensor:
+    """Return λ times the penalty of all weights."""
+    l1 = sum(matrix.abs().sum() for matrix in weights)
+    l2 = sum(matrix.square().sum() for matrix in weights) / 2
+    ratios = {"none": 0.0, "l1": 1.0, "l2": 0.0, "elastic": config.l1_ratio or 0.0}
+    ratio = ratios[config.name]
+    return torch.as_tensor(config.strength * (ratio * l1 + (1 - ratio) * l2))
+
+
+@torch.no_grad()
+def _evaluate(oracle: Oracle, epoch: int) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    config, num_classes = oracle.config, oracle.data.num_classes
+    for name in ("train", "val", "test"):
+        split: Split = getattr(oracle.data, name)
+        if len(split) == 0:
+            continue
+        draws = Draws(config.seed, "evaluate")
+        draws.start_epoch(epoch)
+        logits = _logits(oracle, split.inputs, draws, "evaluate")
+        losses = loss(config.loss, config.model.output, logits, split.labels)
+        predictions = logits.argmax(-1)
+        right = predictions == split.labels
+        metrics |= {
+            f"{name}/loss": losses.mean().item(),
+            f"{name}/accuracy": right.double().mean().item(),
+        }
+        if name == "test":
+            oracle.predictions = predictions
+            shares = [right[split.labels == k].double().mean() for k in range(num_classes)]
+            metrics["test/ignored_classes"] = float(sum(bool(share < 0.01) for share in shares))
+    return metrics
