@@ -75,8 +75,7 @@ def bytes_per_member(config: Config) -> int:
     inputs, weighted inputs, activations and errors of one mini-batch. Members with the same seed
     that drop the same inputs, or none, share the inputs and take less.
     """
-    height, width = find_dataset(config.data.name).image_shape
-    sizes = [height * width, *config.model.hidden, NUM_CLASSES]
+    sizes = [find_dataset(config.data.name).num_features, *config.model.hidden, NUM_CLASSES]
     weights = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
     copies = 5 if config.optimizer.name in ("adam", "adamw") else 4
     units = sum(sizes[1:])
