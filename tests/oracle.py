@@ -79,7 +79,10 @@ def _make_optimizer(parameters: list[nn.Parameter], config: OptimizerConfig) -> 
     shared: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.name in ("adam", "adamw"):
         kind = optim.AdamW if config.name == "adamw" else optim.Adam
-        return kind(parameters, betas=tuple(config.betas or ()), eps=config.eps, **shared)
+        assert config.betas is not None
+        return kind(
+            parameters, betas=(config.betas[0], config.betas[1]), **shared, eps=config.eps or 0.0
+        )
     momentum = config.momentum or 0.0
     # torch refuses Nesterov's with momentum 0, where it changes nothing.
     nesterov = config.name == "nesterov" and momentum > 0

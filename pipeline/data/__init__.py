@@ -1,10 +1,9 @@
-"""The data sets: getting their files and turning them into tensors.
+"""The data sets: what is known about each, its files, its tensors.
 
 Importing this package does not import torch; `Data`, `Split` and `load` are in
 `pipeline.data.tensors`.
 """
 
-from pipeline.data.errors import DataError
-from pipeline.data.preparation import prepare
+from pipeline.data.fetching import prepare
 
-__all__ = ["DataError", "prepare"]
+__all__ = ["prepare"]

@@ -1,5 +1,7 @@
 """scikit-learn's bundled 8x8 digits, split once and for all."""
 
+from __future__ import annotations
+
 import hashlib
 from typing import Any, cast
 
@@ -16,7 +18,7 @@ _GOLDEN_RATIO = 0.6180339887498949
 
 
 def read_digits() -> tuple[list[NDArray[np.uint8]], str]:
-    """The digits, split into 1,442 training and 355 test examples.
+    """Return the digits, split into 1,442 training and 355 test examples.
 
     The set has no test set of its own. Here every fifth example of each class is for testing.
     The order of the others goes round the classes and, within a class, by steps of the golden

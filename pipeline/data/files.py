@@ -1,5 +1,7 @@
 """Finding a data set's files in a folder and reading them, checked."""
 
+from __future__ import annotations
+
 import gzip
 import hashlib
 import os
@@ -7,13 +9,16 @@ import zlib
 from pathlib import Path
 
 from pipeline.data.catalog import DATASETS, Dataset, IdxFile
-from pipeline.data.errors import DataError
+from pipeline.errors import UserError
 
-__all__ = ["check_content", "locate", "read_checked", "read_plain", "root_error"]
+__all__ = ["READ_ERRORS", "checked", "locate", "read_checked", "root_error"]
+
+READ_ERRORS = (UserError, OSError, EOFError, zlib.error)
+"""What reading a file raises that is out of reach, no gzip file, or not what it should be."""
 
 
 def locate(dataset: Dataset, root: Path) -> dict[IdxFile, Path]:
-    """Where the files of `dataset` are, without opening them.
+    """Return where the files of a data set are, without opening them.
 
     A file may be plain or gzipped (`.gz`), in `root` itself or where torchvision keeps it, in
     `root/MNIST/raw` and the like.
@@ -22,86 +27,70 @@ def locate(dataset: Dataset, root: Path) -> dict[IdxFile, Path]:
         The path of each file that is there, in the catalog's order; files not found are left out.
 
     Raises:
-        DataError: if `root` is no folder or can't be read. A folder that does not exist is
-            merely empty.
+        UserError: `root` is no folder or can't be read. A folder that does not exist is merely
+            empty.
     """
+    if not dataset.files:
+        return {}
     try:
         os.listdir(root)  # noqa: PTH208  # only to see whether it can be listed
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise root_error(root, error) from error
-    folders = (root, root / dataset.torchvision_name / "raw")
+    folders = (root, root / dataset.torchvision_folder)
     found: dict[IdxFile, Path] = {}
     for file in dataset.files:
-        candidates = (folder / name for folder in folders for name in _names(file))
+        paths = (folder / f"{file.name}{end}" for folder in folders for end in ("", ".gz"))
         # lexists: a dangling link is something that the user put there, not an absent file
-        path = next((path for path in candidates if os.path.lexists(path)), None)
+        path = next(filter(os.path.lexists, paths), None)
         if path is not None:
             found[file] = path
     return found
 
 
 def read_checked(file: IdxFile, path: Path) -> bytes:
-    """The plain contents of `file`, found at `path`, once its size and checksum are right.
+    """Return the plain contents of a file, decompressed if its path ends in `.gz`.
 
     Raises:
-        DataError: if they are not, or if the file can't be read. It names the file, what is
-            wrong with it and what to do.
-    """
-    try:
-        content = read_plain(file, path)
-        check_content(file, content)
-    except DataError as error:
-        raise DataError(
-            f"{path}: {error}. Move it away; with data.download=true it is then fetched again."
-        ) from error
-    return content
-
-
-def read_plain(file: IdxFile, path: Path) -> bytes:
-    """The contents of `path`, decompressed if it is called `.gz`, unchecked.
-
-    At most one byte more than `file` should have is read, however large the file.
-
-    Raises:
-        DataError: saying why it can't be read.
+        UserError: it can't be read or is damaged; the message names it and says what to do.
     """
     open_file = gzip.open if path.suffix == ".gz" else open
     try:
         with open_file(path, "rb") as stream:
-            return stream.read(file.num_bytes + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"is truncated or no gzip file ({error})") from error
-    except OSError as error:
-        raise DataError(f"can't be read ({error.strerror})") from error
+            return checked(file, stream.read(file.num_bytes + 1))
+    except READ_ERRORS as error:
+        remedy = "Move it away; with data.download=true it is then fetched again."
+        raise UserError(f"{path}: {error}. {remedy}") from error
 
 
-def check_content(file: IdxFile, content: bytes) -> None:
-    """Raises a `DataError` that says what is wrong unless `content` is that of `file`."""
+def checked(file: IdxFile, content: bytes) -> bytes:
+    """Return the plain contents of a file, having checked their size and checksum.
+
+    Args:
+        file: what they should be.
+        content: all of them; one byte more than there should be is enough of what is too long.
+
+    Raises:
+        UserError: they are damaged or another file's; the message says what is wrong, not where.
+    """
     if len(content) > file.num_bytes:
-        raise DataError(f"has more than the expected {file.num_bytes:,} bytes")
+        raise UserError(f"has more than the expected {file.num_bytes:,} bytes")
     if len(content) < file.num_bytes:
-        raise DataError(f"has {len(content):,} bytes, expected {file.num_bytes:,}")
-    found = hashlib.sha256(content).hexdigest()
-    if found == file.sha256:
-        return
+        raise UserError(f"has {len(content):,} bytes, expected {file.num_bytes:,}")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest == file.sha256:
+        return content
     for dataset in DATASETS.values():
-        if any(other.sha256 == found for other in dataset.files):
-            raise DataError(
-                f"is a file of the data set {dataset.name}; "
-                "give each data set a folder of its own (data.root)"
-            )
-    raise DataError(f"has the SHA-256 {found}, expected {file.sha256}")
+        if any(other.sha256 == digest for other in dataset.files):
+            remedy = "give each data set a folder of its own (data.root)"
+            raise UserError(f"is a file of the data set {dataset.name}; {remedy}")
+    raise UserError(f"has the SHA-256 {digest}, expected {file.sha256}")
 
 
-def root_error(root: Path, error: OSError) -> DataError:
-    """The error to raise when the folder itself fails: names the key, the path, what to do."""
-    return DataError(
-        f"data.root={root} can't be used ({error.strerror or error}). "
-        "Set data.root to a folder that can be read and, for downloads, written."
+def root_error(root: Path, error: OSError) -> UserError:
+    """Return the error to raise when the folder itself fails: the key, the path, what to do."""
+    return UserError(
+        f"data.root={root} can't be used ({error.strerror or error}). Set data.root to a folder "
+        "that can be read and, for downloads, written, with room for the files."
     )
-
-
-def _names(file: IdxFile) -> tuple[str, str]:
-    return file.name, f"{file.name}.gz"

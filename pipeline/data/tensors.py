@@ -1,9 +1,11 @@
 """Data sets as tensors, split into training, validation and test examples."""
 
-import functools
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,10 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.data.catalog import Dataset, IdxFile, find_dataset
+from pipeline.data.catalog import Dataset, IdxFile, check_sizes, find_dataset
 from pipeline.data.digits import MAX_PIXEL, read_digits
-from pipeline.data.errors import DataError
+from pipeline.data.fetching import prepare
 from pipeline.data.files import locate, read_checked
-from pipeline.data.idx import parse_idx
-from pipeline.data.preparation import prepare
 
 __all__ = ["Data", "Split", "load"]
 
@@ -37,8 +37,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: torch.device | str, dtype: torch.dtype) -> "Split":
-        """These examples on `device`, the inputs as `dtype`; labels stay int64."""
+    def __getitem__(self, rows: slice) -> Split:
+        return Split(self.inputs[rows], self.labels[rows])
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Split:
+        """Return these examples on a device, the inputs as `dtype`; labels stay int64."""
         return Split(self.inputs.to(device, dtype), self.labels.to(device))
 
 
@@ -51,28 +54,26 @@ class Data:
         train: what the network learns from.
         val: what choices are made by.
         test: the data set's own test set, whole.
-        image_shape: height and width, whose product is the number of features.
+        num_classes: labels go from 0 to this, exclusive.
         digest: SHA-256 that identifies the raw data.
         source: the folder of the files, or the package that brings the data, for people.
-        num_classes: labels go from 0 to this, exclusive.
     """
 
     name: str
     train: Split
     val: Split
     test: Split
-    image_shape: tuple[int, int]
+    num_classes: int
     digest: str
     source: str
-    num_classes: int = 10
 
     @property
     def num_features(self) -> int:
-        """Length of one input."""
-        return math.prod(self.image_shape)
+        """Return the length of one input."""
+        return self.train.inputs.shape[1]
 
-    def to(self, device: torch.device | str, dtype: torch.dtype) -> "Data":
-        """This data on `device`, the inputs as `dtype`; labels stay int64."""
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Data:
+        """Return this data on a device, the inputs as `dtype`; labels stay int64."""
         return replace(
             self,
             train=self.train.to(device, dtype),
@@ -90,7 +91,7 @@ def load(
     download: bool,
     dtype: torch.dtype = torch.float32,
 ) -> Data:
-    """Loads a data set, after `prepare` if files are missing.
+    """Return a data set, after `prepare` if files are missing.
 
     The files' sizes and checksums are checked each time that they are read. They are read again
     only when another data set or dtype was loaded in between, or when they have changed.
@@ -101,107 +102,65 @@ def load(
         num_train: how many examples to train on, at least 1: the first of the training set.
         num_val: how many to validate on, at least 0: the last of the training set.
         download: whether files that are missing may be fetched.
-        dtype: of the inputs.
+        dtype: what the inputs become.
 
     Returns:
         The data on the CPU. Training and validation examples never overlap.
 
     Raises:
-        DataError: if the training set is too small for both counts, a count is out of range, or
-            the files are not to be had (see `prepare`).
+        UserError: the training set is too small for both counts, a count is out of range, or the
+            files are not to be had (see `prepare`).
     """
     dataset = find_dataset(name)
-    _check_counts(dataset, num_train, num_val)
-    if dataset.files:
+    check_sizes(name, num_train, num_val)
+    found = locate(dataset, root)
+    if len(found) < len(dataset.files):
+        prepare(name, root, download=download)
         found = locate(dataset, root)
-        if len(found) < len(dataset.files):
-            prepare(name, root, download=download)
-            found = locate(dataset, root)
-        stamps = tuple(_Stamp.of(file, path) for file, path in found.items())
-        train, test = _load_files(stamps, dtype)
-        digest, source = dataset.digest, str(root)
-    else:
-        train, test, digest = _load_digits(dtype)
-        source = "scikit-learn"
+    stamps = tuple(_stamp(path) for path in found.values())
+    train, test, digest = _read(dataset, tuple(found.items()), stamps, dtype)
     return Data(
         name=name,
-        train=_rows(train, slice(num_train)),
-        val=_rows(train, slice(len(train) - num_val, None)),
+        train=train[:num_train],
+        val=train[len(train) - num_val :],
         test=test,
-        image_shape=dataset.image_shape,
+        num_classes=dataset.num_classes,
         digest=digest,
-        source=source,
+        source=str(root) if dataset.files else "scikit-learn",
     )
 
 
-def _rows(split: Split, rows: slice) -> Split:
-    return Split(split.inputs[rows], split.labels[rows])
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file does."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None  # reading it will say what is wrong
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _check_counts(dataset: Dataset, num_train: int, num_val: int) -> None:
-    if num_train < 1 or num_val < 0:
-        raise DataError(
-            f"data.num_train={num_train}, data.num_val={num_val}: "
-            "expected at least 1 and at least 0"
-        )
-    if num_train + num_val > dataset.num_train:
-        raise DataError(
-            f"data.num_train={num_train} and data.num_val={num_val} make {num_train + num_val} "
-            f"examples, but the training set of {dataset.name} has {dataset.num_train}; "
-            "lower one of them"
-        )
-
-
-@dataclass(frozen=True)
-class _Stamp:
-    """A file as it is now: equal stamps mean that it need not be read again."""
-
-    file: IdxFile
-    path: Path
-    inode: int
-    num_bytes: int
-    modified_ns: int
-
-    @classmethod
-    def of(cls, file: IdxFile, path: Path) -> "_Stamp":
-        try:
-            status = path.stat()
-        except OSError as error:
-            raise DataError(f"{path}: can't be read ({error.strerror}). Move it away.") from error
-        return cls(file, path, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=1)
-def _load_files(stamps: tuple[_Stamp, ...], dtype: torch.dtype) -> tuple[Split, Split]:
-    """Training and test set, whole, of four files in the catalog's order."""
-    arrays: list[NDArray[np.uint8]] = []
-    for stamp in stamps:
-        content = read_checked(stamp.file, stamp.path)
-        try:
-            arrays.append(parse_idx(content, stamp.file.shape))
-        except DataError as error:
-            raise DataError(f"{stamp.path} {error}") from error
-    return _as_splits(arrays, 255, dtype)
-
-
-@functools.lru_cache(maxsize=1)
-def _load_digits(dtype: torch.dtype) -> tuple[Split, Split, str]:
-    arrays, digest = read_digits()
-    return *_as_splits(arrays, MAX_PIXEL, dtype), digest
-
-
-def _as_splits(
-    arrays: Sequence[NDArray[np.uint8]], max_pixel: int, dtype: torch.dtype
-) -> tuple[Split, Split]:
-    train_images, train_labels, test_images, test_labels = arrays
-    return (
-        _as_split(train_images, train_labels, max_pixel, dtype),
-        _as_split(test_images, test_labels, max_pixel, dtype),
+@lru_cache(maxsize=1)
+def _read(
+    dataset: Dataset,
+    found: Sequence[tuple[IdxFile, Path]],
+    stamps: Sequence[object],  # part of the cache's key: a changed file is read again
+    dtype: torch.dtype,
+) -> tuple[Split, Split, str]:
+    """Return training and test set, whole, and the raw data's digest."""
+    del stamps
+    if dataset.files:
+        arrays = [_parse(file, read_checked(file, path)) for file, path in found]
+        max_pixel, digest = 255, dataset.digest
+    else:
+        arrays, digest = read_digits()
+        max_pixel = MAX_PIXEL
+    train_images, train_labels, test_images, test_labels = map(torch.tensor, arrays)
+    train_inputs, test_inputs = (
+        images.flatten(1).to(dtype).div_(max_pixel) for images in (train_images, test_images)
     )
+    return Split(train_inputs, train_labels.long()), Split(test_inputs, test_labels.long()), digest
 
 
-def _as_split(
-    images: NDArray[np.uint8], labels: NDArray[np.uint8], max_pixel: int, dtype: torch.dtype
-) -> Split:
-    inputs = torch.tensor(images.reshape(len(images), -1)).to(dtype).div_(max_pixel)
-    return Split(inputs, torch.tensor(labels, dtype=torch.int64))
+def _parse(file: IdxFile, content: bytes) -> NDArray[np.uint8]:
+    """Return the values of a file, which follow its header."""
+    return np.frombuffer(content, np.uint8)[-math.prod(file.shape) :].reshape(file.shape)

@@ -1,5 +1,7 @@
 """A data set of 50 random 4x4 images in IDX files, and a web server that has them."""
 
+from __future__ import annotations
+
 import gzip
 import hashlib
 import http.server
@@ -12,35 +14,27 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data.catalog import Dataset, IdxFile
-from pipeline.data.sources import Mirror
 
-
-def idx_bytes(array: np.ndarray) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
-
-
-def _arrays() -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    return {
-        "train-images-idx3-ubyte": rng.integers(0, 256, (40, 4, 4)).astype(np.uint8),
-        "train-labels-idx1-ubyte": rng.integers(0, 10, 40).astype(np.uint8),
-        "t10k-images-idx3-ubyte": rng.integers(0, 256, (10, 4, 4)).astype(np.uint8),
-        "t10k-labels-idx1-ubyte": rng.integers(0, 10, 10).astype(np.uint8),
-    }
-
-
-ARRAYS = _arrays()
-CONTENTS = {name: idx_bytes(array) for name, array in ARRAYS.items()}
+_RNG = np.random.default_rng(0)
+ARRAYS = {
+    "train-images-idx3-ubyte": _RNG.integers(0, 256, (40, 4, 4)).astype(np.uint8),
+    "train-labels-idx1-ubyte": _RNG.integers(0, 10, 40).astype(np.uint8),
+    "t10k-images-idx3-ubyte": _RNG.integers(0, 256, (10, 4, 4)).astype(np.uint8),
+    "t10k-labels-idx1-ubyte": _RNG.integers(0, 10, 10).astype(np.uint8),
+}
+CONTENTS = {
+    name: struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+    for name, array in ARRAYS.items()
+}
 TINY = Dataset(
     "tiny",
     num_train=40,
-    num_test=10,
-    image_shape=(4, 4),
+    num_features=16,
     files=tuple(
         IdxFile(name, ARRAYS[name].shape, hashlib.sha256(content).hexdigest())
         for name, content in CONTENTS.items()
     ),
-    torchvision_name="Tiny",
+    torchvision_folder="Tiny/raw",
 )
 
 
@@ -57,8 +51,8 @@ def write_gzipped(folder: Path) -> None:
 
 
 @contextmanager
-def serve(folder: Path) -> Generator[tuple[Mirror, list[str]]]:
-    """A mirror on this machine, and the list of the paths that it was asked for."""
+def serve(folder: Path) -> Generator[tuple[str, list[str]]]:
+    """A mirror on this machine: its address, and the list of the paths that it was asked for."""
     requests: list[str] = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -72,7 +66,7 @@ def serve(folder: Path) -> Generator[tuple[Mirror, list[str]]]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield Mirror(f"http://127.0.0.1:{server.server_port}"), requests
+            yield f"http://127.0.0.1:{server.server_port}", requests
         finally:
             server.shutdown()
             thread.join()

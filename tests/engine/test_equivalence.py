@@ -133,7 +133,7 @@ def examples(seed: int, number: int) -> Split:
 
 def data_of(config: Config) -> Data:
     train, val, test = examples(0, config.data.num_train), examples(1, 50), examples(2, 70)
-    return Data("random", train, val, test, (4, 5), "", "", NUM_CLASSES)
+    return Data("random", train, val, test, NUM_CLASSES, "", "")
 
 
 def together(configs: list[Config]) -> tuple[GroupModule, Evaluation]:

@@ -246,7 +246,7 @@ def test_a_member_that_stops_early_is_what_it_would_be_alone_while_others_go_on(
     stops = [config.trainer.early_stopping for config in configs]
     assert {length for length, stop in zip(lengths, stops, strict=True) if not stop} == {80}
     assert len({length for length, stop in zip(lengths, stops, strict=True) if stop}) > 1
-    assert module.stopped == {member for member, stop in enumerate(stops) if lengths[member] < 80}
+    assert module.stopped == {member for member, length in enumerate(lengths) if length < 80}
     for member, config in enumerate(configs):
         alone, expected = fit(config)
         assert len(expected.epochs[0]) == lengths[member]
