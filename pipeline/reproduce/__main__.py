@@ -24,8 +24,8 @@ from pipeline.tracking.provenance import environment_tags
 with quick_imports():
     from rich.console import Console
 
-    from pipeline.config.schema import Config
-    from pipeline.data.tensors import load
+    from pipeline.config.schema import Config, DataConfig
+    from pipeline.data.tensors import Data, load
     from pipeline.errors import UserError
     from pipeline.reproduce.expectations import accept, lost_agreements
     from pipeline.reproduce.reference import read_reference
@@ -53,6 +53,8 @@ NEEDED = {"claims": ("losses", "penalties", "dropout")}
 EXPERIMENT = "reproduction"
 """The MLflow experiment of the reports; every study has one of its own."""
 
+REPORT = Path("reports", "problem_set.md")
+
 QUICK_SEEDS = 2
 
 PLACES = ("root=", "data.root=", "tracking", "trainer=", "trainer.accelerator=")
@@ -64,13 +66,13 @@ def main() -> None:
     exit_on_signals()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     register()
-    problems: list[str] = []
     try:
         problems = _reproduce(_parse(sys.argv[1:]))
     except CONFIG_ERRORS as error:
         problems = [explain(error)]
-    except SystemExit as ended:  # by a signal, or by argparse
-        leave(ended.code if isinstance(ended.code, int) else 0)
+    except SystemExit as ended:  # by a signal or by argparse
+        leave(int(ended.code or 0))
+        return
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     leave(int(bool(problems)))
@@ -78,36 +80,35 @@ def main() -> None:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pipeline.reproduce", description=__doc__)
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "words",
         nargs="*",
         metavar="NAME | KEY=VALUE",
         help=f"what to reproduce, all by default: {', '.join((*STUDIES, THEORY))}; "
         "and overrides for the runs, such as root=FOLDER",
     )
-    parser.add_argument("--seeds", type=int, help="of every study (default: 5; sgd_network 24)")
-    parser.add_argument("--quick", action="store_true", help=f"the same as --seeds {QUICK_SEEDS}")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE.md",
-        help="default: reports/problem_set.md in the root",
-    )
-    parser.add_argument(
-        "--fresh", action="store_true", help="train again what other code has trained"
-    )
-    parser.add_argument(
-        "--accept", action="store_true", help="write down which cells agree, for later reports"
-    )
+    add("--seeds", type=int, help="of every study (default: 5; sgd_network 24)")
+    add("--quick", action="store_true", help=f"the same as --seeds {QUICK_SEEDS}")
+    add("--output", type=Path, metavar="FILE.md", help=f"default: {REPORT} in the root")
+    add("--fresh", action="store_true", help="train again what other code has trained")
+    add("--accept", action="store_true", help="write down which cells agree, for later reports")
     parsed = parser.parse_intermixed_args(arguments)
-    if parsed.quick and parsed.seeds is None:
+    if parsed.seeds is None and parsed.quick:
         parsed.seeds = QUICK_SEEDS
+    seeds = [] if parsed.seeds is None else [f"seed=range(0,{parsed.seeds})"]
     parsed.names = _names([word for word in parsed.words if "=" not in word])
-    parsed.overrides = [word for word in parsed.words if "=" in word]
-    if parsed.seeds is not None:
-        parsed.overrides.append(f"seed=range(0,{parsed.seeds})")
+    parsed.overrides = [word for word in parsed.words if "=" in word] + seeds
     parsed.changes = [item for item in parsed.overrides if not item.startswith(PLACES)]
-    _check(parsed)
+    if parsed.seeds is not None and parsed.seeds < 1:
+        raise UserError(f"--seeds {parsed.seeds}: must be at least 1, for intervals 2.")
+    if parsed.output is not None and parsed.output.suffix != ".md":
+        raise UserError(f"--output {parsed.output}: must be the name of a Markdown file, FILE.md.")
+    if parsed.accept and parsed.changes:
+        raise UserError(
+            f"--accept with {' '.join(parsed.changes)}: what later reports are held to comes from "
+            "the studies as they are."
+        )
     return parsed
 
 
@@ -119,26 +120,8 @@ def _names(typed: Sequence[str]) -> list[str]:
             raise UserError(
                 f"{name}: no such study.{did_you_mean(name, known)} There are {', '.join(known)}."
             )
-    wanted = set(typed or known)
-    wanted |= {other for name in typed for other in NEEDED.get(name, ())}
-    return [name for name in known if name in wanted]
-
-
-def _check(parsed: argparse.Namespace) -> None:
-    """Refuse options that can't be meant.
-
-    Raises:
-        UserError: names the option.
-    """
-    if parsed.seeds is not None and parsed.seeds < 1:
-        raise UserError(f"--seeds {parsed.seeds}: must be at least 1, for intervals 2.")
-    if parsed.output is not None and parsed.output.suffix != ".md":
-        raise UserError(f"--output {parsed.output}: must be the name of a Markdown file, FILE.md.")
-    if parsed.accept and parsed.changes:
-        raise UserError(
-            f"--accept with {' '.join(parsed.changes)}: what later reports are held to comes from "
-            "the studies as they are."
-        )
+    needed = {other for name in typed for other in NEEDED.get(name, ())}
+    return [name for name in known if not typed or name in needed.union(typed)]
 
 
 def _reproduce(arguments: argparse.Namespace) -> list[str]:
@@ -149,20 +132,25 @@ def _reproduce(arguments: argparse.Namespace) -> list[str]:
     jobs = {name: compose_jobs(name, arguments.overrides) for name in names or STUDIES[:1]}
     config = next(iter(jobs.values()))[0].config
     check_surroundings(config)
-    output: Path = arguments.output or Path(config.root) / "reports" / "problem_set.md"
+    output: Path = arguments.output or Path(config.root) / REPORT
     _check_output(output)
-    with closing(_start_run(config, " ".join(arguments.names))) as run:
+    with closing(_start_run(config, arguments.names)) as run:
         run_id = run.record.run_id
         assert run_id is not None
-        studies = {name: _run(name, jobs[name], run_id, fresh=arguments.fresh) for name in names}
+        studies = {name: _train(name, jobs[name], run_id, fresh=arguments.fresh) for name in names}
         results = [result for runs in studies.values() for result in runs.results if result]
-        trained = [run for run in results if run.tags.get("mlflow.parentRunId") == run_id]
-        findings = Findings(reference, studies, len(trained), arguments.changes)
+        num_trained = sum(result.tags.get("mlflow.parentRunId") == run_id for result in results)
+        findings = Findings(reference, studies, num_trained, arguments.changes)
         if THEORY in arguments.names:
-            _check_theory(config, findings)
+            log.info("theory: computing the claims of Problems 1 to 3")
+            findings.comparison = compare_batch_sizes(_load_data(config.data))
+            findings.theory = check_all(findings.comparison)
         findings.seconds = time.perf_counter() - started
         files = write_report(output, findings)
-        _keep(files, output.parent, run.artifacts)
+        for file in files:
+            copy = run.artifacts / file.relative_to(output.parent)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(file, copy)
     if arguments.accept:
         accept(findings.answers)
     _show(findings, files)
@@ -179,18 +167,18 @@ def _check_output(output: Path) -> None:
         raise UserError(f"--output {output}: is a folder; name a Markdown file in it.")
 
 
-def _start_run(config: Config, name: str) -> TrackedRun:
+def _start_run(config: Config, names: Sequence[str]) -> TrackedRun:
     """Start the MLflow run of the report, the parent of all runs that are trained for it."""
     return start_run(
         open_store(config.tracking, Path(config.root)),
         experiment_name=EXPERIMENT,
-        name=name,
+        name=" ".join(names),
         tags={**config.tracking.tags, **environment_tags()},
         offline_is_fine=False,
     )
 
 
-def _run(name: str, jobs: Sequence[Job], parent_run_id: str, *, fresh: bool) -> StudyRuns:
+def _train(name: str, jobs: Sequence[Job], parent_run_id: str, *, fresh: bool) -> StudyRuns:
     """Train what is missing of a study; return its runs."""
     runs = find_runs(name, jobs, only_this_code=fresh)
     num_missing = len(runs.missing)
@@ -201,26 +189,9 @@ def _run(name: str, jobs: Sequence[Job], parent_run_id: str, *, fresh: bool) -> 
     return find_runs(name, jobs)
 
 
-def _check_theory(config: Config, findings: Findings) -> None:
-    """Compute the claims of Problems 1 to 3, on the data that the runs are trained on."""
-    log.info("theory: computing the claims of Problems 1 to 3")
-    data = load(
-        config.data.name,
-        Path(config.data.root),
-        num_train=min(NUM_EXAMPLES, config.data.num_train),
-        num_val=0,
-        download=True,
-    )
-    findings.comparison = compare_batch_sizes(data)
-    findings.theory = check_all(findings.comparison)
-
-
-def _keep(files: Sequence[Path], folder: Path, artifacts: Path) -> None:
-    """Copy files in a folder, or in folders in it, to the same places among the artifacts."""
-    for file in files:
-        place = artifacts / file.relative_to(folder)
-        place.parent.mkdir(exist_ok=True)
-        shutil.copy(file, place)
+def _load_data(config: DataConfig) -> Data:
+    root, num_train = Path(config.root), min(NUM_EXAMPLES, config.num_train)
+    return load(config.name, root, num_train=num_train, num_val=0, download=config.download)
 
 
 def _show(findings: Findings, files: Sequence[Path]) -> None:

@@ -250,20 +250,14 @@ CONCLUSIONS = (
         ("penalties",),
         _learn_nothing,
     ),
-    Conclusion(
-        "L2 is more tolerant of a large λ than L1",
-        ("penalties",),
-        _l2_tolerates_more,
-    ),
+    Conclusion("L2 is more tolerant of a large λ than L1", ("penalties",), _l2_tolerates_more),
     Conclusion(
         "dropout doesn't improve the test accuracy because the networks don't overfit",
         ("dropout", "claims"),
         _dropout_does_not_help,
     ),
     Conclusion(
-        "the final results are sensitive to the parameters",
-        ("penalties", "dropout"),
-        _sensitive,
+        "the final results are sensitive to the parameters", ("penalties", "dropout"), _sensitive
     ),
 )
 """What the text concludes from its Problem 4."""

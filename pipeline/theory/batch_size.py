@@ -50,35 +50,23 @@ class Best:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured of one mini-batch size.
-
-    Attributes:
-        size: examples per mini-batch.
-        update_s: seconds per update, fetching the examples included.
-        cosine_mean: mean cosine of the gradient of a mini-batch with the full one, in [-1, 1].
-        cosine_std: the standard deviation of that cosine.
-        after_epochs: the loss after NUM_EPOCHS epochs.
-        after_time: the loss after the same time for every size, spent on updates.
-    """
+    """What was measured of one mini-batch size, in examples."""
 
     size: int
     update_s: float
+    """Seconds per update, fetching the examples included."""
     cosine_mean: float
+    """Mean cosine of the gradients of mini-batches with the full one, in [-1, 1]."""
     cosine_std: float
     after_epochs: Best
+    """After NUM_EPOCHS epochs."""
     after_time: Best
+    """After the comparison's seconds, spent on updates."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Mini-batch sizes compared.
-
-    Attributes:
-        data_name: the data set.
-        num_examples: how many of its examples were trained on.
-        seconds: the time that counts for `after_time`.
-        measurements: from size 1 to the whole set.
-    """
+    """Mini-batch sizes compared on the first examples of a data set, from 1 to all of them."""
 
     data_name: str
     num_examples: int

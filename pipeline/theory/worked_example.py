@@ -58,19 +58,14 @@ is the cross-entropy, averaged over the two outputs."""
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number, vector or matrix that the text computes.
-
-    Attributes:
-        symbol: its name in the text.
-        printed: its value there, to four digits.
-        by: which of GIVEN it differentiates C by, if it is a gradient.
-        erratum: why the printed value is wrong, if it is.
-    """
+    """A number, vector or matrix that the text prints to four digits."""
 
     symbol: str
     printed: Any
     by: str = ""
+    """What of GIVEN it differentiates C by, if it is a gradient."""
     erratum: str = ""
+    """Why the printed value is wrong, if it is."""
 
 
 PRINTED = {
@@ -139,8 +134,7 @@ def _judge(printed: Tensor, in_text: Tensor, ours: Tensor) -> Outcome:
 
 def compute() -> Numbers:
     """Return every quantity of PRINTED by the code that trains, in float64."""
-    weights, biases = [GIVEN["w1"][None], GIVEN["w2"][None]], [GIVEN["b1"][None], GIVEN["b2"][None]]
-    passed = Pass(weights, biases, GIVEN["x"].expand(1, 2, 2), "sigmoid")
+    passed = _pass(GIVEN)
     z1, z2 = (z[0, :, 0] for z in passed.weighted)
     a1 = passed.activations[0][0, :, 0]
     found = {"z1": z1, "a1": a1, "z2": z2, "a2": z2.sigmoid(), "cost": _cost(GIVEN)}
@@ -152,11 +146,15 @@ def compute() -> Numbers:
     return found
 
 
+def _pass(given: Numbers) -> Pass:
+    """Pass the example forward twice, once for each label."""
+    weights, biases = ([given[f"{kind}{layer}"][None] for layer in (1, 2)] for kind in "wb")
+    return Pass(weights, biases, given["x"].expand(1, 2, 2), "sigmoid")
+
+
 def _cost(given: Numbers) -> Float[Tensor, ""]:
     """Return C by our loss, each label with its share of the target."""
-    hidden = (given["w1"] @ given["x"] + given["b1"]).sigmoid()
-    logits = given["w2"] @ hidden + given["b2"]
-    return given["target"] @ CE.value(logits.view(1, 2, 1).expand(1, 2, 2), IS_TARGET)[0]
+    return CE.value(_pass(given).logits, IS_TARGET)[0] @ given["target"]
 
 
 def numerical_gradients() -> Numbers:

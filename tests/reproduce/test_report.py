@@ -247,3 +247,9 @@ def test_every_place_of_the_template_is_filled_by_something():
     assert places >= {"summary", "rule", "figures", "losses", "sgd_network bands", "claims"}
     commands = re.findall(r"python -m pipeline\.reproduce (\w+)", TEMPLATE.read_text("utf-8"))
     assert set(commands) == {"losses", "penalties", "dropout", "claims", "sgd_network"}
+
+
+def test_the_code_that_the_report_names_is_there():
+    paths = re.findall(r"`((?:pipeline|conf)/.+?)`", TEMPLATE.read_text("utf-8"))
+    assert len(paths) > 10
+    assert [path for path in paths if not (command.CHECKOUT / path).is_file()] == []
