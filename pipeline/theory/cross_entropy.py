@@ -84,10 +84,10 @@ def _loss_that_trains() -> Claim:
     """Compare the ce loss of one output with the formula, and see it where σ(z) rounds to 1."""
     loss = Loss("ce", "sigmoid", "sum")
     z = torch.linspace(-5, 5, 101, dtype=torch.float64).repeat(2).view(1, 1, -1)
-    is_target = (torch.arange(z.numel()) >= 101).view(1, 1, -1)
-    formula = cross_entropy(z.sigmoid(), is_target.double()).squeeze(1)
-    difference = _largest(loss.value(z, is_target) - formula)
-    finite = bool(loss.value(HUGE / 5 * z, is_target).isfinite().all())
+    y = (torch.arange(z.numel()) >= 101).double()
+    labels = 1 - y.long().unsqueeze(0)  # class 0 is the output: right for y = 1
+    difference = _largest(loss.value(z, labels) - cross_entropy(z.sigmoid(), y)[0])
+    finite = bool(loss.value(HUGE / 5 * z, labels).isfinite().all())
     return Claim(
         "3.1",
         "the ce loss of the code that trains is the right one, and finite even where a rounds to "

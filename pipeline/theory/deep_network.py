@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.theory.one_network import Activation, Loss, Pass, Units
+from pipeline.theory.one_network import Activation, Loss, Pass, Units, is_target
 
 __all__ = [
     "Backward",
@@ -62,8 +62,9 @@ class DeepNetwork(Pass):
         weights = [(draw(1, o, i) / i**0.5).requires_grad_() for i, o in pairwise(sizes)]
         biases = [draw(1, size).requires_grad_() for size in sizes[1:]]
         super().__init__(weights, biases, draw(1, BATCH, sizes[0]), activation)
-        labels = torch.randint(sizes[-1], (BATCH,), generator=stream)
-        self.is_target = (labels == torch.arange(sizes[-1]).unsqueeze(1)).unsqueeze(0)
+        self.labels = torch.randint(sizes[-1], (1, BATCH), generator=stream)
+        self.targets = is_target(self.logits, self.labels).double()
+        """y, one-hot."""
 
     @property
     def layers(self) -> range:
@@ -125,15 +126,15 @@ def backward(network: DeepNetwork, loss: Loss) -> Backward:
         network: which one, with sigmoid outputs.
         loss: one of COST_GRADIENTS, of sigmoid outputs.
     """
-    logits, is_target = network.logits, network.is_target
-    a, y = columns(logits).sigmoid(), columns(is_target).to(logits.dtype)
+    logits, labels = network.logits, network.labels
+    a, y = columns(logits).sigmoid(), columns(network.targets)
     share = 1 / a.shape[1] if loss.reduction == "mean" else 1.0
-    cost, delta = loss.value(logits, is_target).sum(), loss.error(logits.detach(), is_target)
+    cost, delta = loss.value(logits, labels).sum(), loss.error(logits.detach(), labels)
     return Backward(network, "sigmoid", cost, COST_GRADIENTS[loss.name](a, y) * share, delta)
 
 
 def linear_backward(network: DeepNetwork) -> Backward:
     """Pass back the error of outputs a^L = z^L with C = ½|a^L - y|²."""
-    delta = network.logits - network.is_target.double()
+    delta = network.logits - network.targets
     cost = delta.square().sum() / 2
     return Backward(network, "identity", cost, columns(delta), delta.detach())

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pipeline.config.schema import LossConfig
@@ -25,10 +26,13 @@ from pipeline.engine.backprop import (
 from pipeline.engine.losses import make_loss
 from pipeline.engine.network import ACTIVATIONS
 
-__all__ = ["Activation", "Loss", "Pass", "Units"]
+__all__ = ["Activation", "Loss", "Pass", "Units", "is_target"]
 
 Units = Float[Tensor, "1 _units batch"]
 """A number for each unit of a layer and each example."""
+
+Labels = Int[Tensor, "1 batch"]
+"""The right class of each example."""
 
 ALONE = Sharing([1])
 """The network is the only one that reads its inputs."""
@@ -58,20 +62,22 @@ class Loss:
     output: str
     reduction: str = "mean"
 
-    def value(
-        self, logits: Units, is_target: Bool[Tensor, "1 classes batch"]
-    ) -> Float[Tensor, "1 batch"]:
+    def value(self, logits: Units, labels: Labels) -> Float[Tensor, "1 batch"]:
         """Return C of every example."""
-        labels = is_target.int().argmax(1).masked_fill(~is_target.any(1), is_target.shape[1])
         return make_loss(self._config, self.output)(logits.mT, labels)
 
-    def error(self, logits: Units, is_target: Bool[Tensor, "1 classes batch"]) -> Units:
+    def error(self, logits: Units, labels: Labels) -> Units:
         """Return δ^L = ∂C/∂z^L of every example."""
-        return output_error(self._config, self.output, logits, is_target)
+        return output_error(self._config, self.output, logits, is_target(logits, labels))
 
-    @property
+    @cached_property
     def _config(self) -> LossConfig:
         return LossConfig(self.name, self.reduction)
+
+
+def is_target(logits: Units, labels: Labels) -> Bool[Tensor, "1 classes batch"]:
+    """Return y, one-hot."""
+    return labels.unsqueeze(1) == torch.arange(logits.shape[1]).unsqueeze(-1)
 
 
 class Pass:

@@ -25,7 +25,6 @@ class SoftmaxLayer:
 
     def __init__(self, examples: Split, num_classes: int) -> None:
         self.inputs, self.labels = examples.inputs, examples.labels
-        self.is_target = (self.labels == torch.arange(num_classes).unsqueeze(1)).unsqueeze(0)
         self.weights = self.inputs.new_zeros(1, num_classes, self.inputs.shape[1])
         self.biases = self.inputs.new_zeros(1, num_classes)
 
@@ -43,12 +42,12 @@ class SoftmaxLayer:
 
     def loss(self) -> float:
         """Return the mean loss of all examples."""
-        return NLL.value(self._forward(slice(None)).logits, self.is_target).mean().item()
+        return NLL.value(self._forward(slice(None)).logits, self.labels.unsqueeze(0)).mean().item()
 
     def _mean_errors(self, rows: Rows) -> tuple[Pass, Units]:
         """Return the forward pass of a mini-batch, and the errors of its mean loss."""
         batch = self._forward(rows)
-        delta = NLL.error(batch.logits, self.is_target[:, :, rows])
+        delta = NLL.error(batch.logits, self.labels[rows].unsqueeze(0))
         return batch, delta.div_(delta.shape[-1])
 
     def _forward(self, rows: Rows) -> Pass:

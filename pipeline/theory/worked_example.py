@@ -31,7 +31,7 @@ __all__ = [
 Numbers = dict[str, Float[Tensor, "*shape"]]
 
 CE = Loss("ce", "sigmoid")
-IS_TARGET = torch.eye(2, dtype=torch.bool).unsqueeze(0)
+LABELS = torch.tensor([[0, 1]])
 HALF_UNIT = 0.5e-4 + 1e-9
 """Half a unit of the last of four printed digits."""
 CARRIED = 2e-4
@@ -138,7 +138,7 @@ def compute() -> Numbers:
     z1, z2 = (z[0, :, 0] for z in passed.weighted)
     a1 = passed.activations[0][0, :, 0]
     found = {"z1": z1, "a1": a1, "z2": z2, "a2": z2.sigmoid(), "cost": _cost(GIVEN)}
-    delta = CE.error(passed.logits, IS_TARGET) * GIVEN["target"]
+    delta = CE.error(passed.logits, LABELS) * GIVEN["target"]
     for layer, error in passed.errors(delta).items():
         found[f"dw{layer}"] = passed.weight_gradient(layer, error)[0]
         found[f"delta{layer}"] = found[f"db{layer}"] = error.sum(-1)[0]
@@ -154,7 +154,7 @@ def _pass(given: Numbers) -> Pass:
 
 def _cost(given: Numbers) -> Float[Tensor, ""]:
     """Return C by our loss, each label with its share of the target."""
-    return CE.value(_pass(given).logits, IS_TARGET)[0] @ given["target"]
+    return CE.value(_pass(given).logits, LABELS)[0] @ given["target"]
 
 
 def numerical_gradients() -> Numbers:
