@@ -78,7 +78,7 @@ def main() -> None:
     leave(int(bool(problems)))
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.reproduce", description=__doc__)
     add = parser.add_argument
     add(
@@ -93,7 +93,16 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--output", type=Path, metavar="FILE.md", help=f"default: {REPORT} in the root")
     add("--fresh", action="store_true", help="train again what other code has trained")
     add("--accept", action="store_true", help="write down which cells agree, for later reports")
-    parsed = parser.parse_intermixed_args(arguments)
+    return parser
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options, and of the words the studies' names, overrides and what they change.
+
+    Raises:
+        UserError: names a study that there isn't, or an option that can't be meant.
+    """
+    parsed = _parser().parse_intermixed_args(arguments)
     if parsed.seeds is None and parsed.quick:
         parsed.seeds = QUICK_SEEDS
     seeds = [] if parsed.seeds is None else [f"seed=range(0,{parsed.seeds})"]

@@ -18,7 +18,7 @@ CLOSE_ACCURACY = 0.01
 """The distance, one point of accuracy, up to which ours is close to the published one."""
 
 CLOSE_LOSS = 0.05
-"""The same for a loss, as a share of the published one."""
+"""The distance up to which a loss of ours is close, as a share of the published one."""
 
 ROUNDING = 1e-9
 """Slack for rounding: a difference of exactly what is allowed is allowed."""

@@ -123,7 +123,7 @@ def backward(network: DeepNetwork, loss: Loss) -> Backward:
     """Pass back the error of a network's batch.
 
     Args:
-        network: which one, with sigmoid outputs.
+        network: a network with sigmoid outputs.
         loss: one of COST_GRADIENTS, of sigmoid outputs.
     """
     logits, labels = network.logits, network.labels

@@ -74,9 +74,9 @@ def descend(curve: Curve, fraction: float, num_steps: int) -> Float[Tensor, " po
     """Go down a curve by Δv = -ηC′(v).
 
     Args:
-        curve: where.
+        curve: the cost to go down.
         fraction: η in units of the curve's bound, > 0.
-        num_steps: how far.
+        num_steps: how often v is changed.
 
     Returns:
         The start and the point after each step, float64.

@@ -17,7 +17,7 @@ REFERENCE = read_reference()
 Curves = Mapping[str, Sequence[float]]
 
 Outcome = Callable[[Config], Curves | float | None]
-"""Of a run: its curves, or its test accuracy in every epoch, or None if it isn't finished."""
+"""A run's curves, or its test accuracy in every epoch, or None if it isn't finished."""
 
 
 @cache

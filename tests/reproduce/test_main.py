@@ -169,7 +169,7 @@ def no_training(*_: object):
 def test_a_third_call_trains_nothing(
     call: Call, story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Of the SGD network no number is expected to agree, so it ends with 0."""
+    """No number of the SGD network is expected to agree, so it ends with 0."""
     root = copy_of(story.root, tmp_path / "root")
     monkeypatch.setattr(reproduce, "train_missing", no_training)
     output = tmp_path / "again.md"

@@ -51,7 +51,7 @@ class Report:
 
     @property
     def headings(self) -> list[str]:
-        """Of the sections."""
+        """The headings of the sections."""
         return re.findall(r"^## Problem (.*)$", self.markdown, re.MULTILINE)
 
     @property

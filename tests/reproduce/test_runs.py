@@ -161,7 +161,7 @@ def train(of_study: list[Job]) -> StudyRuns:
 
 
 def statuses(root: Path, *seeds: int) -> list[str]:
-    """Of all runs in MLflow with these seeds."""
+    """How all runs in MLflow with these seeds have ended."""
     wanted = set(map(str, seeds))
     found = [run for run in command.children(root) if run.data.params["seed"] in wanted]
     return sorted(run.info.status for run in found)

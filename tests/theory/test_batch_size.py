@@ -60,7 +60,7 @@ def made_up(
     after_epochs: Sequence[float] = (0.4, 0.3, 0.5),
     after_time: Sequence[float] = (0.4, 0.3, 0.5),
 ) -> Comparison:
-    """Of sizes 1, 10 and all 100; by default every claim is supported."""
+    """Sizes 1, 10 and all 100 compared; by default every claim is supported."""
     columns = zip((1, 10, 100), times, cosines, after_epochs, after_time, strict=True)
     measurements = tuple(
         Measurement(size, seconds, cosine, 0.1, Best(epochs, 0.2), Best(time, 0.2))
