@@ -57,7 +57,7 @@ def run(composed: DictConfig) -> float | None:
         job = Job(config, overrides, SweepCallback.interrupted(config))
         (result,) = train_group([job], parent_run_id=parent_run_id)
         if isinstance(result, Exception):
-            raise result
+            raise result  # noqa: TRY301  (told like what train_group itself raises)
     except Exception as error:
         if parent_run_id is None and isinstance(error, UserError):
             sys.exit(f"error: {error}")

@@ -14,6 +14,7 @@ from pipeline.reproduce.cells import (
     PENALTY_NAMES,
     at_epoch,
     dropout_where,
+    penalty_where,
 )
 from pipeline.reproduce.reference import Reference
 from pipeline.reproduce.runs import StudyRuns
@@ -34,7 +35,9 @@ def _draw_sgd_network(path: Path, runs: StudyRuns, reference: Reference) -> None
         path,
         [curve for curve, _ in finished],
         [digits for _, digits in finished],
-        published=[correct / reference.test_size for correct in reference.correct_of_epoch],
+        published=[
+            correct / reference.sgd_network.test_size for correct in reference.sgd_network.correct
+        ],
         title="Problem 1.3: 784-10, quadratic cost, η = 3: the outcome falls into bands",
         group_name="digit ignored",
         y_label="test accuracy",
@@ -46,8 +49,8 @@ def _draw_losses(path: Path, runs: StudyRuns, reference: Reference) -> None:
 
     def bands(metric: str, key: str) -> list[Band]:
         return [
-            Band(LOSS_NAMES[name], _by_epoch(runs, name, metric), curves[key])
-            for name, curves in reference.losses.items()
+            Band(LOSS_NAMES[name], _by_epoch(runs, name, metric), getattr(curves, key))
+            for name, curves in reference.losses
         ]
 
     panels = [
@@ -74,24 +77,27 @@ def _draw_penalties(path: Path, runs: StudyRuns, reference: Reference) -> None:
             PENALTY_NAMES[name],
             _by_value(
                 runs,
-                [
-                    {"regularizer.name": name, "regularizer.strength": strength}
-                    for strength in reference.strengths
-                ],
+                [penalty_where(name, strength) for strength in reference.penalties.strength],
             ),
-            published,
+            getattr(reference.penalties, name),
         )
-        for name, published in reference.penalties.items()
+        for name in PENALTY_NAMES
     ]
     panel = Panel(
-        "after 5 epochs", "λ", "test accuracy", reference.strengths, bands, x_scale="categories"
+        "after 5 epochs",
+        "λ",
+        "test accuracy",
+        reference.penalties.strength,
+        bands,
+        x_scale="categories",
     )
     draw_panels(path, [panel], title="Problem 4.2: penalties")
 
 
 def _draw_dropout(path: Path, runs: StudyRuns, reference: Reference) -> None:
-    p_keeps = sorted(reference.p_keeps)
-    published = [reference.dropout[reference.p_keeps.index(p_keep)] for p_keep in p_keeps]
+    printed = dict(zip(reference.dropout.p_keep, reference.dropout.test_accuracy, strict=True))
+    p_keeps = sorted(printed)
+    published = [printed[p_keep] for p_keep in p_keeps]
     panels = [
         Panel(
             f"dropout of the {place}",

@@ -8,16 +8,16 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.theory.batch_size import NUM_EPOCHS, Best, Comparison
-from pipeline.theory.claim import Claim, Verdict
+from pipeline.theory.claim import Claim, Outcome
 
 __all__ = ["batch_size_rows", "batch_size_table", "claim_table"]
 
 STYLES = {
-    Verdict.HOLDS: "green",
-    Verdict.ERRATUM: "yellow",
-    Verdict.SUPPORTED: "green",
-    Verdict.CONTRADICTED: "yellow",
-    Verdict.FAILS: "bold red",
+    Outcome.HOLDS: "green",
+    Outcome.ERRATUM: "yellow",
+    Outcome.SUPPORTED: "green",
+    Outcome.CONTRADICTED: "yellow",
+    Outcome.FAILS: "bold red",
 }
 
 
@@ -35,7 +35,7 @@ def claim_table(claims: Sequence[Claim]) -> Table:
             Text(claim.statement),
             Text(claim.published),
             Text(claim.computed),
-            Text(claim.verdict, style=STYLES[claim.verdict]),
+            Text(claim.outcome, style=STYLES[claim.outcome]),
         )
     return table
 

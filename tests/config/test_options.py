@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 
 
 def test_options_are_the_yaml_files_of_a_group_sorted():
-    assert options("loss") == ("ce", "mse", "nll", "quadratic")
+    assert options("trainer") == ("auto", "cpu", "gpu")
     for group in ("data", "dropout", "model", "optimizer", "regularizer"):
         stems = [path.stem for path in (conf_dir() / group).iterdir() if path.suffix == ".yaml"]
         assert list(options(group)) == sorted(stems)

@@ -5,7 +5,7 @@ from markdown_it import MarkdownIt
 
 from pipeline.config.schema import Config
 from pipeline.reproduce.cells import DROPOUT_READINGS, answer, dropout_cells, find_cells
-from pipeline.reproduce.claims import ClaimVerdict, Decision
+from pipeline.reproduce.conclusions import Decision, Judgement
 from pipeline.reproduce.runs import StudyRuns
 from pipeline.reproduce.tables import (
     answers_table,
@@ -136,7 +136,7 @@ def test_a_reading_without_all_its_runs_agrees_nowhere_it_lacks_one():
 
 
 def test_claims_stand_beside_their_verdicts():
-    verdict = ClaimVerdict("a | b", Decision.UNDECIDED, "+1.00 ± 2.00 points")
+    verdict = Judgement("a | b", Decision.UNDECIDED, "+1.00 ± 2.00 points")
     assert cells_of(claims_table([verdict])) == [
         ["the text says", "verdict", "the runs"],
         ["a | b", "not decided", "+1.00 ± 2.00 points"],

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.engine.losses import LOSSES
+from pipeline.engine.losses import is_target
+from pipeline.engine.losses.ce import Ce
 from pipeline.theory import cross_entropy as module
-from pipeline.theory.claim import Verdict
+from pipeline.theory.claim import Outcome
 from pipeline.theory.cross_entropy import binary_entropy, check_cross_entropy, cross_entropy
 
 
@@ -18,16 +19,16 @@ def number(value: float) -> Tensor:
     return torch.tensor(value, dtype=torch.float64)
 
 
-def verdicts() -> dict[str, list[Verdict]]:
+def outcomes() -> dict[str, list[Outcome]]:
     claims = check_cross_entropy()
     return {
-        problem: [claim.verdict for claim in claims if claim.problem == problem]
+        problem: [claim.outcome for claim in claims if claim.problem == problem]
         for problem in ("3.1", "3.2")
     }
 
 
 def test_every_claim_holds():
-    assert verdicts() == {"3.1": [Verdict.HOLDS] * 5, "3.2": [Verdict.HOLDS] * 4}
+    assert outcomes() == {"3.1": [Outcome.HOLDS] * 5, "3.2": [Outcome.HOLDS] * 4}
 
 
 @pytest.mark.parametrize(
@@ -51,16 +52,15 @@ def test_the_entropy_is_highest_in_the_middle_and_zero_at_the_ends():
 
 def test_y_and_a_swapped_is_found_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "cross_entropy", lambda a, y: cross_entropy(y, a))  # pyright: ignore[reportUnknownArgumentType]
-    found = verdicts()
-    assert found["3.1"] == [Verdict.FAILS] * 5
-    assert found["3.2"][:3] == [Verdict.FAILS] * 3
+    found = outcomes()
+    assert found["3.1"] == [Outcome.FAILS] * 5
+    assert found["3.2"][:3] == [Outcome.FAILS] * 3
 
 
 def test_a_loss_that_is_not_finite_is_found_out(monkeypatch: pytest.MonkeyPatch):
-    def naive(logits: Tensor, labels: Tensor, output: str, reduction: str) -> Tensor:
-        del output, reduction
-        is_target = (labels.unsqueeze(-1) == torch.arange(logits.shape[-1])).to(logits.dtype)
-        return cross_entropy(logits.sigmoid(), is_target).sum(-1)
+    def naive(loss: Ce, logits: Tensor, targets: Tensor) -> Tensor:
+        y = is_target(logits, targets).to(logits.dtype)
+        return loss.reduce(cross_entropy(logits.sigmoid(), y))
 
-    monkeypatch.setitem(LOSSES, "ce", naive)
-    assert verdicts()["3.1"] == [Verdict.HOLDS] * 4 + [Verdict.FAILS]
+    monkeypatch.setattr(Ce, "value", naive)
+    assert outcomes()["3.1"] == [Outcome.HOLDS] * 4 + [Outcome.FAILS]
