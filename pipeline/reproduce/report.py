@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.report.html import to_html
+from pipeline.report.table import Table
 from pipeline.reproduce.cells import DROPOUT_READINGS, Answer, answer, dropout_cells, find_cells
 from pipeline.reproduce.claims import CLAIMS, ClaimVerdict
 from pipeline.reproduce.figures import draw_study
@@ -23,14 +24,13 @@ from pipeline.reproduce.tables import (
     claims_table,
     epochs_as_printed,
     readings_table,
-    table,
 )
 from pipeline.reproduce.verdicts import RULE, Verdict
 from pipeline.secrets import without_password
 from pipeline.theory.batch_size import Comparison
 from pipeline.theory.claim import Claim as TheoryClaim
 from pipeline.theory.figures import write_figures
-from pipeline.theory.table import batch_size_rows
+from pipeline.theory.table import batch_size_table, claim_table
 from pipeline.tracking.provenance import PACKAGES
 
 __all__ = ["Findings", "write_report"]
@@ -118,20 +118,21 @@ def _blocks(findings: Findings, figures: str) -> dict[str, str]:
     names = [*findings.studies, *(["theory"] if findings.theory else [])]
     if names:
         blocks["figures"] = quote(figures)
-    blocks |= {name: answers_table(found) for name, found in findings.answers.items() if found}
+    tables = {name: answers_table(found) for name, found in findings.answers.items() if found}
     if "sgd_network" in findings.studies:
         runs = findings.studies["sgd_network"]
-        blocks["sgd_network bands"] = bands_table(runs, findings.reference)
+        tables["sgd_network bands"] = bands_table(runs, findings.reference)
         blocks["sgd_network epochs"] = epochs_as_printed(runs, findings.reference)
     if "dropout" in findings.studies:
-        blocks["dropout readings"] = readings_table(_readings(findings))
+        tables["dropout readings"] = readings_table(_readings(findings))
     if "claims" in findings.studies and findings.claims:
-        blocks["claims"] = claims_table(findings.claims)
+        tables["claims"] = claims_table(findings.claims)
     if findings.comparison:
-        blocks["batch sizes"] = table(*batch_size_rows(findings.comparison), "r" * 5)
+        tables["batch sizes"] = batch_size_table(findings.comparison)
         for problem in ("1.1", "1.2", "2", "3"):
-            blocks[f"theory {problem}"] = _theory_table(findings.theory, problem)
-    return blocks
+            claims = [claim for claim in findings.theory if claim.problem.startswith(problem)]
+            tables[f"theory {problem}"] = claim_table(claims)
+    return blocks | {name: table.markdown() for name, table in tables.items()}
 
 
 def _readings(findings: Findings) -> dict[str, list[Answer]]:
@@ -140,15 +141,6 @@ def _readings(findings: Findings) -> dict[str, list[Answer]]:
         reading: [answer(cell, runs) for cell in dropout_cells(findings.reference, where, phase)]
         for reading, (where, phase) in DROPOUT_READINGS.items()
     }
-
-
-def _theory_table(claims: Sequence[TheoryClaim], problem: str) -> str:
-    rows = [
-        [claim.problem, claim.statement, claim.published, claim.computed, claim.verdict]
-        for claim in claims
-        if claim.problem == problem or claim.problem.startswith(f"{problem}.")
-    ]
-    return table(["problem", "claim", "published", "computed", "verdict"], rows)
 
 
 def _summary(findings: Findings) -> str:
@@ -171,7 +163,7 @@ def _summary(findings: Findings) -> str:
         typed = without_password(" ".join(findings.overrides))
         parts.append(f"The runs differ from the text's by what was typed: `{typed}`.")
     if rows:
-        parts.append("Published numbers:\n\n" + table(header, rows, " rrrrrr"))
+        parts.append("Published numbers:\n\n" + Table(header, rows, " rrrrrr").markdown())
     if findings.theory:
         counts = Counter(claim.verdict.value for claim in findings.theory)
         parts.append("Problems 1 to 3: " + _listed(counts) + ".")
