@@ -48,15 +48,9 @@ class Curve:
 def draw_curves(
     path: Path, train_loss: Sequence[float], test_accuracy: Sequence[float], *, title: str
 ) -> Figure:
-    """Draw the train loss (left) and the test accuracy (right) of one run by epoch.
+    """Draw a run's mean train losses and test accuracies in [0, 1] by epoch into a PNG file.
 
-    The final values stand at the right edges. Non-finite values leave gaps.
-
-    Args:
-        path: The PNG to write.
-        train_loss: Mean train loss of each epoch.
-        test_accuracy: Test accuracy after each epoch, in [0, 1].
-        title: Shown above both panels.
+    The final values stand at the right edges. Non-finite values leave gaps. Return the figure.
     """
     figure = Figure((_WIDTH, _HEIGHT), _DPI)  # fixed margins: finding them doubles the time
     figure.subplots_adjust(left=0.085, right=0.93, bottom=0.17, top=0.86, wspace=0.42)
@@ -71,10 +65,10 @@ def draw_curves(
 
 @style.styled()
 def draw_confusion(path: Path, counts: NDArray[np.integer], *, title: str) -> Figure:
-    """Draw a confusion matrix: counts as text, shares of the true digit as colour.
+    """Draw a confusion matrix into a PNG file: counts as text, shares of the true digit as colour.
 
     The colour follows a power of the share, so that rare confusions stay visible beside a diagonal
-    that holds nearly everything.
+    that holds nearly everything. Return the figure.
 
     Args:
         path: The PNG to write.
@@ -109,16 +103,11 @@ def draw_confusion(path: Path, counts: NDArray[np.integer], *, title: str) -> Fi
 
 @style.styled()
 def draw_comparison(path: Path, curves: Sequence[Curve], *, title: str) -> Figure:
-    """Draw the train losses (left) and the test accuracies (right) of a sweep's runs by epoch.
+    """Draw the curves of a sweep's runs, in any order, as `draw_curves` does for one.
 
     The legend is ordered by final test accuracy, best first. Of more runs than can be told apart
     it names only the best and the worst; the others are drawn in grey and counted. Runs without
-    an epoch are left out.
-
-    Args:
-        path: The PNG to write.
-        curves: The runs, in any order.
-        title: Shown above both panels.
+    an epoch are left out. Return the figure.
     """
     started = [curve for curve in curves if _num_epochs(curve)]
     ranked = sorted(started, key=lambda curve: np.nan_to_num(-_final_accuracy(curve), nan=np.inf))

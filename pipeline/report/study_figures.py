@@ -68,16 +68,11 @@ class Panel:
 
 @style.styled()
 def draw_panels(path: Path, panels: Sequence[Panel], *, title: str) -> Figure:
-    """Draw panels side by side, more than three in two columns, above one legend.
+    """Draw panels, one or more, side by side above one legend, into a PNG file.
 
     A band is the line of its mean and the shaded range from its lowest to its highest seed.
     Published values are hollow markers on a dashed line in the same colour. Points that no seed
-    has are gaps.
-
-    Args:
-        path: The PNG to write.
-        panels: One or more, row by row.
-        title: Shown above all panels.
+    has are gaps. More than three panels stand in two columns, row by row. Return the figure.
     """
     num_columns = len(panels) if len(panels) <= 3 else 2
     num_rows = -(-len(panels) // num_columns)
@@ -108,6 +103,7 @@ def draw_runs(
     """Draw every run by epoch, coloured by its group, and its final value at the right.
 
     The published curve is bold, black and dashed; its final value crosses those of the runs.
+    Return the figure.
 
     Args:
         path: The PNG to write.

@@ -63,13 +63,9 @@ def add_legend(
 
 
 def save(figure: Figure, path: Path, title: str, result: str = "") -> None:
-    """Write the figure as PNG; one without axes says that there is nothing to draw.
+    """Write the figure as PNG, under its title, shortened to its width, and a result, in full.
 
-    Args:
-        figure: What to write.
-        path: The PNG to write.
-        title: Shown above the axes, shortened to the figure's width.
-        result: Follows the title and is never shortened.
+    A figure without axes says that there is nothing to draw.
     """
     if not figure.axes:
         figure.text(0.5, 0.5, "no finished epochs", ha="center", va="center")
@@ -99,7 +95,7 @@ def gaps(values: Sequence[float]) -> NDArray[np.float64]:
     return np.where(np.abs(array) <= _LARGEST, array, np.nan)
 
 
-def legible(text: str, num_characters: int = 68) -> str:
+def legible(text: str, num_characters: int = 64) -> str:
     """Return a text shortened in its middle, with a question mark for what the font lacks."""
     half = num_characters // 2
     if len(text) > num_characters:  # what sets runs apart is often at the end

@@ -91,12 +91,8 @@ def label(result: RunResult, keys: Sequence[str]) -> str:
 def make_table(results: Sequence[RunResult], *, title: str, keys: Sequence[str]) -> Table:
     """Return the table for the terminal; the highest test accuracy stands out.
 
-    Of a sweep with more than MAX_ROWS runs it shows those that failed and the best ones.
-
-    Args:
-        results: The runs, one per row.
-        title: Above the table.
-        keys: Params to show, usually `varied_params`.
+    It has a row for each run, with the params of the keys, usually `varied_params`. Of a sweep with
+    more than MAX_ROWS runs it shows those that failed and the best ones.
     """
     note = ""
     if len(results) > MAX_ROWS:

@@ -27,14 +27,9 @@ TARGETS = ((0.0, "-"), (0.1, "--"), (0.3, "-."), (0.5, ":"), (1.0, (0, (5, 1, 1,
 
 @style.styled()
 def write_figures(folder: Path, comparison: Comparison) -> list[Path]:
-    """Write every figure as a PNG.
+    """Write descent.png, batch_size.png and cross_entropy.png into a folder; return their paths.
 
-    Args:
-        folder: Made if it isn't there.
-        comparison: Of mini-batch sizes.
-
-    Returns:
-        The paths of descent.png, batch_size.png and cross_entropy.png.
+    The folder is made if it isn't there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     batch_sizes = (
