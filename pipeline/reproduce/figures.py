@@ -14,6 +14,7 @@ from pipeline.reproduce.cells import (
     PENALTY_NAMES,
     at_epoch,
     dropout_where,
+    penalty_where,
 )
 from pipeline.reproduce.reference import Reference
 from pipeline.reproduce.runs import StudyRuns
@@ -38,7 +39,9 @@ def _draw_sgd_network(path: Path, runs: StudyRuns, reference: Reference) -> None
         path,
         [curve for curve, _ in finished],
         [digits for _, digits in finished],
-        published=[correct / reference.test_size for correct in reference.correct_of_epoch],
+        published=[
+            correct / reference.sgd_network.test_size for correct in reference.sgd_network.correct
+        ],
         title="Problem 1.3: 784-10, quadratic cost, η = 3: the outcome falls into bands",
         group_name="digit ignored",
         y_label="test accuracy",
@@ -51,9 +54,9 @@ def _loss_panels(runs: StudyRuns, reference: Reference) -> list[Panel]:
             Band(
                 LOSS_NAMES[name],
                 _by_epoch(runs, {"loss.name": name}, metric, LAST_EPOCH),
-                published[metric.replace("/", "_")],
+                getattr(published, metric.replace("/", "_")),
             )
-            for name, published in reference.losses.items()
+            for name, published in reference.losses
         ]
 
     epochs = range(1, LAST_EPOCH + 1)
@@ -64,18 +67,19 @@ def _loss_panels(runs: StudyRuns, reference: Reference) -> list[Panel]:
 
 
 def _penalty_panels(runs: StudyRuns, reference: Reference) -> list[Panel]:
-    strengths = reference.strengths
+    strengths = reference.penalties.strength
     bands: list[Band] = []
-    for name, published in reference.penalties.items():
-        cells = [{"regularizer.name": name, "regularizer.strength": value} for value in strengths]
-        bands.append(Band(PENALTY_NAMES[name], _by_cell(runs, cells), published))
+    for name, label in PENALTY_NAMES.items():
+        values = _by_cell(runs, [penalty_where(name, strength) for strength in strengths])
+        bands.append(Band(label, values, getattr(reference.penalties, name)))
     title = f"after {LAST_EPOCH} epochs"
     return [Panel(title, "λ", "test accuracy", strengths, bands, x_scale="categories")]
 
 
 def _dropout_panels(runs: StudyRuns, reference: Reference) -> list[Panel]:
-    p_keeps = sorted(reference.p_keeps)
-    published = [reference.dropout[reference.p_keeps.index(p_keep)] for p_keep in p_keeps]
+    printed = dict(zip(reference.dropout.p_keep, reference.dropout.test_accuracy, strict=True))
+    p_keeps = sorted(printed)
+    published = [printed[p_keep] for p_keep in p_keeps]
     bands: dict[str, list[Band]] = {"input": [], "logits": []}
     for reading, (where, phase) in DROPOUT_READINGS.items():
         values = _by_cell(runs, [dropout_where(where, phase, p_keep) for p_keep in p_keeps])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from urllib.parse import quote
 from pipeline.report.html import to_html
 from pipeline.report.table import Table
 from pipeline.reproduce.cells import DROPOUT_READINGS, Answer, answer, dropout_cells, find_cells
-from pipeline.reproduce.claims import CLAIMS, ClaimVerdict
+from pipeline.reproduce.conclusions import CONCLUSIONS, Judgement
 from pipeline.reproduce.figures import draw_study
 from pipeline.reproduce.reference import Reference
 from pipeline.reproduce.runs import StudyRuns
@@ -28,12 +28,12 @@ from pipeline.reproduce.tables import (
 from pipeline.reproduce.verdicts import RULE, Verdict
 from pipeline.secrets import without_password
 from pipeline.theory.batch_size import Comparison
-from pipeline.theory.claim import Claim as TheoryClaim
+from pipeline.theory.claim import Claim
 from pipeline.theory.figures import write_figures
 from pipeline.theory.table import batch_size_table, claim_table
 from pipeline.tracking.provenance import PACKAGES
 
-__all__ = ["Findings", "write_report"]
+__all__ = ["Findings", "counted", "write_report"]
 
 TEMPLATE = Path(__file__).with_name("report.md")
 
@@ -42,33 +42,39 @@ TITLE = "The problem set, carried out"
 
 @dataclass
 class Findings:
-    """All that a report tells."""
+    """All that a report tells.
+
+    Attributes:
+        reference: the published numbers.
+        studies: the runs of each study.
+        num_trained: how many of the runs were trained this time; the others were there.
+        overrides: what was typed for the runs and can change their numbers.
+        theory: the claims of Problems 1 to 3 and what came of them, if they were checked.
+        comparison: the mini-batch sizes compared, if the theory was checked.
+        seconds: how long training, checking and computing took.
+        answers: by study, the published numbers beside ours.
+        conclusions: what the text concludes, judged; of those whose studies are all there.
+    """
 
     reference: Reference
     studies: Mapping[str, StudyRuns]
-    theory: Sequence[TheoryClaim] = ()
-    comparison: Comparison | None = None
-    """Of mini-batch sizes; with `theory`."""
-    seconds: float = 0.0
-    """That training, checking and computing took this time."""
     num_trained: int = 0
-    """Runs among them that were trained this time; the others were there."""
     overrides: Sequence[str] = ()
-    """What was typed for the runs."""
+    theory: Sequence[Claim] = ()
+    comparison: Comparison | None = None
+    seconds: float = 0.0
     answers: dict[str, list[Answer]] = field(init=False)
-    """By study, the published numbers beside ours."""
-    claims: list[ClaimVerdict] = field(init=False)
-    """The text's conclusions whose studies are all there."""
+    conclusions: list[Judgement] = field(init=False)
 
     def __post_init__(self) -> None:
         self.answers = {
             name: [answer(cell, runs) for cell in find_cells(name, self.reference)]
             for name, runs in self.studies.items()
         }
-        self.claims = [
-            claim.judge(self.studies, self.reference)
-            for claim in CLAIMS
-            if set(claim.studies) <= set(self.studies)
+        self.conclusions = [
+            conclusion.judge(self.studies, self.reference)
+            for conclusion in CONCLUSIONS
+            if set(conclusion.studies) <= set(self.studies)
         ]
 
 
@@ -78,11 +84,11 @@ def write_report(path: Path, findings: Findings) -> list[Path]:
     Sections of studies that are not among the findings are left out.
 
     Args:
-        path: of the Markdown file; the others take its name.
+        path: the Markdown file, FILE.md; the page is FILE.html, the folder FILE.
         findings: what to tell.
 
     Returns:
-        The files written.
+        The files written: Markdown, page, figures.
     """
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,72 +120,62 @@ def _fill(template: str, blocks: Mapping[str, str]) -> str:
 
 def _blocks(findings: Findings, figures: str) -> dict[str, str]:
     """Return what stands in each place of the template that can be filled."""
-    blocks = {"summary": _summary(findings), "rule": RULE}
-    names = [*findings.studies, *(["theory"] if findings.theory else [])]
-    if names:
-        blocks["figures"] = quote(figures)
+    reference, studies = findings.reference, findings.studies
+    blocks = {"summary": _summary(findings), "rule": RULE, "figures": quote(figures)}
     tables = {name: answers_table(found) for name, found in findings.answers.items() if found}
-    if "sgd_network" in findings.studies:
-        runs = findings.studies["sgd_network"]
-        tables["sgd_network bands"] = bands_table(runs, findings.reference)
-        blocks["sgd_network epochs"] = epochs_as_printed(runs, findings.reference)
-    if "dropout" in findings.studies:
-        tables["dropout readings"] = readings_table(_readings(findings))
-    if "claims" in findings.studies and findings.claims:
-        tables["claims"] = claims_table(findings.claims)
+    if "sgd_network" in studies:
+        tables["sgd_network bands"] = bands_table(studies["sgd_network"], reference)
+        blocks["sgd_network epochs"] = epochs_as_printed(studies["sgd_network"], reference)
+    if "dropout" in studies:
+        readings = {
+            reading: [answer(c, studies["dropout"]) for c in dropout_cells(reference, *place)]
+            for reading, place in DROPOUT_READINGS.items()
+        }
+        tables["dropout readings"] = readings_table(readings)
+    if "claims" in studies and findings.conclusions:
+        tables["claims"] = claims_table(findings.conclusions)
     if findings.comparison:
         tables["batch sizes"] = batch_size_table(findings.comparison)
         for problem in ("1.1", "1.2", "2", "3"):
-            claims = [claim for claim in findings.theory if claim.problem.startswith(problem)]
+            claims = [c for c in findings.theory if f"{c.problem}.".startswith(f"{problem}.")]
             tables[f"theory {problem}"] = claim_table(claims)
     return blocks | {name: table.markdown() for name, table in tables.items()}
-
-
-def _readings(findings: Findings) -> dict[str, list[Answer]]:
-    runs = findings.studies["dropout"]
-    return {
-        reading: [answer(cell, runs) for cell in dropout_cells(findings.reference, where, phase)]
-        for reading, (where, phase) in DROPOUT_READINGS.items()
-    }
 
 
 def _summary(findings: Findings) -> str:
     """Return where the numbers come from, and how many verdicts of each kind there are."""
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     num_runs = sum(len(runs.jobs) - len(runs.missing) for runs in findings.studies.values())
-    origin = (
+    parts = [
         f"{num_runs} runs, {findings.num_trained} of them trained for this report, in "
         f"{findings.seconds:.0f} s. Python {platform.python_version()}, {versions}; "
         f"{platform.system()} on {platform.machine()}, {_processor()}."
-    )
-    header = ["", *(verdict.value for verdict in Verdict), "of"]
-    rows = [
-        [name, *_counts([entry.verdict for entry in found])]
-        for name, found in findings.answers.items()
-        if found
     ]
-    parts = [origin]
     if findings.overrides:
         typed = without_password(" ".join(findings.overrides))
         parts.append(f"The runs differ from the text's by what was typed: `{typed}`.")
+    rows = [_counts(name, found) for name, found in findings.answers.items() if found]
     if rows:
-        parts.append("Published numbers:\n\n" + Table(header, rows, " rrrrrr").markdown())
+        table = Table(["", *Verdict, "of"], rows, " rrrrrr")
+        parts.append(f"Published numbers:\n\n{table.markdown()}")
     if findings.theory:
-        counts = Counter(claim.verdict.value for claim in findings.theory)
-        parts.append("Problems 1 to 3: " + _listed(counts) + ".")
-    if findings.claims and "claims" in findings.studies:
-        counts = Counter(claim.decision.value for claim in findings.claims)
-        parts.append("Conclusions of Problem 4: " + _listed(counts) + ".")
+        outcomes = [claim.outcome for claim in findings.theory]
+        parts.append(f"Problems 1 to 3: {counted(outcomes)}.")
+    if findings.conclusions and "claims" in findings.studies:
+        decisions = [judgement.decision for judgement in findings.conclusions]
+        parts.append(f"Conclusions of Problem 4: {counted(decisions)}.")
     return "\n\n".join(parts)
 
 
-def _counts(verdicts: Sequence[Verdict]) -> list[str]:
-    counts = Counter(verdicts)
-    return [*(str(counts[verdict]) for verdict in Verdict), str(len(verdicts))]
+def _counts(name: str, answers: Sequence[Answer]) -> list[str]:
+    """Return how many answers of a study have each verdict, and how many there are."""
+    counts = Counter(found.verdict for found in answers)
+    return [name, *(str(counts[verdict]) for verdict in Verdict), str(len(answers))]
 
 
-def _listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items())
+def counted(names: Iterable[str]) -> str:
+    """Return how often each name occurs, as "3 inside, 1 close"."""
+    return ", ".join(f"{count} {name}" for name, count in Counter(names).items())
 
 
 def _processor() -> str:

@@ -16,16 +16,15 @@ from omegaconf import DictConfig
 from pipeline.config.composer import composer_for, grid_jobs
 from pipeline.config.options import conf_dir
 from pipeline.config.schema import Config
-from pipeline.engine.grouping import Group, plan_groups
+from pipeline.engine.grouping import plan_groups
 from pipeline.errors import UserError
 from pipeline.tracking.provenance import code_hash, config_hash, plain
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.spool import deliver_records
-from pipeline.tracking.store import Store, open_store
+from pipeline.tracking.store import open_store
 from pipeline.training.group import Job, train_group
-from pipeline.training.train import train
 
-__all__ = ["StudyRuns", "compose_jobs", "find_runs", "store_of", "train_missing"]
+__all__ = ["StudyRuns", "compose_jobs", "find_runs", "train_missing"]
 
 log = logging.getLogger("pipeline")
 
@@ -73,7 +72,7 @@ def _has(config: Config, where: Mapping[str, object]) -> bool:
 
 
 def compose_jobs(name: str, overrides: Sequence[str]) -> list[Job]:
-    """Return the jobs of the grid in conf/experiment/<name>.yaml.
+    """Return the jobs of the grid in conf/experiment/<name>.yaml, each once however it was typed.
 
     Args:
         name: the study's.
@@ -88,11 +87,16 @@ def compose_jobs(name: str, overrides: Sequence[str]) -> list[Job]:
         sweep = loader.load_configuration("config", chosen, run_mode=RunMode.MULTIRUN)
         _check_grid(name, sweep, overrides)
         composer = composer_for(loader, sweep)
-        return [Job(composer.check(job), job) for job in grid_jobs(loader, sweep)]
+        jobs = [Job(composer.check(typed), typed) for typed in grid_jobs(loader, sweep)]
+    return list({config_hash(job.config): job for job in jobs}.values())
 
 
 def _check_grid(name: str, sweep: DictConfig, overrides: Sequence[str]) -> None:
-    """Refuse overrides of what a study compares: its verdicts need the whole grid."""
+    """Refuse overrides of what a study compares: its verdicts need the whole grid.
+
+    Raises:
+        UserError: names the override, and the command that runs it apart from the study.
+    """
     listed = set(map(str, sweep.hydra.sweeper.params or {})) - {"seed"}
     groups = {key.partition(".")[0] for key in listed}
     compared = listed | groups | {f"{group}.name" for group in groups}
@@ -107,22 +111,17 @@ def _check_grid(name: str, sweep: DictConfig, overrides: Sequence[str]) -> None:
             )
 
 
-def store_of(config: Config) -> Store:
-    """Return the tracking store that a config names."""
-    return open_store(config.tracking, Path(config.root))
-
-
 def find_runs(name: str, jobs: Sequence[Job], *, only_this_code: bool = False) -> StudyRuns:
-    """Look up which jobs have a finished run, in whatever sweep.
+    """Look up which jobs of a study have a finished run, in whatever sweep.
 
     Args:
         name: the study's.
-        jobs: of the study.
-        only_this_code: runs of other code than today's don't count; they count with a warning
-            otherwise.
+        jobs: the study's, all with the same store.
+        only_this_code: don't count runs that other code has trained; otherwise they count, with a
+            warning.
     """
     config = jobs[0].config
-    store = store_of(config)
+    store = open_store(config.tracking, Path(config.root))
     deliver_records(store)
     hashes = [config_hash(job.config) for job in jobs]
     wanted = set(hashes)
@@ -139,20 +138,17 @@ def find_runs(name: str, jobs: Sequence[Job], *, only_this_code: bool = False) -
 
 
 def train_missing(study: StudyRuns, parent_run_id: str) -> None:
-    """Train the jobs that have no finished run, together where that is possible."""
+    """Train the jobs that have no finished run, together where that is possible.
+
+    A run that diverges is logged as an error, and the others go on.
+
+    Args:
+        study: what is there of the study.
+        parent_run_id: the MLflow run that the new runs belong to.
+    """
     jobs = study.missing
     for group in plan_groups([job.config for job in jobs]):
-        _train_group(group, [jobs[position] for position in group.members], parent_run_id)
-
-
-def _train_group(group: Group, jobs: Sequence[Job], parent_run_id: str) -> None:
-    if len(jobs) > 1 and group.reason is None:
-        for outcome in train_group(jobs, parent_run_id=parent_run_id):
+        members = [jobs[position] for position in group.members]
+        for outcome in train_group(members, parent_run_id=parent_run_id):
             if isinstance(outcome, Exception):
                 log.error("%s", outcome)
-        return
-    for job in jobs:
-        try:
-            train(job.config, overrides=job.overrides, parent_run_id=parent_run_id)
-        except UserError as error:
-            log.error("%s", error)  # noqa: TRY400  (it diverged: no traceback is needed)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.report.table import Table
 from pipeline.reproduce.cells import Answer
-from pipeline.reproduce.claims import ClaimVerdict
+from pipeline.reproduce.conclusions import Judgement
 from pipeline.reproduce.reference import Reference
 from pipeline.reproduce.runs import StudyRuns
 from pipeline.reproduce.verdicts import Estimate, Verdict
@@ -62,7 +62,7 @@ def readings_table(readings: Mapping[str, Sequence[Answer]]) -> Table:
     return Table(header, [*rows, ["", "", *agreeing]], "r" * len(header))
 
 
-def claims_table(verdicts: Sequence[ClaimVerdict]) -> Table:
+def claims_table(verdicts: Sequence[Judgement]) -> Table:
     """Return the statements of the text, what the runs say of each, and the numbers."""
     rows = [[entry.statement, entry.decision, entry.evidence] for entry in verdicts]
     return Table(["the text says", "verdict", "the runs"], rows)
@@ -73,18 +73,23 @@ def bands_table(runs: StudyRuns, reference: Reference) -> Table:
 
     A band ends where the next result is more than BAND_GAP images away (Problem 1.3).
     """
-    finals = sorted(_finals(runs, reference.test_size))
+    finals = sorted(_finals(runs, reference.sgd_network.test_size))
     bands: list[list[tuple[int, int]]] = []
     for final in finals:
         if bands and final[0] - bands[-1][-1][0] <= BAND_GAP:
             bands[-1].append(final)
         else:
             bands.append([final])
-    published = reference.correct_of_epoch[-1]
+    published = reference.sgd_network.correct[-1]
     rows = [
         [_range(band), str(len(band)), _ignored(band), _place(published, band)] for band in bands
     ]
-    header = [f"recognised of {reference.test_size}", "runs", "digits ignored", "published run"]
+    header = [
+        f"recognised of {reference.sgd_network.test_size}",
+        "runs",
+        "digits ignored",
+        "published run",
+    ]
     missing = f"{len(runs.missing)} of {len(runs.jobs)} runs are missing."
     return Table(header, rows, "rr", note=missing if runs.missing else "")
 
@@ -119,8 +124,8 @@ def _place(published: int, band: Sequence[tuple[int, int]]) -> str:
 
 def epochs_as_printed(runs: StudyRuns, reference: Reference) -> str:
     """Return our run that ends nearest to the published one, as the text prints its own."""
-    size = reference.test_size
-    published = reference.correct_of_epoch
+    size = reference.sgd_network.test_size
+    published = reference.sgd_network.correct
     curves = {seed: curve for seed, curve in runs.curves({}, "test/accuracy").items() if curve}
     if not curves:
         return "No run is finished."

@@ -15,13 +15,13 @@ __all__ = ["RULE", "Estimate", "Verdict", "judge", "paired_difference"]
 CONFIDENCE = 0.95
 
 CLOSE_ACCURACY = 0.01
-"""One point of accuracy."""
+"""The distance, one point of accuracy, up to which ours is close to the published one."""
 
 CLOSE_LOSS = 0.05
-"""As a share of the published loss."""
+"""The distance up to which a loss of ours is close, as a share of the published one."""
 
 ROUNDING = 1e-9
-"""So that a difference of exactly what is allowed is allowed."""
+"""Slack for rounding: a difference of exactly what is allowed is allowed."""
 
 WIDE_SPREAD = 0.05
 """Standard deviation over seeds, in accuracy, from which one published run settles nothing."""
@@ -58,9 +58,14 @@ class Estimate:
     """A number over seeds; without runs, or for the widths with a single one, NaN."""
 
     values: tuple[float, ...]
-    """Of the seeds that have a finished run."""
+    """The number of each seed that has a finished run."""
     num_seeds: int
-    """That should have one."""
+    """How many seeds should have one."""
+
+    @classmethod
+    def over(cls, values: Sequence[float | None]) -> Estimate:
+        """Return the estimate from a number for each seed, None where there is no finished run."""
+        return cls(tuple(value for value in values if value is not None), len(values))
 
     @property
     def is_complete(self) -> bool:
@@ -79,12 +84,12 @@ class Estimate:
 
     @property
     def half_width(self) -> float:
-        """Of the 95 % interval of the mean, by Student's t."""
+        """Half the width of the 95 % interval of the mean, by Student's t."""
         return self._quantile() * self.deviation / math.sqrt(max(1, len(self.values)))
 
     @property
     def prediction_half_width(self) -> float:
-        """Of the interval in which 95 % of single further seeds fall."""
+        """Half the width of the interval in which 95 % of single further seeds fall."""
         return self._quantile() * self.deviation * math.sqrt(1 + 1 / max(1, len(self.values)))
 
     def _quantile(self) -> float:
@@ -114,5 +119,4 @@ def judge(published: float, ours: Estimate, *, is_accuracy: bool) -> Verdict:
 def paired_difference(first: Sequence[float | None], second: Sequence[float | None]) -> Estimate:
     """Return first - second, seed by seed; seeds without both don't count."""
     pairs = zip(first, second, strict=True)
-    differences = [a - b for a, b in pairs if a is not None and b is not None]
-    return Estimate(tuple(differences), len(first))
+    return Estimate.over([None if a is None or b is None else a - b for a, b in pairs])

@@ -14,19 +14,19 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.config.options import project_root
-from pipeline.data.tensors import Data, load
+from pipeline.data.tensors import load
 from pipeline.errors import UserError
 from pipeline.theory.batch_size import NUM_EXAMPLES, Comparison, compare_batch_sizes
 from pipeline.theory.check import check_all
-from pipeline.theory.claim import Claim, Verdict
+from pipeline.theory.claim import Claim, Outcome
 from pipeline.theory.figures import write_figures
 from pipeline.theory.table import batch_size_table, claim_table
 
 __all__ = ["main"]
 
-SECONDS, QUICK_SECONDS = 1.0, 0.05
-"""Of updates in each run of Problem 1.2."""
-QUICK_EXAMPLES = 500
+MNIST = ("mnist", NUM_EXAMPLES, 1.0)
+"""Data for Problem 1.2, how many examples of it, and seconds of updates in each run."""
+QUICK = ("digits", 500, 0.05)
 
 
 def main() -> None:
@@ -42,9 +42,10 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="digits instead of MNIST, less time")
     arguments = parser.parse_args()
-    seconds = QUICK_SECONDS if arguments.quick else SECONDS
+    name, num_train, seconds = QUICK if arguments.quick else MNIST
+    folder: Path = arguments.data.expanduser()
     try:
-        data = _load("digits" if arguments.quick else "mnist", arguments.data)
+        data = load(name, folder, num_train=num_train, num_val=0, download=True)
         comparison = compare_batch_sizes(data, seconds=seconds)
         claims = check_all(comparison)
         figures = write_figures(arguments.figures, comparison) if arguments.figures else []
@@ -53,12 +54,7 @@ def main() -> None:
     _show(claims, comparison)
     for path in figures:
         print(f"wrote {path}")
-    sys.exit(any(claim.verdict is Verdict.FAILS for claim in claims))
-
-
-def _load(name: str, folder: Path) -> Data:
-    num_train = QUICK_EXAMPLES if name == "digits" else NUM_EXAMPLES
-    return load(name, folder.expanduser(), num_train=num_train, num_val=0, download=True)
+    sys.exit(any(claim.outcome is Outcome.FAILS for claim in claims))
 
 
 def _show(claims: Sequence[Claim], comparison: Comparison) -> None:
@@ -66,8 +62,8 @@ def _show(claims: Sequence[Claim], comparison: Comparison) -> None:
     console = Console(width=width, markup=False, highlight=False)
     console.print(claim_table(claims))
     console.print(batch_size_table(comparison))
-    counts = Counter(claim.verdict for claim in claims)
-    console.print(", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
+    counts = Counter(claim.outcome for claim in claims)
+    console.print(", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome))
 
 
 if __name__ == "__main__":

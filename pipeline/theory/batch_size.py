@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 
 from pipeline.data.tensors import Data, Split
-from pipeline.engine.streams import example_order, generator
-from pipeline.theory.claim import Claim, Verdict
+from pipeline.theory.claim import Claim, Outcome
 from pipeline.theory.softmax_layer import Rows, SoftmaxLayer
 
 __all__ = [
@@ -29,7 +28,7 @@ __all__ = [
 ]
 
 SIZES = (1, 10, 100, 1000)
-"""Compared with each other and with the whole set."""
+"""Examples per mini-batch, compared with each other and with the whole set."""
 RATES = (0.02, 0.2, 2.0)
 """Every size is trained with each of these learning rates η; its best one counts."""
 NUM_EXAMPLES = 10_000
@@ -51,35 +50,23 @@ class Best:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured of one mini-batch size.
-
-    Attributes:
-        size: examples per mini-batch.
-        update_s: seconds per update, fetching the examples included.
-        cosine_mean: of the angle between a mini-batch's gradient and the full one, in [-1, 1].
-        cosine_std: its spread.
-        after_epochs: of equal number.
-        after_time: spent on updates, the same for all.
-    """
+    """What was measured of one mini-batch size, in examples."""
 
     size: int
     update_s: float
+    """Seconds per update, fetching the examples included."""
     cosine_mean: float
+    """Mean cosine of the gradients of mini-batches with the full one, in [-1, 1]."""
     cosine_std: float
     after_epochs: Best
+    """After NUM_EPOCHS epochs."""
     after_time: Best
+    """After the comparison's seconds, spent on updates."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Mini-batch sizes compared.
-
-    Attributes:
-        data_name: the data set.
-        num_examples: of it, that were trained on.
-        seconds: the time that counts for `after_time`.
-        measurements: from size 1 to the whole set.
-    """
+    """Mini-batch sizes compared on the first examples of a data set, from 1 to all of them."""
 
     data_name: str
     num_examples: int
@@ -101,20 +88,22 @@ def compare_batch_sizes(
     examples = Split(data.train.inputs[:NUM_EXAMPLES], data.train.labels[:NUM_EXAMPLES])
     num_examples = len(examples)
     midway = SoftmaxLayer(examples, data.num_classes)
-    for rows in _epoch(0, num_examples, 10):
+    for rows in itertools.islice(_batches(num_examples, 10), num_examples // 10):
         midway.step(rows, 0.1)
 
     def measure(size: int) -> Measurement:
         cosines = _cosines(midway, size)
-        layers = [(SoftmaxLayer(examples, data.num_classes), rate) for rate in RATES]
-        runs = [_train(layer, size, rate, seconds) for layer, rate in layers]
+        runs = [
+            _train(SoftmaxLayer(examples, data.num_classes), size, rate, seconds) for rate in RATES
+        ]
+        update_s, after_epochs, after_time = zip(*runs, strict=True)
         return Measurement(
-            size=size,
-            update_s=min(run.update_s for run in runs),
-            cosine_mean=cosines.mean().item(),
-            cosine_std=cosines.std(correction=0).item(),
-            after_epochs=_best([run.after_epochs for run in runs]),
-            after_time=_best([run.after_time for run in runs]),
+            size,
+            min(update_s),
+            cosines.mean().item(),
+            cosines.std(correction=0).item(),
+            _best(after_epochs),
+            _best(after_time),
         )
 
     all_sizes = [*(size for size in sizes if size < num_examples), num_examples]
@@ -125,15 +114,14 @@ def _best(losses: Sequence[float]) -> Best:
     return Best(*min(zip(losses, RATES, strict=True)))
 
 
-@dataclass(frozen=True)
-class _Run:
-    update_s: float
-    after_epochs: float
-    after_time: float
+def _train(
+    layer: SoftmaxLayer, size: int, rate: float, seconds: float
+) -> tuple[float, float, float]:
+    """Train until both the epochs and the time are over; only updates count as time.
 
-
-def _train(layer: SoftmaxLayer, size: int, rate: float, seconds: float) -> _Run:
-    """Train until both the epochs and the time are over; only updates count as time."""
+    Returns:
+        Seconds per update, the loss after the epochs and the loss after the time.
+    """
     num_examples = len(layer.labels)
     last_update = NUM_EPOCHS * -(-num_examples // size)
     after_epochs = after_time = None
@@ -149,25 +137,20 @@ def _train(layer: SoftmaxLayer, size: int, rate: float, seconds: float) -> _Run:
             after_epochs = layer.loss()
         if after_time is None and spent_s >= seconds:
             after_time = layer.loss()
-    return _Run(spent_s / num_updates, after_epochs, after_time)
+    return spent_s / num_updates, after_epochs, after_time
 
 
 def _batches(num_examples: int, size: int) -> Iterator[Rows]:
-    """Yield mini-batches without end, in a new order each epoch."""
-    for epoch in itertools.count():
-        yield from _epoch(epoch, num_examples, size)
-
-
-def _epoch(epoch: int, num_examples: int, size: int) -> Sequence[Rows]:
-    """Return an epoch's mini-batches. The whole set needs no order: nothing is fetched for it."""
-    if size == num_examples:
-        return [slice(None)]
-    return list(torch.split(example_order(0, epoch, num_examples), size))
+    """Yield mini-batches without end, in a new order each epoch; the whole set needs no order."""
+    stream = torch.Generator().manual_seed(0)
+    while True:
+        order = torch.randperm(num_examples, generator=stream)
+        yield from [slice(None)] if size == num_examples else order.split(size)
 
 
 def _cosines(layer: SoftmaxLayer, size: int) -> Float[Tensor, " draws"]:
     """Return the cosines between the gradients of random mini-batches and the full gradient."""
-    num_examples, stream = len(layer.labels), generator(0, "mini-batches")
+    num_examples, stream = len(layer.labels), torch.Generator().manual_seed(0)
     num_draws = NUM_DRAWS if size < num_examples else 1
     draws = [torch.randperm(num_examples, generator=stream)[:size] for _ in range(num_draws)]
     gradients = torch.stack([layer.gradient(rows) for rows in draws])
@@ -176,56 +159,42 @@ def _cosines(layer: SoftmaxLayer, size: int) -> Float[Tensor, " draws"]:
 
 def check_batch_sizes(comparison: Comparison) -> list[Claim]:
     """Judge what Problem 1.2 says about mini-batches by what was measured."""
-    by_epochs = {m.size: m.after_epochs.loss for m in comparison.measurements}
-    by_time = {m.size: m.after_time.loss for m in comparison.measurements}
-    return [
-        _cheaper(comparison),
-        _more_epochs(comparison),
-        _noisier(comparison),
-        _best_between(by_epochs, f"{NUM_EPOCHS} epochs"),
-        _best_between(by_time, f"{comparison.seconds:g} s of updates"),
-    ]
-
-
-def _cheaper(comparison: Comparison) -> Claim:
-    one, whole = comparison.measurements[0], comparison.measurements[-1]
-    return Claim(
-        "1.2",
-        f"an update by 1 example takes less time than one by all {whole.size:,}, "
-        "so the same time allows for more iterations",
-        "much less time per update, more iterations",
-        f"{one.update_s * 1e6:,.0f} µs against {whole.update_s * 1e6:,.0f} µs: "
-        f"{whole.update_s / one.update_s:.1f} times as many iterations",
-        Verdict.measured(one.update_s < whole.update_s),
-    )
-
-
-def _more_epochs(comparison: Comparison) -> Claim:
-    one, whole = comparison.measurements[0], comparison.measurements[-1]
+    one, *_, whole = measurements = comparison.measurements
     epoch_s = one.update_s * comparison.num_examples
-    return Claim(
-        "1.2",
-        "with mini-batches of 1, the same time also allows for more epochs",
-        "more iterations of SGD (e.g., more epochs)",
-        f"an epoch takes {epoch_s * 1e3:,.1f} ms by single examples, "
-        f"{whole.update_s * 1e3:,.1f} ms at once",
-        Verdict.measured(epoch_s < whole.update_s),
-    )
-
-
-def _noisier(comparison: Comparison) -> Claim:
-    means = [m.cosine_mean for m in comparison.measurements]
-    listed = ", ".join(
-        f"{m.cosine_mean:.2f} ± {m.cosine_std:.2f} ({m.size:,})" for m in comparison.measurements
-    )
-    return Claim(
-        "1.2",
-        "the smaller the mini-batch, the noisier its gradient: "
-        "its mean cosine with the full gradient rises with the size",
-        "gradients are less precise (i.e., noisier)",
-        f"mean ± spread (size): {listed}",
-        Verdict.measured(all(low < high for low, high in itertools.pairwise(means))),
-    )
+    cosines = [m.cosine_mean for m in measurements]
+    listed = [f"{m.cosine_mean:.2f} ± {m.cosine_std:.2f} ({m.size:,})" for m in measurements]
+    return [
+        Claim(
+            "1.2",
+            f"an update by 1 example takes less time than one by all {whole.size:,}, "
+            "so the same time allows for more iterations",
+            "much less time per update, more iterations",
+            f"{one.update_s * 1e6:,.0f} µs against {whole.update_s * 1e6:,.0f} µs: "
+            f"{whole.update_s / one.update_s:.1f} times as many iterations",
+            Outcome.measured(one.update_s < whole.update_s),
+        ),
+        Claim(
+            "1.2",
+            "with mini-batches of 1, the same time also allows for more epochs",
+            "more iterations of SGD (e.g., more epochs)",
+            f"an epoch takes {epoch_s * 1e3:,.1f} ms by single examples, "
+            f"{whole.update_s * 1e3:,.1f} ms at once",
+            Outcome.measured(epoch_s < whole.update_s),
+        ),
+        Claim(
+            "1.2",
+            "the smaller the mini-batch, the noisier its gradient: "
+            "its mean cosine with the full gradient rises with the size",
+            "gradients are less precise (i.e., noisier)",
+            f"mean ± spread (size): {', '.join(listed)}",
+            Outcome.measured(all(low < high for low, high in itertools.pairwise(cosines))),
+        ),
+        _best_between({m.size: m.after_epochs.loss for m in measurements}, f"{NUM_EPOCHS} epochs"),
+        _best_between(
+            {m.size: m.after_time.loss for m in measurements},
+            f"{comparison.seconds:g} s of updates",
+        ),
+    ]
 
 
 def _best_between(loss_by_size: dict[int, float], budget: str) -> Claim:
@@ -237,5 +206,5 @@ def _best_between(loss_by_size: dict[int, float], budget: str) -> Claim:
         f"{', '.join(map(str, RATES))}, its training loss is over {MARGIN:.0%} below both ends'",
         "a size somewhere between 1 and n",
         f"loss (size): {listed}",
-        Verdict.measured(min(between) < (1 - MARGIN) * min(one, whole)),
+        Outcome.measured(min(between) < (1 - MARGIN) * min(one, whole)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pipeline.reproduce.reference import read_reference
 from pipeline.theory.batch_size import Comparison, check_batch_sizes
 from pipeline.theory.claim import Claim
 from pipeline.theory.cross_entropy import check_cross_entropy
@@ -18,7 +17,7 @@ def check_all(comparison: Comparison) -> list[Claim]:
     """Check every claim of Problems 1.1, 1.2, 2 and 3.
 
     Args:
-        comparison: of mini-batch sizes, for Problem 1.2; see `compare_batch_sizes`.
+        comparison: what `compare_batch_sizes` has measured, for Problem 1.2.
     """
     return [
         *check_descent(),
@@ -26,5 +25,5 @@ def check_all(comparison: Comparison) -> list[Claim]:
         *check_matrix_form(),
         *check_linear_network(),
         *check_cross_entropy(),
-        *check_worked_example(read_reference().worked_example),
+        *check_worked_example(),
     ]

@@ -6,14 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.config.schema import LossConfig
-from pipeline.engine.losses import make_loss
-from pipeline.theory.claim import Claim, Verdict
+from pipeline.theory.claim import Claim, Outcome
+from pipeline.theory.one_network import Loss
 
 __all__ = ["binary_entropy", "check_cross_entropy", "cross_entropy"]
 
 TOLERANCE = 1e-12
-"""Of numbers around 1; float64 keeps some 16 digits."""
+"""Largest difference of equal numbers around 1; float64 keeps some 16 digits."""
 HUGE = 1e4
 """A weighted input z whose σ(z) rounds to 1."""
 
@@ -64,7 +63,7 @@ def _swapped(outputs: Float[Tensor, " outputs"], y: int) -> Claim:
         f"with y and a swapped, the cross-entropy is undefined at y = {y}",
         f"{'-(1 - a) ln 0' if y else '-a ln 0'} is undefined",
         f"not finite for {undefined:,} of {len(outputs):,} values of a in (0, 1)",
-        Verdict.proved(undefined == len(outputs)),
+        Outcome.proved(undefined == len(outputs)),
     )
 
 
@@ -77,22 +76,18 @@ def _right_way_round(outputs: Float[Tensor, " outputs"], y: int) -> Claim:
         f"the right way round, it is finite at y = {y}",
         f"C = {'-ln a' if y else '-ln(1 - a)'}",
         f"finite and equal to that for {finite:,} of {len(outputs):,} values of a in (0, 1)",
-        Verdict.proved(finite == len(outputs) and difference < TOLERANCE),
+        Outcome.proved(finite == len(outputs) and difference < TOLERANCE),
     )
 
 
 def _loss_that_trains() -> Claim:
     """Compare the ce loss of one output with the formula, and see it where σ(z) rounds to 1."""
-    loss = make_loss(LossConfig("ce", "sum"), "sigmoid")
-    z = torch.linspace(-5, 5, 101, dtype=torch.float64).unsqueeze(1)
-    differences: list[Tensor] = []
-    finite = True
-    for y in (0, 1):
-        labels = torch.full((len(z),), 1 - y)  # class 0 is the output: right for y = 1
-        formula = cross_entropy(z.sigmoid(), torch.full_like(z, y)).squeeze(1)
-        differences.append(loss(z, labels) - formula)
-        finite &= bool(loss(HUGE / 5 * z, labels).isfinite().all())
-    difference = _largest(torch.stack(differences))
+    loss = Loss("ce", "sigmoid", "sum")
+    z = torch.linspace(-5, 5, 101, dtype=torch.float64).repeat(2).view(1, 1, -1)
+    y = (torch.arange(z.numel()) >= 101).double()
+    labels = 1 - y.long().unsqueeze(0)  # class 0 is the output: right for y = 1
+    difference = _largest(loss.value(z, labels) - cross_entropy(z.sigmoid(), y)[0])
+    finite = bool(loss.value(HUGE / 5 * z, labels).isfinite().all())
     return Claim(
         "3.1",
         "the ce loss of the code that trains is the right one, and finite even where a rounds to "
@@ -100,7 +95,7 @@ def _loss_that_trains() -> Claim:
         "",
         f"differs by at most {difference:.1g}; "
         f"{'finite' if finite else 'not finite'} for |z| up to {HUGE:,.0f}",
-        Verdict.proved(finite and difference < TOLERANCE),
+        Outcome.proved(finite and difference < TOLERANCE),
     )
 
 
@@ -114,7 +109,7 @@ def _derivative(outputs: Float[Tensor, " outputs"], targets: Float[Tensor, " tar
         "the derivative of the cross-entropy of one example by its output",
         "∂C/∂a = -[y/a - (1 - y)/(1 - a)]",
         f"largest relative difference from autograd {difference:.1g}",
-        Verdict.proved(difference < TOLERANCE),
+        Outcome.proved(difference < TOLERANCE),
     )
 
 
@@ -125,7 +120,7 @@ def _vanishes(targets: Float[Tensor, " targets"]) -> Claim:
         "the derivative vanishes at a = y, for y in (0, 1)",
         "∂C/∂a = 0",
         f"at most {largest:.1g} for {len(targets)} values of y",
-        Verdict.proved(largest < TOLERANCE),
+        Outcome.proved(largest < TOLERANCE),
     )
 
 
@@ -140,7 +135,7 @@ def _is_lowest(outputs: Float[Tensor, " outputs"], targets: Float[Tensor, " targ
         "this is the minimum: C is higher at every other a, and falls on the way to y",
         "the cross-entropy cost is minimized",
         f"{'so' if holds else 'not so'} for {int(elsewhere.sum()):,} pairs of a and y",
-        Verdict.proved(holds),
+        Outcome.proved(holds),
     )
 
 
@@ -151,7 +146,7 @@ def _is_entropy(targets: Float[Tensor, " targets"]) -> Claim:
         "its value there is the binary entropy of y",
         "-[y ln y + (1 - y) ln(1 - y)]",
         f"largest difference {difference:.1g}",
-        Verdict.proved(difference < TOLERANCE),
+        Outcome.proved(difference < TOLERANCE),
     )
 
 

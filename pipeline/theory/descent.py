@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.theory.claim import Claim, Verdict
+from pipeline.theory.claim import Claim, Outcome
 
 __all__ = ["CURVES", "Curve", "check_descent", "costs_fall", "costs_rise", "descend"]
 
@@ -74,9 +74,9 @@ def descend(curve: Curve, fraction: float, num_steps: int) -> Float[Tensor, " po
     """Go down a curve by Δv = -ηC′(v).
 
     Args:
-        curve: where.
+        curve: the cost to go down.
         fraction: η in units of the curve's bound, > 0.
-        num_steps: how far.
+        num_steps: how often v is changed.
 
     Returns:
         The start and the point after each step, float64.
@@ -117,7 +117,7 @@ def _first_order() -> Claim:
         "the relative error is at most η · max|C″| / 2",
         "ΔC = C′(v) Δv",
         f"at most {_listed(worst)} where η · max|C″| / 2 is {_listed(fractions)}",
-        Verdict.proved(bool((worst <= fractions + 1e-9).all())),
+        Outcome.proved(bool((worst <= fractions + 1e-9).all())),
     )
 
 
@@ -136,7 +136,7 @@ def _falls(curve: Curve) -> Claim:
         "the cost C always decreases",
         f"falls for η = {_listed(falling) or 'none'} of the bound "
         f"at every one of {NUM_STEPS} steps, or until it has arrived",
-        Verdict.proved(len(falling) == len(FRACTIONS)),
+        Outcome.proved(len(falling) == len(FRACTIONS)),
     )
 
 
@@ -149,7 +149,7 @@ def _overshoots(curve: Curve) -> Claim:
         "ΔC is always negative (no bound on η)",
         f"η = {below}: {'falls' if falls else 'does not fall'} at every step; "
         f"η = {above}: {'rises' if rises else 'does not rise'} at every step",
-        Verdict.proved(falls and rises),
+        Outcome.proved(falls and rises),
     )
 
 

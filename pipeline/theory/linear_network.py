@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
-
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from pipeline.engine.backprop import add_gradient
 from pipeline.theory.claim import Claim
-from pipeline.theory.deep_network import ALONE, Backward, DeepNetwork, columns, linear_backward
-from pipeline.theory.matrix_form import SEEDS, agreement
+from pipeline.theory.deep_network import Backward, DeepNetwork, columns, linear_backward
+from pipeline.theory.matrix_form import SEEDS, Equation, Forms, check_equations
 
 __all__ = ["check_linear_network"]
-
-Forms = Iterator[list[Tensor]]
 
 
 def check_linear_network() -> list[Claim]:
     """Check Problem 2.4 on random deep networks with C = ½|a^L - y|²."""
     passes = [linear_backward(DeepNetwork("identity", seed)) for seed in SEEDS]
-    return [
-        agreement("2.4", statement, published, itertools.chain.from_iterable(map(forms_of, passes)))
-        for statement, published, forms_of in EQUATIONS
-    ]
+    return check_equations(EQUATIONS, passes)
 
 
 def _identities(done: Backward) -> Forms:
@@ -39,10 +28,9 @@ def _output_errors(done: Backward) -> Forms:
 
 
 def _hidden_errors(done: Backward) -> Forms:
-    automatic = done.automatic
     for layer in done.network.hidden_layers:
         carried = done.network.transposed_above(layer) @ done.trained[layer + 1]
-        yield [carried, done.chain(layer), done.trained[layer], automatic[layer]]
+        yield [carried, done.chain(layer), done.trained[layer], done.automatic[layer]]
 
 
 def _bias_gradients(done: Backward) -> Forms:
@@ -54,31 +42,26 @@ def _bias_gradients(done: Backward) -> Forms:
 def _weight_gradients(done: Backward) -> Forms:
     network = done.network
     automatic = torch.autograd.grad(done.cost, network.weights, retain_graph=True)
-    activations = [network.inputs.mT, *network.done.activations]
+    activations = [network.inputs.mT, *network.activations]
     for layer in network.layers:
-        outer = done.trained[layer] @ columns(activations[layer - 1]).mT
-        yield [outer.sum(0, keepdim=True), _trained_gradient(done, layer), automatic[layer - 1]]
+        delta = done.trained[layer]
+        outer = delta @ columns(activations[layer - 1]).mT
+        trained = network.weight_gradient(layer, delta.squeeze(-1).mT.unsqueeze(0))
+        yield [outer.sum(0, keepdim=True), trained, automatic[layer - 1]]
 
 
-@torch.no_grad()
-def _trained_gradient(done: Backward, layer: int) -> Float[Tensor, "1 out in"]:
-    network = done.network
-    gradient = torch.empty_like(network.weights[layer - 1])
-    delta = done.trained[layer].squeeze(-1).mT.unsqueeze(0)
-    add_gradient(gradient, delta, layer, network.done, network.inputs, ALONE, accumulate=False)
-    return gradient
-
-
-EQUATIONS: list[tuple[str, str, Callable[[Backward], Forms]]] = [
-    ("every Σ′(z) is the identity matrix", "Σ′(z) = I", _identities),
-    ("BP1: δ^L equals autograd's", "δ^L = ∇_a C", _output_errors),
+EQUATIONS: list[Equation] = [
+    ("2.4", "every Σ′(z) is the identity matrix", "Σ′(z) = I", _identities),
+    ("2.4", "BP1: δ^L equals autograd's", "δ^L = ∇_a C", _output_errors),
     (
+        "2.4",
         "BP2: δ^l, its chain of matrices, the code that trains and autograd agree",
         "δ^l = (W^(l+1))ᵀ δ^(l+1)",
         _hidden_errors,
     ),
-    ("BP3 stays as it is, and equals autograd's", "∂C/∂b^l = δ^l", _bias_gradients),
+    ("2.4", "BP3 stays as it is, and equals autograd's", "∂C/∂b^l = δ^l", _bias_gradients),
     (
+        "2.4",
         "BP4 stays as it is: δ^l (a^(l-1))ᵀ, the code that trains and autograd agree",
         "∂C/∂w_jk^l = a_k^(l-1) δ_j^l",
         _weight_gradients,

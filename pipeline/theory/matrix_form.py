@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.config.schema import LossConfig
-from pipeline.engine.backprop import DERIVATIVES
-from pipeline.theory.claim import Claim, Verdict
-from pipeline.theory.deep_network import Backward, Columns, DeepNetwork, backward, columns
+from pipeline.theory.claim import Claim, Outcome
+from pipeline.theory.deep_network import Backward, DeepNetwork, backward, columns
+from pipeline.theory.one_network import Activation, Loss
 
-__all__ = ["LOSSES", "NONLINEAR", "SEEDS", "agreement", "check_matrix_form"]
+__all__ = ["SEEDS", "Equation", "Forms", "agreement", "check_equations", "check_matrix_form"]
 
 SEEDS = range(4)
 NONLINEAR = ("sigmoid", "tanh", "relu")
 LOSSES = [
-    LossConfig(name, reduction)
+    Loss(name, "sigmoid", reduction)
     for name, reduction in itertools.product(("mse", "quadratic", "ce"), ("mean", "sum"))
 ]
 TOLERANCE = 1e-12
-"""Of the largest entry; float64 keeps some 16 digits."""
+"""Largest relative difference of equal tensors; float64 keeps some 16 digits."""
+
+
+Forms = Iterator[list[Tensor]]
+"""Tensors that must be the same, comparison by comparison."""
+
+Equation = tuple[str, str, str, Callable[[Backward], Forms]]
+"""The first three of a `Claim`, and which forms of a backward pass must be the same."""
 
 
 def check_matrix_form() -> list[Claim]:
@@ -32,72 +38,58 @@ def check_matrix_form() -> list[Claim]:
         backward(DeepNetwork(activation, seed), loss)
         for activation, seed, loss in itertools.product(NONLINEAR, SEEDS, LOSSES)
     ]
-    all_agree = "the matrix form, the elementwise form, the code that trains and autograd agree"
+    return check_equations(EQUATIONS, passes)
+
+
+def check_equations(equations: Iterable[Equation], passes: Sequence[Backward]) -> list[Claim]:
+    """Return a claim for each equation: that it holds in every one of the passes."""
     return [
         agreement(
-            "2.1", f"δ^L: {all_agree}", "δ^L = Σ′(z^L) ∇_a C", [_output_forms(p) for p in passes]
-        ),
-        agreement(
-            "2.2",
-            f"δ^l: {all_agree}",
-            "δ^l = Σ′(z^l) (W^(l+1))ᵀ δ^(l+1)",
-            itertools.chain.from_iterable(map(_hidden_forms, passes)),
-        ),
-        agreement(
-            "2.3",
-            "the chain of matrices from layer l to L, repeated BP2 and autograd agree",
-            "δ^l = Σ′(z^l) (W^(l+1))ᵀ … Σ′(z^L) ∇_a C",
-            itertools.chain.from_iterable(map(_chain_forms, passes)),
-        ),
+            problem, statement, published, itertools.chain.from_iterable(map(forms_of, passes))
+        )
+        for problem, statement, published, forms_of in equations
     ]
 
 
-def _output_forms(done: Backward) -> list[Tensor]:
-    logits, last = done.network.done.logits, done.network.layers[-1]
-    return [
+def _output_forms(done: Backward) -> Forms:
+    logits, last = done.network.logits, done.network.layers[-1]
+    sigma_prime = Activation("sigmoid").derivative(logits, logits.sigmoid())
+    yield [
         done.sigma_primes[-1] @ done.cost_gradient,
-        done.cost_gradient * _derivative("sigmoid", logits, logits.sigmoid()),
+        done.cost_gradient * columns(sigma_prime),
         done.trained[last],
         done.automatic[last],
     ]
 
 
-def _hidden_forms(done: Backward) -> Iterator[list[Tensor]]:
-    network, forward, automatic = done.network, done.network.done, done.automatic
+def _hidden_forms(done: Backward) -> Forms:
+    network = done.network
     for layer in network.hidden_layers:
         carried = network.transposed_above(layer) @ done.trained[layer + 1]
-        z, a = forward.weighted[layer - 1], forward.activations[layer - 1]
+        z, a = network.weighted[layer - 1], network.activations[layer - 1]
         yield [
             done.sigma_primes[layer - 1] @ carried,
-            carried * _derivative(network.activation, z, a),
+            carried * columns(Activation(network.activation).derivative(z, a)),
             done.trained[layer],
-            automatic[layer],
+            done.automatic[layer],
         ]
 
 
-def _derivative(activation: str, z: Tensor, a: Tensor) -> Columns:
-    """Return σ′(z) as the code that trains has it."""
-    derivative = DERIVATIVES[activation]
-    assert derivative is not None, activation
-    return columns(derivative(z, a))
-
-
-def _chain_forms(done: Backward) -> Iterator[list[Tensor]]:
-    automatic = done.automatic
+def _chain_forms(done: Backward) -> Forms:
     for layer in done.network.hidden_layers:
-        yield [done.chain(layer), done.trained[layer], automatic[layer]]
+        yield [done.chain(layer), done.trained[layer], done.automatic[layer]]
 
 
 def agreement(
     problem: str, statement: str, published: str, comparisons: Iterable[Sequence[Tensor]]
 ) -> Claim:
-    """Return a claim that holds if all forms in each comparison are the same tensor.
+    """Return a claim that holds if all tensors in each comparison are equal, up to rounding.
 
     Args:
-        problem: see `Claim`, like the next two.
-        statement: see `Claim`.
-        published: see `Claim`.
-        comparisons: tensors that must be equal, up to rounding.
+        problem: as in `Claim`, like the next two.
+        statement: as in `Claim`.
+        published: as in `Claim`.
+        comparisons: forms of the same tensor.
     """
     differences = torch.stack([_difference(forms) for forms in comparisons])
     largest = differences.max().item()
@@ -106,7 +98,7 @@ def agreement(
         statement,
         published,
         f"largest relative difference {largest:.1g} in {len(differences)} comparisons",
-        Verdict.proved(largest < TOLERANCE),
+        Outcome.proved(largest < TOLERANCE),
     )
 
 
@@ -115,3 +107,17 @@ def _difference(forms: Sequence[Tensor]) -> Float[Tensor, ""]:
     first = forms[0]
     scale = first.abs().max().clamp(min=torch.finfo(first.dtype).tiny)
     return torch.stack([(form - first).abs().max() for form in forms[1:]]).max() / scale
+
+
+ALL_AGREE = "the matrix form, the elementwise form, the code that trains and autograd agree"
+
+EQUATIONS: list[Equation] = [
+    ("2.1", f"δ^L: {ALL_AGREE}", "δ^L = Σ′(z^L) ∇_a C", _output_forms),
+    ("2.2", f"δ^l: {ALL_AGREE}", "δ^l = Σ′(z^l) (W^(l+1))ᵀ δ^(l+1)", _hidden_forms),
+    (
+        "2.3",
+        "the chain of matrices from layer l to L, repeated BP2 and autograd agree",
+        "δ^l = Σ′(z^l) (W^(l+1))ᵀ … Σ′(z^L) ∇_a C",
+        _chain_forms,
+    ),
+]

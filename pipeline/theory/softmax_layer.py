@@ -1,4 +1,4 @@
-"""A network without hidden layers, trained by the functions of `pipeline.engine.backprop`.
+"""A network without hidden layers, trained step by step by the code that trains.
 
 Its outputs are a softmax and its cost the log-likelihood, which is convex. It starts from zeros.
 """
@@ -9,18 +9,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.config.schema import LossConfig
 from pipeline.data.tensors import Split
-from pipeline.engine.backprop import Forward, Sharing, add_gradient, forward, output_error
-from pipeline.engine.losses import make_loss
+from pipeline.theory.one_network import Loss, Pass, Units
 
 __all__ = ["Rows", "SoftmaxLayer"]
 
 Rows = Int[Tensor, " batch"] | slice
 """The examples of a mini-batch."""
 
-NLL = LossConfig("nll")
-ALONE = Sharing([1])
+NLL = Loss("nll", "softmax")
 
 
 class SoftmaxLayer:
@@ -28,37 +25,30 @@ class SoftmaxLayer:
 
     def __init__(self, examples: Split, num_classes: int) -> None:
         self.inputs, self.labels = examples.inputs, examples.labels
-        self.is_target = (self.labels == torch.arange(num_classes).unsqueeze(1)).unsqueeze(0)
         self.weights = self.inputs.new_zeros(1, num_classes, self.inputs.shape[1])
         self.biases = self.inputs.new_zeros(1, num_classes)
 
     def step(self, rows: Rows, rate: float) -> None:
         """Take one step of gradient descent."""
-        inputs, done, delta = self._mean_errors(rows)
+        batch, delta = self._mean_errors(rows)
         delta.mul_(-rate)
         self.biases.add_(delta.sum(-1))
-        add_gradient(self.weights, delta, 1, done, inputs, ALONE, accumulate=True)
+        batch.add_weight_gradient(self.weights, 1, delta)
 
     def gradient(self, rows: Rows) -> Float[Tensor, " parameters"]:
         """Return the gradient of the mean loss, by the weights and biases in one vector."""
-        inputs, done, delta = self._mean_errors(rows)
-        by_weights = torch.empty_like(self.weights)
-        add_gradient(by_weights, delta, 1, done, inputs, ALONE, accumulate=False)
-        return torch.cat([by_weights.flatten(), delta.sum(-1).flatten()])
+        batch, delta = self._mean_errors(rows)
+        return torch.cat([batch.weight_gradient(1, delta).flatten(), delta.sum(-1).flatten()])
 
     def loss(self) -> float:
         """Return the mean loss of all examples."""
-        done = self._forward(self.inputs.unsqueeze(0))
-        return make_loss(NLL, "softmax")(done.logits[0].mT, self.labels).mean().item()
+        return NLL.value(self._forward(slice(None)).logits, self.labels.unsqueeze(0)).mean().item()
 
-    def _mean_errors(
-        self, rows: Rows
-    ) -> tuple[Float[Tensor, "1 batch features"], Forward, Float[Tensor, "1 classes batch"]]:
-        """Return the inputs, the forward pass and the errors, for the mean over the batch."""
-        inputs = self.inputs[rows].unsqueeze(0)
-        done = self._forward(inputs)
-        delta = output_error(NLL, "softmax", done.logits, self.is_target[:, :, rows])
-        return inputs, done, delta.div_(inputs.shape[1])
+    def _mean_errors(self, rows: Rows) -> tuple[Pass, Units]:
+        """Return the forward pass of a mini-batch, and the errors of its mean loss."""
+        batch = self._forward(rows)
+        delta = NLL.error(batch.logits, self.labels[rows].unsqueeze(0))
+        return batch, delta.div_(delta.shape[-1])
 
-    def _forward(self, inputs: Float[Tensor, "1 batch features"]) -> Forward:
-        return forward([self.weights], [self.biases], inputs, ALONE, "identity", {})
+    def _forward(self, rows: Rows) -> Pass:
+        return Pass([self.weights], [self.biases], self.inputs[rows].unsqueeze(0))

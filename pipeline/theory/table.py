@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from pipeline.report.table import Table
 from pipeline.theory.batch_size import NUM_EPOCHS, Best, Comparison
-from pipeline.theory.claim import Claim, Verdict
+from pipeline.theory.claim import Claim, Outcome
 
 __all__ = ["batch_size_table", "claim_table"]
 
 STYLES = {
-    Verdict.ERRATUM: "yellow",
-    Verdict.CONTRADICTED: "yellow",
-    Verdict.FAILS: "bold red",
+    Outcome.ERRATUM: "yellow",
+    Outcome.CONTRADICTED: "yellow",
+    Outcome.FAILS: "bold red",
 }
 """Of the claims that stand out."""
 
@@ -22,9 +22,9 @@ def claim_table(claims: Sequence[Claim]) -> Table:
     """Return one row per claim."""
     return Table(
         ["problem", "claim", "published", "computed", "verdict"],
-        [[c.problem, c.statement, c.published, c.computed, c.verdict] for c in claims],
+        [[c.problem, c.statement, c.published, c.computed, c.outcome] for c in claims],
         title="Problems 1 to 3",
-        highlights={i: STYLES[c.verdict] for i, c in enumerate(claims) if c.verdict in STYLES},
+        highlights={i: STYLES[c.outcome] for i, c in enumerate(claims) if c.outcome in STYLES},
         unbroken=["problem", "verdict"],
     )
 

@@ -17,7 +17,7 @@ REFERENCE = read_reference()
 Curves = Mapping[str, Sequence[float]]
 
 Outcome = Callable[[Config], Curves | float | None]
-"""Of a run: its curves, or its test accuracy in every epoch, or None if it isn't finished."""
+"""A run's curves, or its test accuracy in every epoch, or None if it isn't finished."""
 
 
 @cache
@@ -57,18 +57,19 @@ def as_printed(config: Config) -> Curves:
     """What the problem set prints for a run; of dropout, as if it meant the first reading."""
     study = config.tracking.experiment_name
     if study == "losses":
-        printed = REFERENCE.losses[config.loss.name]
-        return {"train/loss": printed["train_loss"], "test/accuracy": printed["test_accuracy"]}
+        printed = getattr(REFERENCE.losses, config.loss.name)
+        return {"train/loss": printed.train_loss, "test/accuracy": printed.test_accuracy}
     if study == "penalties":
-        column = REFERENCE.strengths.index(config.regularizer.strength)
-        return _ending_in(REFERENCE.penalties[config.regularizer.name][column])
+        column = REFERENCE.penalties.strength.index(config.regularizer.strength)
+        return _ending_in(getattr(REFERENCE.penalties, config.regularizer.name)[column])
     if study == "dropout":
         assert config.dropout.p_keep is not None
         if (config.dropout.name, config.dropout.phase) != ("input", "train"):
             return _ending_in(0.1)
-        return _ending_in(REFERENCE.dropout[REFERENCE.p_keeps.index(config.dropout.p_keep)])
+        column = REFERENCE.dropout.p_keep.index(config.dropout.p_keep)
+        return _ending_in(REFERENCE.dropout.test_accuracy[column])
     assert study == "sgd_network"
-    return {"test/accuracy": [correct / 10_000 for correct in REFERENCE.correct_of_epoch]}
+    return {"test/accuracy": [correct / 10_000 for correct in REFERENCE.sgd_network.correct]}
 
 
 def _ending_in(accuracy: float) -> Curves:

@@ -54,16 +54,16 @@ def test_losses_are_drawn_by_epoch():
         "cross-entropy",
         "log-likelihood",
     ]
-    assert loss.bands[2].published == REFERENCE.losses["nll"]["train_loss"]
-    assert accuracy.bands[0].published == REFERENCE.losses["mse"]["test_accuracy"]
+    assert loss.bands[2].published == REFERENCE.losses.nll.train_loss
+    assert accuracy.bands[0].published == REFERENCE.losses.mse.test_accuracy
 
 
 def test_penalties_are_drawn_by_strength():
     (panel,) = panels_of(make("penalties", as_printed))
-    assert panel.x == REFERENCE.strengths
+    assert panel.x == REFERENCE.penalties.strength
     assert {band.label: band.published for band in panel.bands} == {
-        "L1": REFERENCE.penalties["l1"],
-        "L2": REFERENCE.penalties["l2"],
+        "L1": REFERENCE.penalties.l1,
+        "L2": REFERENCE.penalties.l2,
     }
 
 
@@ -116,7 +116,7 @@ def test_every_finished_run_of_the_sgd_network_is_drawn(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(figures, "draw_runs", draw_runs)
     draw_study(Path("figure.png"), make("sgd_network", outcome), REFERENCE)
-    published = [correct / 10_000 for correct in REFERENCE.correct_of_epoch]
+    published = [correct / 10_000 for correct in REFERENCE.sgd_network.correct]
     assert drawn["curves"] == [published] * 2
     assert drawn["groups"] == [0, 2]
     assert drawn["published"] == published

@@ -17,7 +17,7 @@ from mlflow.entities import Run
 from pipeline.reproduce import __main__ as reproduce
 from pipeline.reproduce.reference import PROBLEM_SET, read_reference
 from pipeline.theory.batch_size import Best, Comparison, Measurement
-from pipeline.theory.claim import Claim, Verdict
+from pipeline.theory.claim import Claim, Outcome
 from tests import command
 
 NUM_EPOCHS = 70
@@ -169,7 +169,7 @@ def no_training(*_: object):
 def test_a_third_call_trains_nothing(
     call: Call, story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Of the SGD network no number is expected to agree, so it ends with 0."""
+    """No number of the SGD network is expected to agree, so it ends with 0."""
     root = copy_of(story.root, tmp_path / "root")
     monkeypatch.setattr(reproduce, "train_missing", no_training)
     output = tmp_path / "again.md"
@@ -259,8 +259,8 @@ def test_a_proof_that_fails_ends_with_1(
     comparison = Comparison("digits", 1000, 1.0, measured)
     monkeypatch.setattr(reproduce, "compare_batch_sizes", lambda _: comparison)
     claims = [
-        Claim("3.2", "a minimum", "", "", Verdict.FAILS),
-        Claim("3.3", "a sign", "", "", Verdict.ERRATUM),
+        Claim("3.2", "a minimum", "", "", Outcome.FAILS),
+        Claim("3.3", "a sign", "", "", Outcome.ERRATUM),
     ]
     monkeypatch.setattr(reproduce, "check_all", lambda _: claims)
     found = call("theory", *SMALL, f"root={root}")

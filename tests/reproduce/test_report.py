@@ -13,7 +13,7 @@ from pipeline.reproduce.report import TEMPLATE, Findings, write_report
 from pipeline.reproduce.runs import StudyRuns
 from pipeline.reproduce.verdicts import RULE
 from pipeline.theory.batch_size import Best, Comparison, Measurement
-from pipeline.theory.claim import Claim, Verdict
+from pipeline.theory.claim import Claim, Outcome
 from tests import command
 from tests.reproduce.hand_made import REFERENCE, Curves, as_printed, cells_of, make
 
@@ -30,13 +30,13 @@ SECTIONS = {
 }
 
 THEORY = [
-    Claim(number, f"claim {number}", "a | b", "1 of 1", verdict)
-    for number, verdict in [
-        ("1.1", Verdict.HOLDS),
-        ("1.2", Verdict.SUPPORTED),
-        ("2.1", Verdict.HOLDS),
-        ("2.4", Verdict.HOLDS),
-        ("3.3", Verdict.ERRATUM),
+    Claim(number, f"claim {number}", "a | b", "1 of 1", outcome)
+    for number, outcome in [
+        ("1.1", Outcome.HOLDS),
+        ("1.2", Outcome.SUPPORTED),
+        ("2.1", Outcome.HOLDS),
+        ("2.4", Outcome.HOLDS),
+        ("3.3", Outcome.ERRATUM),
     ]
 ]
 
@@ -51,7 +51,7 @@ class Report:
 
     @property
     def headings(self) -> list[str]:
-        """Of the sections."""
+        """The headings of the sections."""
         return re.findall(r"^## Problem (.*)$", self.markdown, re.MULTILINE)
 
     @property
@@ -236,7 +236,7 @@ def test_the_figures_are_found_whatever_the_report_is_called(name: str, tmp_path
 
 def test_the_words_of_the_report_travel_with_the_package():
     project = tomllib.loads((command.CHECKOUT / "pyproject.toml").read_text())
-    patterns = project["tool"]["setuptools"]["package-data"]["pipeline.studies"]
+    patterns = project["tool"]["setuptools"]["package-data"]["pipeline.reproduce"]
     for path in TEMPLATE.parent.iterdir():
         if path.suffix in (".md", ".yaml"):
             assert any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns), path.name
@@ -247,3 +247,9 @@ def test_every_place_of_the_template_is_filled_by_something():
     assert places >= {"summary", "rule", "figures", "losses", "sgd_network bands", "claims"}
     commands = re.findall(r"python -m pipeline\.reproduce (\w+)", TEMPLATE.read_text("utf-8"))
     assert set(commands) == {"losses", "penalties", "dropout", "claims", "sgd_network"}
+
+
+def test_the_code_that_the_report_names_is_there():
+    paths = re.findall(r"`((?:pipeline|conf)/.+?)`", TEMPLATE.read_text("utf-8"))
+    assert len(paths) > 10
+    assert [path for path in paths if not (command.CHECKOUT / path).is_file()] == []

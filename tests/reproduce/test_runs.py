@@ -9,11 +9,11 @@ from pipeline.config.compose import register
 from pipeline.config.explain import CONFIG_ERRORS, explain
 from pipeline.errors import UserError
 from pipeline.reproduce import runs
-from pipeline.reproduce.runs import StudyRuns, compose_jobs, find_runs, store_of, train_missing
+from pipeline.reproduce.runs import StudyRuns, compose_jobs, find_runs, train_missing
 from pipeline.sweep.preflight import check_surroundings
 from pipeline.tracking.provenance import config_hash
 from pipeline.tracking.run import closing, start_run
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import Store, open_store
 from pipeline.training import group
 from pipeline.training.group import Job
 from tests import command
@@ -38,6 +38,10 @@ def test_seeds_that_are_typed_take_the_place_of_the_yamls(study: str, num_jobs: 
     num_seeds = 24 if study == "sgd_network" else 5
     assert {job.config.seed for job in found} == {0, 1, 2}
     assert len(found) == num_jobs * 3 // num_seeds
+
+
+def test_seeds_that_are_typed_twice_are_run_once():
+    assert [job.config.seed for job in jobs("losses", "seed=0,0,1,0")] == [0, 1] * 3
 
 
 @pytest.mark.parametrize("study", ["losses", "sgd_network"])
@@ -142,8 +146,9 @@ def small_jobs(root: Path, *overrides: str) -> list[Job]:
 
 def train(of_study: list[Job]) -> StudyRuns:
     """Train what is missing under a parent of its own; return what is there then."""
+    config = of_study[0].config
     parent = start_run(
-        store_of(of_study[0].config),
+        open_store(config.tracking, Path(config.root)),
         experiment_name="reproduction",
         name="",
         tags={},
@@ -156,7 +161,7 @@ def train(of_study: list[Job]) -> StudyRuns:
 
 
 def statuses(root: Path, *seeds: int) -> list[str]:
-    """Of all runs in MLflow with these seeds."""
+    """How all runs in MLflow with these seeds have ended."""
     wanted = set(map(str, seeds))
     found = [run for run in command.children(root) if run.data.params["seed"] in wanted]
     return sorted(run.info.status for run in found)

@@ -5,7 +5,7 @@ import pytest
 from pipeline.config.schema import Config
 from pipeline.report.table import Table
 from pipeline.reproduce.cells import DROPOUT_READINGS, answer, dropout_cells, find_cells
-from pipeline.reproduce.claims import ClaimVerdict, Decision
+from pipeline.reproduce.conclusions import Decision, Judgement
 from pipeline.reproduce.runs import StudyRuns
 from pipeline.reproduce.tables import (
     answers_table,
@@ -121,7 +121,7 @@ def test_a_reading_without_all_its_runs_agrees_nowhere_it_lacks_one():
 
 
 def test_claims_stand_beside_their_verdicts():
-    verdict = ClaimVerdict("a | b", Decision.UNDECIDED, "+1.00 ± 2.00 points")
+    verdict = Judgement("a | b", Decision.UNDECIDED, "+1.00 ± 2.00 points")
     found = claims_table([verdict])
     assert found.header == ["the text says", "verdict", "the runs"]
     assert found.rows == [["a | b", "not decided", "+1.00 ± 2.00 points"]]

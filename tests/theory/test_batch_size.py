@@ -1,4 +1,4 @@
-"""Problem 1.2 on digits, and its verdicts on made-up measurements."""
+"""Problem 1.2 on digits, and its outcomes on made-up measurements."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pipeline.theory.batch_size import (
     check_batch_sizes,
     compare_batch_sizes,
 )
-from pipeline.theory.claim import Verdict
+from pipeline.theory.claim import Outcome
 
-YES, NO = Verdict.SUPPORTED, Verdict.CONTRADICTED
+YES, NO = Outcome.SUPPORTED, Outcome.CONTRADICTED
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_the_full_gradient_has_no_noise(digits: Comparison):
     *batches, whole = digits.measurements
     assert (whole.cosine_mean, whole.cosine_std) == pytest.approx((1, 0), abs=1e-6)
     assert all(m.cosine_mean < 0.99 and m.cosine_std > 0.01 for m in batches)
-    assert check_batch_sizes(digits)[2].verdict is YES
+    assert check_batch_sizes(digits)[2].outcome is YES
 
 
 def test_losses_are_those_of_the_best_rate(digits: Comparison):
@@ -60,7 +60,7 @@ def made_up(
     after_epochs: Sequence[float] = (0.4, 0.3, 0.5),
     after_time: Sequence[float] = (0.4, 0.3, 0.5),
 ) -> Comparison:
-    """Of sizes 1, 10 and all 100; by default every claim is supported."""
+    """Sizes 1, 10 and all 100 compared; by default every claim is supported."""
     columns = zip((1, 10, 100), times, cosines, after_epochs, after_time, strict=True)
     measurements = tuple(
         Measurement(size, seconds, cosine, 0.1, Best(epochs, 0.2), Best(time, 0.2))
@@ -70,7 +70,7 @@ def made_up(
 
 
 @pytest.mark.parametrize(
-    ("comparison", "verdicts"),
+    ("comparison", "outcomes"),
     [
         (made_up(), [YES, YES, YES, YES, YES]),
         (made_up(times=(1e-4, 1e-3, 0.01)), [YES, NO, YES, YES, YES]),
@@ -92,8 +92,8 @@ def made_up(
         "tie",
     ],
 )
-def test_claims_are_judged_by_the_measurements(comparison: Comparison, verdicts: list[Verdict]):
-    assert [claim.verdict for claim in check_batch_sizes(comparison)] == verdicts
+def test_claims_are_judged_by_the_measurements(comparison: Comparison, outcomes: list[Outcome]):
+    assert [claim.outcome for claim in check_batch_sizes(comparison)] == outcomes
 
 
 def test_claims_quote_the_numbers():

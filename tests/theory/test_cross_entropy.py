@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.engine.losses import LOSSES
 from pipeline.theory import cross_entropy as module
-from pipeline.theory.claim import Verdict
+from pipeline.theory.claim import Outcome
 from pipeline.theory.cross_entropy import binary_entropy, check_cross_entropy, cross_entropy
 
 
@@ -18,16 +18,16 @@ def number(value: float) -> Tensor:
     return torch.tensor(value, dtype=torch.float64)
 
 
-def verdicts() -> dict[str, list[Verdict]]:
+def outcomes() -> dict[str, list[Outcome]]:
     claims = check_cross_entropy()
     return {
-        problem: [claim.verdict for claim in claims if claim.problem == problem]
+        problem: [claim.outcome for claim in claims if claim.problem == problem]
         for problem in ("3.1", "3.2")
     }
 
 
 def test_every_claim_holds():
-    assert verdicts() == {"3.1": [Verdict.HOLDS] * 5, "3.2": [Verdict.HOLDS] * 4}
+    assert outcomes() == {"3.1": [Outcome.HOLDS] * 5, "3.2": [Outcome.HOLDS] * 4}
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_the_entropy_is_highest_in_the_middle_and_zero_at_the_ends():
 
 def test_y_and_a_swapped_is_found_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "cross_entropy", lambda a, y: cross_entropy(y, a))  # pyright: ignore[reportUnknownArgumentType]
-    found = verdicts()
-    assert found["3.1"] == [Verdict.FAILS] * 5
-    assert found["3.2"][:3] == [Verdict.FAILS] * 3
+    found = outcomes()
+    assert found["3.1"] == [Outcome.FAILS] * 5
+    assert found["3.2"][:3] == [Outcome.FAILS] * 3
 
 
 def test_a_loss_that_is_not_finite_is_found_out(monkeypatch: pytest.MonkeyPatch):
@@ -63,4 +63,4 @@ def test_a_loss_that_is_not_finite_is_found_out(monkeypatch: pytest.MonkeyPatch)
         return cross_entropy(logits.sigmoid(), is_target).sum(-1)
 
     monkeypatch.setitem(LOSSES, "ce", naive)
-    assert verdicts()["3.1"] == [Verdict.HOLDS] * 4 + [Verdict.FAILS]
+    assert outcomes()["3.1"] == [Outcome.HOLDS] * 4 + [Outcome.FAILS]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pipeline.theory.claim import Verdict
+from pipeline.theory.claim import Outcome
 from pipeline.theory.descent import (
     CURVES,
     Curve,
@@ -26,7 +26,7 @@ by_name = pytest.mark.parametrize("curve", CURVES, ids=lambda curve: curve.name)
 def test_every_claim_holds():
     claims = check_descent()
     assert [claim.problem for claim in claims] == ["1.1"] * 6
-    assert {claim.verdict for claim in claims} == {Verdict.HOLDS}
+    assert {claim.outcome for claim in claims} == {Outcome.HOLDS}
 
 
 @by_name
@@ -76,5 +76,5 @@ def test_a_bound_from_too_narrow_an_interval_is_found_out(monkeypatch: pytest.Mo
     wrong = replace(QUARTIC, interval=(0.5, 0.7))
     assert not costs_fall(wrong, 0.95)
     monkeypatch.setattr("pipeline.theory.descent.CURVES", [QUADRATIC, wrong])
-    verdicts = [claim.verdict for claim in check_descent()]
-    assert verdicts == [Verdict.FAILS, Verdict.HOLDS, Verdict.FAILS, Verdict.HOLDS]
+    outcomes = [claim.outcome for claim in check_descent()]
+    assert outcomes == [Outcome.FAILS, Outcome.HOLDS, Outcome.FAILS, Outcome.HOLDS]

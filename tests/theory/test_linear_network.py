@@ -7,19 +7,19 @@ import torch
 
 from pipeline.engine.backprop import DERIVATIVES
 from pipeline.engine.network import ACTIVATIONS
-from pipeline.theory.claim import Verdict
+from pipeline.theory.claim import Outcome
 from pipeline.theory.linear_network import check_linear_network
 
 
 def failures() -> list[str]:
     claims = check_linear_network()
-    return [claim.published for claim in claims if claim.verdict is Verdict.FAILS]
+    return [claim.published for claim in claims if claim.outcome is Outcome.FAILS]
 
 
 def test_every_claim_holds():
     claims = check_linear_network()
     assert [claim.problem for claim in claims] == ["2.4"] * 5
-    assert {claim.verdict for claim in claims} == {Verdict.HOLDS}
+    assert {claim.outcome for claim in claims} == {Outcome.HOLDS}
 
 
 def test_a_derivative_that_is_not_one_is_found(monkeypatch: pytest.MonkeyPatch):

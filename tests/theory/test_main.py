@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.theory import __main__ as command_line
 from pipeline.theory.batch_size import Comparison
-from pipeline.theory.claim import Claim, Verdict
+from pipeline.theory.claim import Claim, Outcome
 from tests import command
 
 
@@ -50,14 +50,14 @@ def test_what_stands_in_the_way_is_an_error_without_a_traceback(
 
 
 @pytest.mark.parametrize(
-    ("verdict", "code"),
-    [(Verdict.FAILS, 1), (Verdict.ERRATUM, 0), (Verdict.CONTRADICTED, 0), (Verdict.HOLDS, 0)],
+    ("outcome", "code"),
+    [(Outcome.FAILS, 1), (Outcome.ERRATUM, 0), (Outcome.CONTRADICTED, 0), (Outcome.HOLDS, 0)],
 )
 def test_only_a_check_that_fails_ends_with_1(
-    verdict: Verdict, code: int, monkeypatch: pytest.MonkeyPatch
+    outcome: Outcome, code: int, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("sys.argv", ["pipeline.theory", "--quick"])
-    claims = [Claim("3.2", "a claim", "", "", verdict)]
+    claims = [Claim("3.2", "a claim", "", "", outcome)]
     comparison = Comparison("digits", 500, 1.0, ())
     monkeypatch.setattr(command_line, "compare_batch_sizes", lambda _, **__: comparison)  # pyright: ignore[reportUnknownArgumentType]
     monkeypatch.setattr(command_line, "check_all", lambda _: claims)  # pyright: ignore[reportUnknownArgumentType]

@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 
 from pipeline.engine.backprop import DERIVATIVES, OUTPUT_ERRORS
-from pipeline.theory.claim import Verdict
+from pipeline.theory.claim import Outcome
 from pipeline.theory.deep_network import COST_GRADIENTS, DeepNetwork, sigma_prime
 from pipeline.theory.matrix_form import agreement, check_matrix_form
 
 
 def failures() -> list[str]:
-    return [claim.problem for claim in check_matrix_form() if claim.verdict is Verdict.FAILS]
+    return [claim.problem for claim in check_matrix_form() if claim.outcome is Outcome.FAILS]
 
 
 def test_every_claim_holds():
     claims = check_matrix_form()
     assert [claim.problem for claim in claims] == ["2.1", "2.2", "2.3"]
-    assert {claim.verdict for claim in claims} == {Verdict.HOLDS}
+    assert {claim.outcome for claim in claims} == {Outcome.HOLDS}
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
@@ -59,15 +59,15 @@ def test_a_wrong_cost_gradient_is_found(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(
-    ("second", "verdict"),
+    ("second", "outcome"),
     [
-        (torch.tensor([1.0, -2.0]), Verdict.HOLDS),
-        (torch.tensor([1.0, -2.001]), Verdict.FAILS),
-        (torch.tensor([1.0, torch.nan]), Verdict.FAILS),
+        (torch.tensor([1.0, -2.0]), Outcome.HOLDS),
+        (torch.tensor([1.0, -2.001]), Outcome.FAILS),
+        (torch.tensor([1.0, torch.nan]), Outcome.FAILS),
     ],
     ids=["equal", "different", "not finite"],
 )
-def test_agreement_is_of_all_forms(second: Tensor, verdict: Verdict):
+def test_agreement_is_of_all_forms(second: Tensor, outcome: Outcome):
     first = torch.tensor([1.0, -2.0])
-    assert agreement("2", "", "", [[first, first], [first, first, second]]).verdict is verdict
-    assert agreement("2", "", "", [[first, second], [first, first]]).verdict is verdict
+    assert agreement("2", "", "", [[first, first], [first, first, second]]).outcome is outcome
+    assert agreement("2", "", "", [[first, second], [first, first]]).outcome is outcome

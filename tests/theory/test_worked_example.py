@@ -9,17 +9,15 @@ import pytest
 import torch
 
 from pipeline.engine.backprop import DERIVATIVES
-from pipeline.reproduce.reference import WorkedExample, read_reference
-from pipeline.theory.claim import Claim, Verdict
+from pipeline.theory.claim import Claim, Outcome
 from pipeline.theory.worked_example import (
-    NAMES,
+    PRINTED,
     central_differences,
     check_worked_example,
     compute,
     numerical_gradients,
 )
 
-EXAMPLE = read_reference().worked_example
 ERRATA = ("delta1", "dw1", "db1", "delta0")
 
 RIGHT: dict[str, Any] = {
@@ -31,50 +29,51 @@ RIGHT: dict[str, Any] = {
 """What BP2 to BP4 give, to four digits."""
 
 
-def published(**changed: Any) -> WorkedExample:
-    return replace(EXAMPLE, published={**EXAMPLE.published, **changed})
+def claim_on(name: str, printed: Any = None) -> Claim:
+    """The claim on a quantity; with another printed value, if there is one."""
+    quantity = PRINTED[name]
+    if printed is not None:
+        quantity = replace(quantity, printed=printed)
+    return dict(zip(PRINTED, check_worked_example(PRINTED | {name: quantity}), strict=True))[name]
 
 
-def claim_on(name: str, example: WorkedExample = EXAMPLE) -> Claim:
-    return dict(zip(NAMES, check_worked_example(example), strict=True))[name]
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PRINTED)
 def test_what_is_printed_holds_or_is_an_erratum(name: str):
     claim = claim_on(name)
     assert claim.problem == "3.3"
-    assert claim.verdict is (Verdict.ERRATUM if name in ERRATA else Verdict.HOLDS)
+    assert claim.outcome is (Outcome.ERRATUM if name in ERRATA else Outcome.HOLDS)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PRINTED)
 @pytest.mark.parametrize("shift", [3e-4, -3e-4], ids=["more", "less"])
 def test_a_wrong_published_value_fails(name: str, shift: float):
-    wrong = (torch.tensor(EXAMPLE.published[name], dtype=torch.float64) + shift).tolist()
-    assert claim_on(name, published(**{name: wrong})).verdict is Verdict.FAILS
+    wrong = (torch.tensor(PRINTED[name].printed, dtype=torch.float64) + shift).tolist()
+    assert claim_on(name, wrong).outcome is Outcome.FAILS
 
 
 @pytest.mark.parametrize("name", ERRATA)
 def test_the_right_value_in_place_of_an_erratum_holds(name: str):
-    assert claim_on(name, published(**{name: RIGHT[name]})).verdict is Verdict.HOLDS
+    assert claim_on(name, RIGHT[name]).outcome is Outcome.HOLDS
 
 
 @pytest.mark.parametrize("name", ERRATA)
 def test_errata_are_explained(name: str):
     claim = claim_on(name)
-    assert claim.statement.endswith(EXAMPLE.errata[name])
+    assert PRINTED[name].erratum
+    assert claim.statement.endswith(PRINTED[name].erratum)
     assert "central differences" in claim.computed
 
 
 @pytest.mark.parametrize("name", ["delta2", "dw2", "db2", *ERRATA])
 def test_central_differences_prove_our_gradients(name: str):
-    found, wanted = compute(EXAMPLE)[name], numerical_gradients(EXAMPLE)[name]
+    found, wanted = compute()[name], numerical_gradients()[name]
     torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-10)
 
 
 def test_a_wrong_gradient_of_ours_fails(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(DERIVATIVES, "sigmoid", lambda _, a: 1.001 * a * (1 - a))
-    verdicts = {name: claim_on(name).verdict for name in NAMES}
-    assert [name for name in NAMES if verdicts[name] is Verdict.FAILS] == list(ERRATA)
+    outcomes = {name: claim_on(name).outcome for name in PRINTED}
+    assert [name for name in PRINTED if outcomes[name] is Outcome.FAILS] == list(ERRATA)
 
 
 def test_central_differences_of_a_cubic():

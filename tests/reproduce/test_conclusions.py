@@ -6,10 +6,10 @@ from typing import NamedTuple
 import pytest
 
 from pipeline.config.schema import Config
-from pipeline.reproduce.claims import CLAIMS, Claim, ClaimVerdict, Decision
+from pipeline.reproduce.conclusions import CONCLUSIONS, Conclusion, Decision, Judgement
 from tests.reproduce.hand_made import REFERENCE, Curves, Outcome, as_printed, make
 
-FASTER, HIGHER, NOTHING, TOLERANT, DROPOUT, SENSITIVE = CLAIMS
+FASTER, HIGHER, NOTHING, TOLERANT, DROPOUT, SENSITIVE = CONCLUSIONS
 
 Level = Callable[[int], float]
 """An accuracy by seed."""
@@ -64,7 +64,7 @@ EVEN, WORSE, BETTER = around(0, 0.02), around(-0.05), around(0.05)
 
 
 class Case(NamedTuple):
-    claim: Claim
+    conclusion: Conclusion
     decision: Decision
     outcomes: dict[str, Outcome]
 
@@ -194,19 +194,20 @@ CASES = {
 
 
 def decide(
-    claim: Claim, outcomes: Mapping[str, Outcome], *overrides: str, num_seeds: int = 3
-) -> ClaimVerdict:
+    conclusion: Conclusion, outcomes: Mapping[str, Outcome], *overrides: str, num_seeds: int = 3
+) -> Judgement:
     studies = {
-        name: make(name, outcomes[name], *overrides, num_seeds=num_seeds) for name in claim.studies
+        name: make(name, outcomes[name], *overrides, num_seeds=num_seeds)
+        for name in conclusion.studies
     }
-    return claim.judge(studies, REFERENCE)
+    return conclusion.judge(studies, REFERENCE)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_statement_is_decided_by_the_runs(case: Case):
-    found = decide(case.claim, case.outcomes)
+    found = decide(case.conclusion, case.outcomes)
     assert found.decision is case.decision
-    assert found.statement == case.claim.statement
+    assert found.statement == case.conclusion.statement
     assert "nan" not in found.evidence
 
 
@@ -214,59 +215,69 @@ def plain(config: Config) -> Curves:
     return as_printed(config) if config.tracking.experiment_name != "claims" else {}
 
 
-ALL = {name: plain for claim in CLAIMS for name in claim.studies}
+ALL = {name: plain for conclusion in CONCLUSIONS for name in conclusion.studies}
 
 
 @pytest.mark.parametrize(
-    ("claim", "study"),
-    [(claim, study) for claim in CLAIMS for study in claim.studies],
-    ids=[f"{claim.statement[:30]}: {study}" for claim in CLAIMS for study in claim.studies],
+    ("conclusion", "study"),
+    [(conclusion, study) for conclusion in CONCLUSIONS for study in conclusion.studies],
+    ids=[
+        f"{conclusion.statement[:30]}: {study}"
+        for conclusion in CONCLUSIONS
+        for study in conclusion.studies
+    ],
 )
-def test_a_statement_waits_for_every_run(claim: Claim, study: str):
+def test_a_statement_waits_for_every_run(conclusion: Conclusion, study: str):
     def all_but_one(config: Config) -> Curves | None:
         is_last = (config.seed, config.dropout.p_keep) in [(2, None), (2, 0.5)]
         is_it = is_last and config.regularizer.strength in (0, 0.01)
         return None if is_it else plain(config)
 
-    found = decide(claim, ALL | {study: all_but_one})
+    found = decide(conclusion, ALL | {study: all_but_one})
     num_missing = {"losses": 3, "penalties": 4, "dropout": 6, "claims": 1}[study]
     assert found.decision is Decision.MISSING
     assert found.evidence.startswith(f"{num_missing} of ")
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=[claim.statement[:30] for claim in CLAIMS])
-def test_runs_of_fewer_epochs_than_the_texts_decide_nothing(claim: Claim):
+@pytest.mark.parametrize(
+    "conclusion", CONCLUSIONS, ids=[conclusion.statement[:30] for conclusion in CONCLUSIONS]
+)
+def test_runs_of_fewer_epochs_than_the_texts_decide_nothing(conclusion: Conclusion):
     outcomes: dict[str, Outcome] = dict.fromkeys(ALL, lambda _: 0.9)
-    found = decide(claim, outcomes, "trainer.max_epochs=4", num_seeds=1)
+    found = decide(conclusion, outcomes, "trainer.max_epochs=4", num_seeds=1)
     assert found.decision is Decision.MISSING
     assert "4 epochs" in found.evidence
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=[claim.statement[:30] for claim in CLAIMS])
-def test_runs_that_stopped_early_decide_nothing(claim: Claim):
+@pytest.mark.parametrize(
+    "conclusion", CONCLUSIONS, ids=[conclusion.statement[:30] for conclusion in CONCLUSIONS]
+)
+def test_runs_that_stopped_early_decide_nothing(conclusion: Conclusion):
     def outcome(config: Config) -> Curves:
         del config
         return {"test/accuracy": [0.9, 0.9], "train/accuracy": [0.9, 0.9]}
 
-    decision = decide(claim, dict.fromkeys(ALL, outcome)).decision
+    decision = decide(conclusion, dict.fromkeys(ALL, outcome)).decision
     assert decision in (Decision.MISSING, Decision.UNDECIDED)
 
 
 @pytest.mark.parametrize("name", ["both losses start ahead", "L2 stays up"])
 def test_a_single_seed_decides_no_difference(name: str):
     case = CASES[name]
-    found = decide(case.claim, case.outcomes, num_seeds=1)
+    found = decide(case.conclusion, case.outcomes, num_seeds=1)
     assert found.decision is Decision.UNDECIDED
 
 
-@pytest.mark.parametrize("claim", [HIGHER, TOLERANT, DROPOUT, SENSITIVE])
-def test_what_a_single_seed_cannot_tell_is_not_printed(claim: Claim):
-    assert "nan" not in decide(claim, ALL, num_seeds=1).evidence
+@pytest.mark.parametrize("conclusion", [HIGHER, TOLERANT, DROPOUT, SENSITIVE])
+def test_what_a_single_seed_cannot_tell_is_not_printed(conclusion: Conclusion):
+    assert "nan" not in decide(conclusion, ALL, num_seeds=1).evidence
 
 
 def test_runs_that_all_give_the_same_support_nothing():
     outcomes: dict[str, Outcome] = dict.fromkeys(ALL, lambda _: 0.9)
-    decisions = {claim.statement: decide(claim, outcomes).decision for claim in CLAIMS}
+    decisions = {
+        conclusion.statement: decide(conclusion, outcomes).decision for conclusion in CONCLUSIONS
+    }
     assert decisions.pop(NOTHING.statement) is Decision.CONTRADICTED
     assert set(decisions.values()) == {Decision.UNDECIDED}
 
