@@ -1,48 +1,26 @@
-"""The figures kept with a run (its curves, its confusion matrix) and with a sweep (all curves)."""
+"""What is drawn of a run (its curves, its confusion matrix) and of a sweep (all its curves)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
-from pipeline.report.style import (
-    BOTTOM,
-    COLORS,
-    LEFT,
-    MANY_EPOCHS,
-    MARKERS,
-    SMALL,
-    TOP,
-    add_axes,
-    drawable,
-    dress,
-    fit,
-    gaps,
-    integer_ticks,
-    save,
-    set_log_ticks,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from matplotlib.axes import Axes
-    from numpy.typing import NDArray
+from pipeline.report import style
 
 __all__ = ["Curve", "draw_comparison", "draw_confusion", "draw_curves"]
 
-_PANEL, _GAP = 3.2, 1.2  # inches
-_PANELS = LEFT + _PANEL + _GAP + _PANEL
-
-_DASHES = ("-", "--", "-.", ":")
-_MAX_NAMED = len(COLORS) * len(_DASHES)  # the lengths share no factor: each pair comes up once
+_WIDTH, _HEIGHT = 9.0, 3.2  # inches, of two panels
+_DPI = 100  # many of these are drawn: fewer pixels are quicker
+_STYLES = {"color": style.COLORS, "marker": style.MARKERS, "ls": ("-", "--", "-.", ":")}
+_MAX_NAMED = 28  # 7 markers times 4 dashes, without a common factor: each pair comes up once
 _NUM_BEST, _NUM_WORST = 12, 8  # named in the legend when there are more runs than styles
 _LOG_SPAN = 5  # train losses further apart than this factor get a log scale
 # The runs that the legend only counts, behind the others.
@@ -66,34 +44,31 @@ class Curve:
     status: str = "FINISHED"
 
 
+@style.styled()
 def draw_curves(
     path: Path, train_loss: Sequence[float], test_accuracy: Sequence[float], *, title: str
-) -> None:
-    """Draw the train loss (left) and the test accuracy (right) of one run by epoch.
+) -> Figure:
+    """Draw a run's mean train losses and test accuracies in [0, 1] by epoch into a PNG file.
 
-    The final values stand at the right edges. Non-finite values leave gaps.
-
-    Args:
-        path: The PNG to write.
-        train_loss: Mean train loss of each epoch.
-        test_accuracy: Test accuracy after each epoch, in [0, 1].
-        title: Shown above both panels.
+    The final values stand at the right edges. Non-finite values leave gaps. Return the figure.
     """
+    figure = Figure((_WIDTH, _HEIGHT), _DPI)  # fixed margins: finding them doubles the time
+    figure.subplots_adjust(left=0.085, right=0.93, bottom=0.17, top=0.86, wspace=0.42)
     curve = Curve("", train_loss, test_accuracy)
-    figure = Figure(figsize=(_PANELS + 0.65, 3.2))
-    if num_epochs := _num_epochs(curve):
-        style = _style(0, 1) | {"marker": "o" if num_epochs <= MANY_EPOCHS else ""}
-        loss, accuracy = _draw_panels(figure, [curve], [style])
-        _annotate_final(loss, train_loss)
-        _annotate_final(accuracy, test_accuracy)
-    save(figure, path, title)
+    marker = "o" if _num_epochs(curve) <= style.MANY_EPOCHS else ""
+    _draw_panels(figure, [curve], [{"marker": marker, "ms": 4.5}])
+    for axes, values in zip(figure.axes, (train_loss, test_accuracy), strict=False):
+        _annotate_final(axes, values)
+    style.save(figure, path, title)
+    return figure
 
 
-def draw_confusion(path: Path, counts: NDArray[np.integer], *, title: str) -> None:
-    """Draw a confusion matrix: counts as text, shares of the true digit as colour.
+@style.styled()
+def draw_confusion(path: Path, counts: NDArray[np.integer], *, title: str) -> Figure:
+    """Draw a confusion matrix into a PNG file: counts as text, shares of the true digit as colour.
 
     The colour follows a power of the share, so that rare confusions stay visible beside a diagonal
-    that holds nearly everything.
+    that holds nearly everything. Return the figure.
 
     Args:
         path: The PNG to write.
@@ -103,47 +78,47 @@ def draw_confusion(path: Path, counts: NDArray[np.integer], *, title: str) -> No
     total, digits = counts.sum(), range(len(counts))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 0.44 * max(len(digits), 8)  # inches: a cell holds four figures
-    figure = Figure(figsize=(LEFT + side + 0.95, BOTTOM + side + TOP))
-    axes = _add_axes(figure, LEFT, side)
+    figure = Figure((side + 1.7, side + 1), _DPI)
+    figure.subplots_adjust(left=0.1, right=1, bottom=0.11, top=0.91)
+    axes = figure.subplots()
     norm = PowerNorm(0.4, 0, 1)  # a share of 0.01 gets 16 % of the colour range
     image = axes.imshow(shares, cmap="Blues", norm=norm, aspect="auto")
+    text: dict[str, Any] = {"size": style.SMALL, "ha": "center", "va": "center"}
     for (row, column), count in np.ndenumerate(counts):
         color = "0.7" if count == 0 else "0.1" if shares[row, column] < 0.3 else "1"
-        axes.text(column, row, str(count), color=color, size=SMALL, ha="center", va="center")
+        axes.text(column, row, str(count), color=color, **text)
     axes.set(xlabel="predicted digit", ylabel="true digit", xticks=digits, yticks=digits)
     axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    scale = _add_axes(figure, LEFT + side + 0.12, 0.12)
-    bar = figure.colorbar(image, scale, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1], format="%g")
-    bar.set_label("share of the true digit", size=SMALL)
-    bar.outline.set_visible(False)
-    scale.tick_params(length=2, labelsize=SMALL)
+    axes.grid(visible=False)
+    bar = figure.colorbar(
+        image, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1], format="%g", pad=0.03, aspect=35
+    )
+    bar.set_label("share of the true digit", size=style.SMALL)
+    for outline in (*axes.spines.values(), bar.outline):
+        outline.set_visible(False)
     accuracy = f"{np.trace(counts) / total:.4f}" if total else "unknown"
-    save(figure, path, title, f", accuracy {accuracy}")
+    style.save(figure, path, title, f", accuracy {accuracy}")
+    return figure
 
 
-def draw_comparison(path: Path, curves: Sequence[Curve], *, title: str) -> None:
-    """Draw the train losses (left) and the test accuracies (right) of a sweep's runs by epoch.
+@style.styled()
+def draw_comparison(path: Path, curves: Sequence[Curve], *, title: str) -> Figure:
+    """Draw the curves of a sweep's runs, in any order, as `draw_curves` does for one.
 
     The legend is ordered by final test accuracy, best first. Of more runs than can be told apart
     it names only the best and the worst; the others are drawn in grey and counted. Runs without
-    an epoch are left out.
-
-    Args:
-        path: The PNG to write.
-        curves: The runs, in any order.
-        title: Shown above both panels.
+    an epoch are left out. Return the figure.
     """
-    ranked = _rank(curves)
-    named = _named_ranks(len(ranked))
-    styles = [_REST] * len(ranked)
-    for index, rank in enumerate(named):
-        styles[rank] = _style(index, len(named))
-    figure = Figure(figsize=(_PANELS, max(3.2, 1.1 + 0.165 * len(named))))
+    started = [curve for curve in curves if _num_epochs(curve)]
+    ranked = sorted(started, key=lambda curve: np.nan_to_num(-_final_accuracy(curve), nan=np.inf))
+    height = _HEIGHT + 0.05 * min(len(ranked), _MAX_NAMED)
+    figure = Figure((_WIDTH, height), _DPI, layout="constrained")
     if ranked:
-        _add_legend(figure, _legend_labels(ranked), [styles[rank] for rank in named])
-        _draw_panels(figure, ranked, styles)
-    save(figure, path, title)
+        _draw_panels(figure, ranked, _looks(ranked))
+        labelled = figure.axes[0].get_legend_handles_labels()
+        style.add_legend(figure, *labelled, title="final test accuracy, best first")
+    style.save(figure, path, title)
+    return figure
 
 
 def _num_epochs(curve: Curve) -> int:
@@ -154,84 +129,47 @@ def _final_accuracy(curve: Curve) -> float:
     return curve.test_accuracy[-1] if len(curve.test_accuracy) else np.nan
 
 
-def _rank(curves: Sequence[Curve]) -> list[Curve]:
-    """Sort the curves that have an epoch by final test accuracy, best first, unknown last."""
-    started = [curve for curve in curves if _num_epochs(curve)]
-    return sorted(started, key=lambda curve: np.nan_to_num(-_final_accuracy(curve), nan=np.inf))
+def _looks(ranked: Sequence[Curve]) -> list[dict[str, Any]]:
+    """Return how each run is drawn and what the legend calls it: no two differ only in colour."""
+    num_rest = len(ranked) - _NUM_BEST - _NUM_WORST if len(ranked) > _MAX_NAMED else 0
+    named = [*ranked[:_NUM_BEST], *ranked[_NUM_BEST + num_rest :]]
+    size = {"lw": 1.5, "ms": 4.5} if len(named) <= len(style.COLORS) else {"lw": 1, "ms": 3.5}
+    looks = [
+        {key: values[index % len(values)] for key, values in _STYLES.items()}
+        | {"label": _label(curve), **size}
+        for index, curve in enumerate(named)
+    ]
+    if num_rest:
+        counted = _REST | {"label": f"… and {num_rest} more"}
+        looks[_NUM_BEST:_NUM_BEST] = [counted, *[_REST] * (num_rest - 1)]
+    return looks
 
 
-def _named_ranks(num_curves: int) -> list[int]:
-    ranks = list(range(num_curves))
-    return ranks if num_curves <= _MAX_NAMED else ranks[:_NUM_BEST] + ranks[-_NUM_WORST:]
+def _label(curve: Curve) -> str:
+    status = "" if curve.status == "FINISHED" else f" ({curve.status.lower()})"
+    return f"{_final_accuracy(curve):.4f}  {curve.label}{status}"
 
 
-def _legend_labels(ranked: Sequence[Curve]) -> list[str]:
-    """Name runs by final accuracy, choices and status; count the others in one line."""
-    labels: list[str] = []
-    for curve in (ranked[rank] for rank in _named_ranks(len(ranked))):
-        status = "" if curve.status == "FINISHED" else f" ({curve.status.lower()})"
-        labels.append(f"{_final_accuracy(curve):.4f}  {fit(curve.label, 60)}{status}")
-    if num_rest := len(ranked) - len(labels):
-        labels.insert(_NUM_BEST, f"… and {num_rest} more")
-    return labels
-
-
-def _style(index: int, num_styles: int) -> dict[str, Any]:
-    """Pick the style of a named run: no two differ only in colour."""
-    i, j = index % len(COLORS), index % len(_DASHES)
-    width, size = (1.5, 4.5) if num_styles <= len(COLORS) else (1, 3.5)
-    return {"color": COLORS[i], "ls": _DASHES[j], "marker": MARKERS[i], "lw": width, "ms": size}
-
-
-def _add_legend(figure: Figure, labels: list[str], styles: list[dict[str, Any]]) -> None:
-    """Add a legend in the top right corner and widen the figure by the room it takes."""
-    if len(labels) > len(styles):
-        styles = [*styles[:_NUM_BEST], _REST, *styles[_NUM_BEST:]]
-    handles = [Line2D([], [], **style) for style in styles]
-    width, height = figure.get_size_inches()
-    legend = figure.legend(
-        handles,
-        map(drawable, labels),
-        loc="upper right",
-        frameon=False,
-        bbox_to_anchor=(1, 1 - (TOP - 0.1) / height),
-        alignment="left",
-        title="final test accuracy, best first",
-        title_fontsize=SMALL,
-        fontsize=SMALL,
-        handlelength=3,
-        labelspacing=0.3,
-    )
-    extent = legend.get_window_extent(FigureCanvasAgg(figure).get_renderer())
-    figure.set_size_inches(width + 0.2 + extent.width / figure.dpi, height)
-
-
-def _draw_panels(
-    figure: Figure, curves: Sequence[Curve], styles: Sequence[dict[str, Any]]
-) -> tuple[Axes, Axes]:
-    """Draw curves into a panel for the loss and one for the accuracy."""
-    loss = _add_axes(figure, LEFT, _PANEL)
-    accuracy = _add_axes(figure, LEFT + _PANEL + _GAP, _PANEL)
+def _draw_panels(figure: Figure, curves: Sequence[Curve], looks: Sequence[dict[str, Any]]) -> None:
+    """Draw curves into a panel for the loss and one for the accuracy, if there is any epoch."""
     num_epochs = max(map(_num_epochs, curves))
-    every = 1 if num_epochs <= MANY_EPOCHS else num_epochs // 6
-    for rank, (curve, style) in enumerate(zip(curves, styles, strict=True)):
+    if num_epochs == 0:
+        return
+    loss, accuracy = figure.subplots(1, 2)
+    every = 1 if num_epochs <= style.MANY_EPOCHS else num_epochs // 6
+    for rank, (curve, look) in enumerate(zip(curves, looks, strict=True)):
         for axes, values in ((loss, curve.train_loss), (accuracy, curve.test_accuracy)):
             first = min(rank % every, max(len(values) - 1, 0))
             epochs = range(1, len(values) + 1)
-            axes.plot(epochs, gaps(values), markevery=(first, every), **style)
+            axes.plot(epochs, style.gaps(values), markevery=(first, every), **look)
+    pad = max(0.25, 0.03 * num_epochs)
     for axes in (loss, accuracy):
-        _dress(axes, num_epochs)
-    _scale_loss(loss, np.concatenate([gaps(curve.train_loss) for curve in curves]))
+        axes.set(xlabel="epoch", xlim=(1 - pad, num_epochs + pad))
+        axes.set_xticks(style.integer_ticks(1, num_epochs))
+        axes.locator_params(axis="y", nbins=6)
+    _scale_loss(loss, np.concatenate([style.gaps(curve.train_loss) for curve in curves]))
     low, high = accuracy.get_ylim()
     accuracy.set(ylabel="test accuracy", ylim=(max(low, -0.02), min(high, 1.02)))
-    return loss, accuracy
-
-
-def _dress(axes: Axes, num_epochs: int) -> None:
-    axes.set(xlabel="epoch", xticks=integer_ticks(1, num_epochs))
-    pad = max(0.25, 0.03 * num_epochs)
-    axes.set_xlim(1 - pad, num_epochs + pad)
-    dress(axes)
 
 
 def _scale_loss(axes: Axes, losses: NDArray[np.float64]) -> None:
@@ -241,7 +179,7 @@ def _scale_loss(axes: Axes, losses: NDArray[np.float64]) -> None:
     axes.set_ylabel("train loss")
     if span > _LOG_SPAN and not (losses < 0).any():
         axes.set(yscale="log", ylabel="train loss (log scale)")
-        set_log_ticks(axes.yaxis, span)
+        style.set_log_ticks(axes.yaxis)
 
 
 def _annotate_final(axes: Axes, values: Sequence[float]) -> None:
@@ -249,10 +187,6 @@ def _annotate_final(axes: Axes, values: Sequence[float]) -> None:
     if len(values):
         height = np.clip(np.nan_to_num(values[-1], nan=np.inf), *axes.get_ylim())
         place = axes.get_yaxis_transform()  # x in axes, y in data
-        axes.text(1.01, height, f"{values[-1]:#.4g}", transform=place, va="center", size=SMALL)
-
-
-def _add_axes(figure: Figure, left: float, width: float) -> Axes:
-    """Add axes at a place in inches, between the bottom and the top margin."""
-    height = figure.get_size_inches()[1] - BOTTOM - TOP
-    return add_axes(figure, left, BOTTOM, width, height)
+        axes.text(
+            1.01, height, f"{values[-1]:#.4g}", transform=place, va="center", size=style.SMALL
+        )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from html import escape
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from itertools import chain, count, pairwise
+from pathlib import Path
 from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
@@ -14,20 +15,9 @@ from markdown_it.token import Token
 
 from pipeline.errors import UserError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
 __all__ = ["to_html"]
 
-_MEDIA_TYPES = {
-    ".gif": "image/gif",
-    ".jpeg": "image/jpeg",
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".webp": "image/webp",
-}
+_MEDIA_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml"}
 
 _STYLE = """
 :root {
@@ -50,14 +40,12 @@ body {
 h1, h2, h3, h4, h5, h6 { margin: 2em 0 0.5em; line-height: 1.25; text-wrap: balance; }
 h1 { margin-top: 0.5em; font-size: 1.9rem; }
 h2 { padding-bottom: 0.25em; border-bottom: 1px solid var(--line); font-size: 1.4rem; }
-h3 { font-size: 1.15rem; }
-h4, h5, h6 { font-size: 1rem; }
+h3, h4, h5, h6 { font-size: 1.15rem; }
 p, ul, ol, blockquote { max-width: 46rem; }
 p:has(> img) { max-width: none; }
 a { color: var(--link); }
 img { display: block; max-width: 100%; height: auto; margin: 1.25rem 0; border-radius: 6px; }
-blockquote { margin-left: 0; padding-left: 1em; border-left: 3px solid var(--line); }
-blockquote { color: var(--quiet); }
+blockquote { margin-left: 0; padding-left: 1em; border-left: 3px solid; color: var(--quiet); }
 hr { margin: 2em 0; border: 0; border-top: 1px solid var(--line); }
 code, pre { font-family: ui-monospace, monospace; font-size: 0.9em; background: var(--stripe); }
 code { padding: 0.1em 0.3em; border-radius: 4px; }
@@ -109,28 +97,22 @@ def to_html(markdown: str, *, title: str, folder: Path) -> str:
 
 
 def _name_headings(tokens: Iterable[Token]) -> None:
+    """Give every heading an id: its words, numbered if an earlier heading has them."""
     taken: set[str] = set()
     for opening, inline in pairwise(tokens):
         if opening.type == "heading_open":
-            slug = _free(_slug(inline), taken)
-            opening.attrSet("id", slug)
-            taken.add(slug)
+            slug = _slug(inline)
+            numbered = (f"{slug}-{number}" for number in count(1))
+            name = next(name for name in chain([slug], numbered) if name not in taken)
+            opening.attrSet("id", name)
+            taken.add(name)
 
 
-def _slug(inline: Token) -> str:
+def _slug(heading: Token) -> str:
     """Return a heading's words, joined by hyphens, without punctuation."""
-    parts = (child for child in inline.children or [] if child.type in ("text", "code_inline"))
+    parts = (child for child in heading.children or [] if child.type in ("text", "code_inline"))
     text = "".join(part.content for part in parts).strip().lower()
     return re.sub(r"[^\w -]", "", text).replace(" ", "-") or "section"
-
-
-def _free(slug: str, taken: set[str]) -> str:
-    """Return the slug, numbered if an earlier heading has it."""
-    number, free = 0, slug
-    while free in taken:
-        number += 1
-        free = f"{slug}-{number}"
-    return free
 
 
 def _embed_images(tokens: Iterable[Token], folder: Path) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.report.bands import Band, Panel, draw_panels, draw_runs
+from pipeline.report.study_figures import Band, Panel, draw_panels, draw_runs
 from pipeline.reproduce.cells import (
     DROPOUT_READINGS,
     LAST_EPOCH,
@@ -19,12 +19,16 @@ from pipeline.reproduce.cells import (
 from pipeline.reproduce.reference import Reference
 from pipeline.reproduce.runs import StudyRuns
 
-__all__ = ["draw_study"]
+__all__ = ["PANELS", "draw_study"]
 
 
 def draw_study(path: Path, runs: StudyRuns, reference: Reference) -> None:
     """Draw the figure of a study into a PNG file."""
-    _DRAW[runs.name](path, runs, reference)
+    if runs.name == "sgd_network":
+        _draw_sgd_network(path, runs, reference)
+    else:
+        title, make_panels = PANELS[runs.name]
+        draw_panels(path, make_panels(runs, reference), title=title)
 
 
 def _draw_sgd_network(path: Path, runs: StudyRuns, reference: Reference) -> None:
@@ -44,113 +48,84 @@ def _draw_sgd_network(path: Path, runs: StudyRuns, reference: Reference) -> None
     )
 
 
-def _draw_losses(path: Path, runs: StudyRuns, reference: Reference) -> None:
-    epochs = range(1, LAST_EPOCH + 1)
-
-    def bands(metric: str, key: str) -> list[Band]:
+def _loss_panels(runs: StudyRuns, reference: Reference) -> list[Panel]:
+    def bands(metric: str) -> list[Band]:
         return [
-            Band(LOSS_NAMES[name], _by_epoch(runs, name, metric), getattr(curves, key))
-            for name, curves in reference.losses
+            Band(
+                LOSS_NAMES[name],
+                _by_epoch(runs, {"loss.name": name}, metric, LAST_EPOCH),
+                getattr(published, metric.replace("/", "_")),
+            )
+            for name, published in reference.losses
         ]
 
-    panels = [
-        Panel("train loss", "epoch", "mean loss", epochs, bands("train/loss", "train_loss"),
-              y_scale="log"),
-        Panel("test accuracy", "epoch", "test accuracy", epochs,
-              bands("test/accuracy", "test_accuracy")),
-    ]  # fmt: skip
-    draw_panels(path, panels, title="Problem 4.1: three losses")
-
-
-def _by_epoch(runs: StudyRuns, loss: str, metric: str) -> list[list[float]]:
-    curves = runs.curves({"loss.name": loss}, metric).values()
-    return [_padded(curve or []) for curve in curves]
-
-
-def _padded(curve: Sequence[float]) -> list[float]:
-    return [*curve[:LAST_EPOCH], *[math.nan] * (LAST_EPOCH - len(curve))]
-
-
-def _draw_penalties(path: Path, runs: StudyRuns, reference: Reference) -> None:
-    bands = [
-        Band(
-            PENALTY_NAMES[name],
-            _by_value(
-                runs,
-                [penalty_where(name, strength) for strength in reference.penalties.strength],
-            ),
-            getattr(reference.penalties, name),
-        )
-        for name in PENALTY_NAMES
+    epochs = range(1, LAST_EPOCH + 1)
+    return [
+        Panel("train loss", "epoch", "mean loss", epochs, bands("train/loss"), y_scale="log"),
+        Panel("test accuracy", "epoch", "test accuracy", epochs, bands("test/accuracy")),
     ]
-    panel = Panel(
-        "after 5 epochs",
-        "λ",
-        "test accuracy",
-        reference.penalties.strength,
-        bands,
-        x_scale="categories",
-    )
-    draw_panels(path, [panel], title="Problem 4.2: penalties")
 
 
-def _draw_dropout(path: Path, runs: StudyRuns, reference: Reference) -> None:
+def _penalty_panels(runs: StudyRuns, reference: Reference) -> list[Panel]:
+    strengths = reference.penalties.strength
+    bands: list[Band] = []
+    for name, label in PENALTY_NAMES.items():
+        values = _by_cell(runs, [penalty_where(name, strength) for strength in strengths])
+        bands.append(Band(label, values, getattr(reference.penalties, name)))
+    title = f"after {LAST_EPOCH} epochs"
+    return [Panel(title, "λ", "test accuracy", strengths, bands, x_scale="categories")]
+
+
+def _dropout_panels(runs: StudyRuns, reference: Reference) -> list[Panel]:
     printed = dict(zip(reference.dropout.p_keep, reference.dropout.test_accuracy, strict=True))
     p_keeps = sorted(printed)
     published = [printed[p_keep] for p_keep in p_keeps]
-    panels = [
-        Panel(
-            f"dropout of the {place}",
-            "p(keep)",
-            "test accuracy",
-            p_keeps,
-            [
-                Band(
-                    reading.partition(", ")[2],
-                    _by_value(runs, [dropout_where(where, phase, p) for p in p_keeps]),
-                    published if (where, phase) == ("input", "test") else None,
-                )
-                for reading, (where, phase) in DROPOUT_READINGS.items()
-                if where == key
-            ],
-        )
-        for place, key in (("inputs", "input"), ("logits", "logits"))
+    bands: dict[str, list[Band]] = {"input": [], "logits": []}
+    for reading, (where, phase) in DROPOUT_READINGS.items():
+        values = _by_cell(runs, [dropout_where(where, phase, p_keep) for p_keep in p_keeps])
+        is_published = (where, phase) == ("input", "test")
+        label = reading.partition(", ")[2]
+        bands[where].append(Band(label, values, published if is_published else None))
+    return [
+        Panel(f"dropout of the {place}", "p(keep)", "test accuracy", p_keeps, bands[where])
+        for place, where in (("inputs", "input"), ("logits", "logits"))
     ]
-    draw_panels(path, panels, title="Problem 4.2: dropout, by where it acts and when")
 
 
-def _by_value(runs: StudyRuns, cells: Sequence[Mapping[str, object]]) -> list[list[float]]:
+def _overfitting_panels(runs: StudyRuns, reference: Reference) -> list[Panel]:
+    del reference
+    num_epochs = runs.jobs[0].config.trainer.max_epochs
+    p_keeps = sorted({job.config.dropout.p_keep or 1.0 for job in runs.jobs})
+    panels: list[Panel] = []
+    for metric in ("train/accuracy", "test/accuracy"):
+        bands = [
+            Band(f"p(keep) = {p:g}", _by_epoch(runs, {"dropout.p_keep": p}, metric, num_epochs))
+            for p in p_keeps
+        ]
+        name = metric.replace("/", " ")
+        panels.append(Panel(name, "epoch", name, range(1, num_epochs + 1), bands))
+    return panels
+
+
+def _by_epoch(
+    runs: StudyRuns, where: Mapping[str, object], metric: str, num_epochs: int
+) -> list[list[float]]:
+    """Return a metric's curves seed by seed, with NaN for the epochs that a run lacks."""
+    curves = [curve or [] for curve in runs.curves(where, metric).values()]
+    return [[*c[:num_epochs], *[math.nan] * (num_epochs - len(c))] for c in curves]
+
+
+def _by_cell(runs: StudyRuns, cells: Sequence[Mapping[str, object]]) -> list[list[float]]:
     """Return the final accuracies seed by seed, one for each cell."""
     columns = [at_epoch(runs, where, "test/accuracy", LAST_EPOCH) for where in cells]
     rows = zip(*columns, strict=True)
     return [[math.nan if value is None else value for value in row] for row in rows]
 
 
-def _draw_claims(path: Path, runs: StudyRuns, reference: Reference) -> None:
-    del reference
-    num_epochs = runs.jobs[0].config.trainer.max_epochs
-    p_keeps = sorted({job.config.dropout.p_keep or 1.0 for job in runs.jobs})
-
-    def bands(metric: str) -> list[Band]:
-        found: list[Band] = []
-        for p_keep in p_keeps:
-            curves = runs.curves({"dropout.p_keep": p_keep}, metric).values()
-            values = [curve or [math.nan] * num_epochs for curve in curves]
-            found.append(Band(f"p(keep) = {p_keep:g}", values))
-        return found
-
-    panels = [
-        Panel(f"{split} accuracy", "epoch", f"{split} accuracy", range(1, num_epochs + 1),
-              bands(f"{split}/accuracy"))
-        for split in ("train", "test")
-    ]  # fmt: skip
-    draw_panels(path, panels, title="784-100-10 on 1,000 images: a network that overfits")
-
-
-_DRAW = {
-    "sgd_network": _draw_sgd_network,
-    "losses": _draw_losses,
-    "penalties": _draw_penalties,
-    "dropout": _draw_dropout,
-    "claims": _draw_claims,
+PANELS = {
+    "losses": ("Problem 4.1: three losses", _loss_panels),
+    "penalties": ("Problem 4.2: penalties", _penalty_panels),
+    "dropout": ("Problem 4.2: dropout, by where it acts and when", _dropout_panels),
+    "claims": ("784-100-10 on 1,000 images: a network that overfits", _overfitting_panels),
 }
+"""The title of a study's figure, and what makes its panels."""

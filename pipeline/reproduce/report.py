@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.report.html import to_html
+from pipeline.report.table import Table
 from pipeline.reproduce.cells import DROPOUT_READINGS, Answer, answer, dropout_cells, find_cells
 from pipeline.reproduce.conclusions import CONCLUSIONS, Judgement
 from pipeline.reproduce.figures import draw_study
@@ -23,14 +24,13 @@ from pipeline.reproduce.tables import (
     claims_table,
     epochs_as_printed,
     readings_table,
-    table,
 )
 from pipeline.reproduce.verdicts import RULE, Verdict
 from pipeline.secrets import without_password
 from pipeline.theory.batch_size import Comparison
 from pipeline.theory.claim import Claim
 from pipeline.theory.figures import write_figures
-from pipeline.theory.table import batch_size_rows
+from pipeline.theory.table import batch_size_table, claim_table
 from pipeline.tracking.provenance import PACKAGES
 
 __all__ = ["Findings", "counted", "write_report"]
@@ -122,32 +122,24 @@ def _blocks(findings: Findings, figures: str) -> dict[str, str]:
     """Return what stands in each place of the template that can be filled."""
     reference, studies = findings.reference, findings.studies
     blocks = {"summary": _summary(findings), "rule": RULE, "figures": quote(figures)}
-    blocks |= {name: answers_table(found) for name, found in findings.answers.items() if found}
+    tables = {name: answers_table(found) for name, found in findings.answers.items() if found}
     if "sgd_network" in studies:
-        blocks["sgd_network bands"] = bands_table(studies["sgd_network"], reference)
+        tables["sgd_network bands"] = bands_table(studies["sgd_network"], reference)
         blocks["sgd_network epochs"] = epochs_as_printed(studies["sgd_network"], reference)
     if "dropout" in studies:
         readings = {
             reading: [answer(c, studies["dropout"]) for c in dropout_cells(reference, *place)]
             for reading, place in DROPOUT_READINGS.items()
         }
-        blocks["dropout readings"] = readings_table(readings)
+        tables["dropout readings"] = readings_table(readings)
     if "claims" in studies and findings.conclusions:
-        blocks["claims"] = claims_table(findings.conclusions)
+        tables["claims"] = claims_table(findings.conclusions)
     if findings.comparison:
-        blocks["batch sizes"] = table(*batch_size_rows(findings.comparison), "r" * 5)
+        tables["batch sizes"] = batch_size_table(findings.comparison)
         for problem in ("1.1", "1.2", "2", "3"):
-            blocks[f"theory {problem}"] = _theory_table(findings.theory, problem)
-    return blocks
-
-
-def _theory_table(claims: Sequence[Claim], problem: str) -> str:
-    rows = [
-        [claim.problem, claim.statement, claim.published, claim.computed, claim.outcome]
-        for claim in claims
-        if f"{claim.problem}.".startswith(f"{problem}.")
-    ]
-    return table(["problem", "claim", "published", "computed", "verdict"], rows)
+            claims = [c for c in findings.theory if f"{c.problem}.".startswith(f"{problem}.")]
+            tables[f"theory {problem}"] = claim_table(claims)
+    return blocks | {name: table.markdown() for name, table in tables.items()}
 
 
 def _summary(findings: Findings) -> str:
@@ -164,7 +156,8 @@ def _summary(findings: Findings) -> str:
         parts.append(f"The runs differ from the text's by what was typed: `{typed}`.")
     rows = [_counts(name, found) for name, found in findings.answers.items() if found]
     if rows:
-        parts.append("Published numbers:\n\n" + table(["", *Verdict, "of"], rows, " rrrrrr"))
+        table = Table(["", *Verdict, "of"], rows, " rrrrrr")
+        parts.append(f"Published numbers:\n\n{table.markdown()}")
     if findings.theory:
         outcomes = [claim.outcome for claim in findings.theory]
         parts.append(f"Problems 1 to 3: {counted(outcomes)}.")

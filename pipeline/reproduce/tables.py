@@ -1,4 +1,4 @@
-"""The tables of the report, as Markdown."""
+"""The tables of the report."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from pipeline.report.table import Table
 from pipeline.reproduce.cells import Answer
 from pipeline.reproduce.conclusions import Judgement
 from pipeline.reproduce.reference import Reference
@@ -18,44 +19,31 @@ __all__ = [
     "claims_table",
     "epochs_as_printed",
     "readings_table",
-    "table",
 ]
 
 BAND_GAP = 200
 """Images of 10,000: two points of accuracy."""
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: str = "") -> str:
-    """Return a Markdown table.
-
-    Args:
-        header: one text per column.
-        rows: as many texts each.
-        numbers: "r" for a column that is set to the right, anything else for the left.
-    """
-    align = ["---:" if number == "r" else "---" for number in numbers.ljust(len(header))]
-    lines = [header, align, *[[cell.replace("|", "\\|") for cell in row] for row in rows]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def answers_table(answers: Sequence[Answer]) -> str:
+def answers_table(answers: Sequence[Answer]) -> Table:
     """Return published numbers beside ours: mean, its 95 % interval, n, difference, verdict."""
     header = ["", "published", "ours", "± 95 %", "n", "difference", "verdict"]
     rows = [
         [
             entry.cell.label,
             f"{entry.cell.published:.4f}",
-            *_numbers(entry.ours),
+            _text(entry.ours.mean),
+            _text(entry.ours.half_width),
             _count(entry.ours),
-            _signed(entry.ours.mean - entry.cell.published),
+            _text(entry.ours.mean - entry.cell.published, "+.4f"),
             entry.verdict,
         ]
         for entry in answers
     ]
-    return table(header, rows, " rrrrr")
+    return Table(header, rows, " rrrrr")
 
 
-def readings_table(readings: Mapping[str, Sequence[Answer]]) -> str:
+def readings_table(readings: Mapping[str, Sequence[Answer]]) -> Table:
     """Return the printed dropout column beside what each reading of it gives."""
     first = next(iter(readings.values()))
     header = ["p(keep)", "published", *readings]
@@ -71,16 +59,16 @@ def readings_table(readings: Mapping[str, Sequence[Answer]]) -> str:
         f"{sum(entry.verdict.agrees for entry in answers)} of {len(answers)} agree"
         for answers in readings.values()
     ]
-    return table(header, [*rows, ["", "", *agreeing]], "r" * len(header))
+    return Table(header, [*rows, ["", "", *agreeing]], "r" * len(header))
 
 
-def claims_table(verdicts: Sequence[Judgement]) -> str:
+def claims_table(verdicts: Sequence[Judgement]) -> Table:
     """Return the statements of the text, what the runs say of each, and the numbers."""
     rows = [[entry.statement, entry.decision, entry.evidence] for entry in verdicts]
-    return table(["the text says", "verdict", "the runs"], rows)
+    return Table(["the text says", "verdict", "the runs"], rows)
 
 
-def bands_table(runs: StudyRuns, reference: Reference) -> str:
+def bands_table(runs: StudyRuns, reference: Reference) -> Table:
     """Return the bands of the final accuracies, and how many digits each leaves unanswered.
 
     A band ends where the next result is more than BAND_GAP images away (Problem 1.3).
@@ -102,10 +90,8 @@ def bands_table(runs: StudyRuns, reference: Reference) -> str:
         "digits ignored",
         "published run",
     ]
-    lines = [table(header, rows, "rr")]
-    if runs.missing:
-        lines.append(f"{len(runs.missing)} of {len(runs.jobs)} runs are missing.")
-    return "\n\n".join(lines)
+    missing = f"{len(runs.missing)} of {len(runs.jobs)} runs are missing."
+    return Table(header, rows, "rr", note=missing if runs.missing else "")
 
 
 def _finals(runs: StudyRuns, test_size: int) -> list[tuple[int, int]]:
@@ -152,10 +138,6 @@ def epochs_as_printed(runs: StudyRuns, reference: Reference) -> str:
     return "\n".join(["```", *lines, "```"])
 
 
-def _numbers(ours: Estimate) -> list[str]:
-    return [_text(ours.mean), _text(ours.half_width)]
-
-
 def _with_verdict(entry: Answer) -> str:
     if entry.verdict is Verdict.MISSING:
         return f"{_count(entry.ours)} runs"
@@ -166,9 +148,5 @@ def _count(ours: Estimate) -> str:
     return str(ours.num_seeds) if ours.is_complete else f"{len(ours.values)} of {ours.num_seeds}"
 
 
-def _text(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4f}"
-
-
-def _signed(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:+.4f}"
+def _text(value: float, form: str = ".4f") -> str:
+    return "" if math.isnan(value) else format(value, form)

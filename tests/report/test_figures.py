@@ -4,13 +4,14 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from matplotlib.image import imread
 
 from pipeline.report import figures
 from pipeline.report.figures import Curve, draw_comparison, draw_confusion, draw_curves
+from tests.report.looking import assert_nothing_overlaps, legend, pixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,23 +44,10 @@ def confusion(num_confused: int = 0, num_classes: int = 10) -> NDArray[np.intege
     return counts
 
 
-def pixels(path: Path) -> NDArray[np.float64]:
-    """What the eye sees, checked to be a modest PNG with nothing clipped at its edges."""
-    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    assert path.stat().st_size < 400_000
-    image = imread(path)[..., :3].astype(np.float64)
-    height, width, _ = image.shape
-    assert 300 <= height <= 800
-    assert 400 <= width <= 1600
-    for edge in (image[:4], image[-4:], image[:, :4], image[:, -4:]):
-        assert (edge == 1).all()
-    assert image.min() < 0.5
-    return image
-
-
 @pytest.mark.parametrize("title", ["", "nll seed=0", "a $b$ _c 数字 \n λ", LONG * 3])
 def test_any_title_is_drawn(tmp_path: Path, title: str) -> None:
-    draw_curves(tmp_path / "curves.png", LOSS, ACCURACY, title=title)
+    figure = draw_curves(tmp_path / "curves.png", LOSS, ACCURACY, title=title)
+    assert_nothing_overlaps(figure)
     pixels(tmp_path / "curves.png")
 
 
@@ -83,7 +71,8 @@ def test_any_title_is_drawn(tmp_path: Path, title: str) -> None:
 def test_curves_of_any_run_are_drawn(
     tmp_path: Path, train_loss: Sequence[float], test_accuracy: Sequence[float]
 ) -> None:
-    draw_curves(tmp_path / "curves.png", train_loss, test_accuracy, title="nll seed=0")
+    figure = draw_curves(tmp_path / "curves.png", train_loss, test_accuracy, title="nll seed=0")
+    assert_nothing_overlaps(figure)
     pixels(tmp_path / "curves.png")
 
 
@@ -93,7 +82,8 @@ def test_curves_of_any_run_are_drawn(
     ids=["perfect", "confused", "two classes", "nothing counted"],
 )
 def test_any_confusion_is_drawn(tmp_path: Path, counts: NDArray[np.integer]) -> None:
-    draw_confusion(tmp_path / "confusion.png", counts, title=LONG)
+    figure = draw_confusion(tmp_path / "confusion.png", counts, title=LONG)
+    assert_nothing_overlaps(figure)
     pixels(tmp_path / "confusion.png")
 
 
@@ -108,7 +98,10 @@ def test_one_confusion_in_a_hundred_is_visible(tmp_path: Path) -> None:
 @pytest.mark.parametrize("num_epochs", [1, 5, 30])
 @pytest.mark.parametrize("num_runs", [1, 3, 28, 29, 200])
 def test_sweeps_of_any_size_are_drawn(tmp_path: Path, num_runs: int, num_epochs: int) -> None:
-    draw_comparison(tmp_path / "comparison.png", sweep(num_runs, num_epochs), title="losses")
+    figure = draw_comparison(
+        tmp_path / "comparison.png", sweep(num_runs, num_epochs), title="losses"
+    )
+    assert_nothing_overlaps(figure)
     pixels(tmp_path / "comparison.png")
 
 
@@ -124,7 +117,8 @@ def test_sweeps_of_any_size_are_drawn(tmp_path: Path, num_runs: int, num_epochs:
     ids=["no run", "no epoch", "one panel each", "diverged", "odd labels"],
 )
 def test_odd_sweeps_are_drawn(tmp_path: Path, curves: list[Curve]) -> None:
-    draw_comparison(tmp_path / "comparison.png", curves, title=LONG * 3)
+    figure = draw_comparison(tmp_path / "comparison.png", curves, title=LONG * 3)
+    assert_nothing_overlaps(figure)
     pixels(tmp_path / "comparison.png")
 
 
@@ -134,7 +128,7 @@ def test_a_sweep_without_epochs_says_so(tmp_path: Path) -> None:
     assert (tmp_path / "none.png").read_bytes() == (tmp_path / "crashed.png").read_bytes()
 
 
-def test_the_legend_names_runs_best_first_with_what_is_unknown_last() -> None:
+def test_the_legend_names_runs_best_first_with_what_is_unknown_last(tmp_path: Path) -> None:
     curves = [
         Curve("diverged", [math.nan], [math.nan], "FAILED"),
         Curve("loss=mse", LOSS, [0.9, 0.86]),
@@ -142,7 +136,8 @@ def test_the_legend_names_runs_best_first_with_what_is_unknown_last() -> None:
         Curve("loss=nll", LOSS, ACCURACY),
         Curve("loss=ce", LOSS, ACCURACY, "KILLED"),
     ]
-    assert figures._legend_labels(figures._rank(curves)) == [
+    figure = draw_comparison(tmp_path / "comparison.png", curves, title="losses")
+    assert legend(figure) == [
         "0.9210  loss=nll",
         "0.9210  loss=ce (killed)",
         "0.8600  loss=mse",
@@ -150,24 +145,55 @@ def test_the_legend_names_runs_best_first_with_what_is_unknown_last() -> None:
     ]
 
 
-def test_the_legend_of_many_runs_counts_those_in_the_middle() -> None:
-    labels = figures._legend_labels(figures._rank(sweep(200)))
+def test_runs_of_one_label_are_all_in_the_legend(tmp_path: Path) -> None:
+    figure = draw_comparison(tmp_path / "comparison.png", [Curve("a", LOSS, LOSS)] * 3, title="")
+    assert legend(figure) == ["0.2730  a"] * 3
+
+
+def test_the_legend_of_many_runs_counts_those_in_the_middle(tmp_path: Path) -> None:
+    figure = draw_comparison(tmp_path / "comparison.png", sweep(200), title="many")
+    labels = legend(figure)
     assert labels[0] == "0.8995  regularizer=l1 strength=0.001 seed=199"
     assert labels[12] == "… and 180 more"
     assert labels[-1] == "0.8000  regularizer=l1 strength=0.001 seed=0"
     assert len(labels) == 21
+    assert [len(axes.lines) for axes in figure.axes] == [200, 200]
 
 
-def test_the_legend_shortens_long_labels_in_the_middle() -> None:
-    (label,) = figures._legend_labels([Curve("start " + "x" * 100 + " end", LOSS, ACCURACY)])
+def test_the_legend_shortens_long_labels_in_the_middle(tmp_path: Path) -> None:
+    curve = Curve("start " + "x" * 100 + " end", LOSS, ACCURACY)
+    (label,) = legend(draw_comparison(tmp_path / "comparison.png", [curve], title=""))
     assert label.startswith("0.9210  start x")
     assert label.endswith("x end")
     assert len(label) <= 70
 
 
-def test_named_runs_differ_without_colour() -> None:
-    styles = [figures._style(index, 28) for index in range(28)]
-    assert len({(style["ls"], style["marker"]) for style in styles}) == 28
+def test_named_runs_differ_without_colour(tmp_path: Path) -> None:
+    figure = draw_comparison(tmp_path / "comparison.png", sweep(28), title="")
+    for axes in figure.axes:
+        styles = {(line.get_linestyle(), line.get_marker()) for line in axes.lines}
+        assert len(styles) == 28
+
+
+def test_the_last_values_stand_beside_the_curves(tmp_path: Path) -> None:
+    figure = draw_curves(tmp_path / "curves.png", LOSS, [*ACCURACY, math.nan], title="nll")
+    assert [axes.texts[0].get_text() for axes in figure.axes] == ["0.2730", "nan"]
+    loss = figure.axes[0].texts[0]
+    assert loss.get_position()[1] == LOSS[-1]
+
+
+def test_the_title_keeps_both_its_ends_and_the_accuracy(tmp_path: Path) -> None:
+    figure = draw_confusion(tmp_path / "confusion.png", confusion(), title=f"first {LONG} last")
+    title = figure.get_suptitle()
+    assert title.startswith("first ")
+    assert title.endswith("last, accuracy 1.0000")
+    assert "…" in title
+
+
+def test_drawing_leaves_the_settings_of_others_alone(tmp_path: Path) -> None:
+    before = dict(matplotlib.rcParams)
+    draw_curves(tmp_path / "curves.png", LOSS, ACCURACY, title="")
+    assert dict(matplotlib.rcParams) == before
 
 
 @pytest.mark.parametrize(

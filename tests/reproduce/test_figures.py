@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.config.schema import Config
-from pipeline.report.bands import Panel
+from pipeline.report.study_figures import Panel
 from pipeline.reproduce import figures
-from pipeline.reproduce.figures import draw_study
+from pipeline.reproduce.figures import PANELS, draw_study
 from pipeline.reproduce.runs import StudyRuns
+from tests.report.looking import pixels
 from tests.reproduce.hand_made import REFERENCE, Curves, as_printed, make
 
 
-@pytest.fixture
-def panels(monkeypatch: pytest.MonkeyPatch) -> list[Panel]:
-    """Those that would be drawn."""
-    drawn: list[Panel] = []
-
-    def draw_panels(path: Path, panels: Sequence[Panel], *, title: str):
-        assert path.name == "figure.png"
-        assert title.startswith(("Problem 4", "784-100-10"))
-        drawn.extend(panels)
-
-    monkeypatch.setattr(figures, "draw_panels", draw_panels)
-    return drawn
-
-
-def draw(runs: StudyRuns):
-    draw_study(Path("figure.png"), runs, REFERENCE)
+def panels_of(runs: StudyRuns) -> list[Panel]:
+    _, make_panels = PANELS[runs.name]
+    return make_panels(runs, REFERENCE)
 
 
 def without_seed_1(config: Config) -> Curves | None:
@@ -40,9 +27,8 @@ def without_seed_1(config: Config) -> Curves | None:
 
 
 @pytest.mark.parametrize("study", ["losses", "penalties"])
-def test_our_seeds_are_drawn_over_what_was_published(study: str, panels: list[Panel]):
-    draw(make(study, as_printed))
-    for panel in panels:
+def test_our_seeds_are_drawn_over_what_was_published(study: str):
+    for panel in panels_of(make(study, as_printed)):
         for band in panel.bands:
             assert band.published is not None
             assert len(band.published) == len(panel.x)
@@ -50,9 +36,8 @@ def test_our_seeds_are_drawn_over_what_was_published(study: str, panels: list[Pa
 
 
 @pytest.mark.parametrize("study", ["losses", "penalties"])
-def test_a_missing_run_is_drawn_as_a_gap(study: str, panels: list[Panel]):
-    draw(make(study, without_seed_1))
-    for panel in panels:
+def test_a_missing_run_is_drawn_as_a_gap(study: str):
+    for panel in panels_of(make(study, without_seed_1)):
         for band in panel.bands:
             first, missing, last = band.values
             assert len(missing) == len(panel.x)
@@ -60,9 +45,8 @@ def test_a_missing_run_is_drawn_as_a_gap(study: str, panels: list[Panel]):
             assert list(first) == list(last) == list(band.published or [])
 
 
-def test_losses_are_drawn_by_epoch(panels: list[Panel]):
-    draw(make("losses", as_printed))
-    loss, accuracy = panels
+def test_losses_are_drawn_by_epoch():
+    loss, accuracy = panels_of(make("losses", as_printed))
     assert (loss.title, accuracy.title) == ("train loss", "test accuracy")
     assert list(loss.x) == [1, 2, 3, 4, 5]
     assert [band.label for band in loss.bands] == [
@@ -74,9 +58,8 @@ def test_losses_are_drawn_by_epoch(panels: list[Panel]):
     assert accuracy.bands[0].published == REFERENCE.losses.mse.test_accuracy
 
 
-def test_penalties_are_drawn_by_strength(panels: list[Panel]):
-    draw(make("penalties", as_printed))
-    (panel,) = panels
+def test_penalties_are_drawn_by_strength():
+    (panel,) = panels_of(make("penalties", as_printed))
     assert panel.x == REFERENCE.penalties.strength
     assert {band.label: band.published for band in panel.bands} == {
         "L1": REFERENCE.penalties.l1,
@@ -84,13 +67,13 @@ def test_penalties_are_drawn_by_strength(panels: list[Panel]):
     }
 
 
-def test_dropout_is_drawn_by_place_time_and_p_keep(panels: list[Panel]):
+def test_dropout_is_drawn_by_place_time_and_p_keep():
     def outcome(config: Config) -> float:
         shift = {"train": 0.0, "always": 0.01, "test": 0.02}[config.dropout.phase]
         shift += 0.1 if config.dropout.name == "logits" else 0
         return shift + (config.dropout.p_keep or 0) / 2
 
-    draw(make("dropout", outcome))
+    panels = panels_of(make("dropout", outcome))
     assert [panel.title for panel in panels] == ["dropout of the inputs", "dropout of the logits"]
     for panel, place in zip(panels, (0, 0.1), strict=True):
         assert panel.x == [0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 1]
@@ -103,14 +86,13 @@ def test_dropout_is_drawn_by_place_time_and_p_keep(panels: list[Panel]):
     assert (by_p_keep[0.2], by_p_keep[1.0]) == (0.4825, 0.9177)
 
 
-def test_the_network_that_overfits_is_drawn_by_p_keep(panels: list[Panel]):
+def test_the_network_that_overfits_is_drawn_by_p_keep():
     def outcome(config: Config) -> Curves | None:
         p_keep = config.dropout.p_keep or 0
         curves = {"train/accuracy": [1 - p_keep / 9] * 30, "test/accuracy": [p_keep / 2] * 30}
         return None if (config.seed, p_keep) == (2, 0.8) else curves
 
-    draw(make("claims", outcome))
-    train, test = panels
+    train, test = panels_of(make("claims", outcome))
     assert list(train.x) == list(test.x) == list(range(1, 31))
     labels = ["p(keep) = 0.5", "p(keep) = 0.8", "p(keep) = 1"]
     assert [band.label for band in train.bands] == [band.label for band in test.bands] == labels
@@ -133,8 +115,14 @@ def test_every_finished_run_of_the_sgd_network_is_drawn(monkeypatch: pytest.Monk
         return None if config.seed == 1 else curves
 
     monkeypatch.setattr(figures, "draw_runs", draw_runs)
-    draw(make("sgd_network", outcome))
+    draw_study(Path("figure.png"), make("sgd_network", outcome), REFERENCE)
     published = [correct / 10_000 for correct in REFERENCE.sgd_network.correct]
     assert drawn["curves"] == [published] * 2
     assert drawn["groups"] == [0, 2]
     assert drawn["published"] == published
+
+
+@pytest.mark.parametrize("study", [*PANELS, "sgd_network"])
+def test_every_study_has_a_figure_even_without_runs(tmp_path: Path, study: str):
+    draw_study(tmp_path / "figure.png", make(study, lambda _: None), REFERENCE)
+    pixels(tmp_path / "figure.png")

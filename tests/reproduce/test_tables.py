@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from markdown_it import MarkdownIt
 
 from pipeline.config.schema import Config
+from pipeline.report.table import Table
 from pipeline.reproduce.cells import DROPOUT_READINGS, answer, dropout_cells, find_cells
 from pipeline.reproduce.conclusions import Decision, Judgement
 from pipeline.reproduce.runs import StudyRuns
@@ -13,9 +13,8 @@ from pipeline.reproduce.tables import (
     claims_table,
     epochs_as_printed,
     readings_table,
-    table,
 )
-from tests.reproduce.hand_made import REFERENCE, Curves, as_printed, cells_of, make
+from tests.reproduce.hand_made import REFERENCE, Curves, as_printed, make
 
 
 def shifted(config: Config) -> Curves:
@@ -26,10 +25,10 @@ def shifted(config: Config) -> Curves:
 
 def rows(study: str, runs: StudyRuns) -> dict[str, list[str]]:
     answers = [answer(cell, runs) for cell in find_cells(study, REFERENCE)]
-    header, *body = cells_of(answers_table(answers))
-    assert header == ["", "published", "ours", "± 95 %", "n", "difference", "verdict"]
-    assert len(body) == len(answers)
-    return {first: rest for first, *rest in body}
+    found = answers_table(answers)
+    assert found.header == ["", "published", "ours", "± 95 %", "n", "difference", "verdict"]
+    assert len(found.rows) == len(answers)
+    return {first: rest for first, *rest in found.rows}
 
 
 def finals(*pairs: tuple[int, int] | None) -> StudyRuns:
@@ -49,22 +48,9 @@ def finals(*pairs: tuple[int, int] | None) -> StudyRuns:
 
 
 def bands(*pairs: tuple[int, int] | None) -> list[list[str]]:
-    header, *body = cells_of(bands_table(finals(*pairs), REFERENCE).partition("\n\n")[0])
-    assert header == ["recognised of 10000", "runs", "digits ignored", "published run"]
-    return body
-
-
-def test_a_table_is_one_for_markdown():
-    text = table(["name", "value"], [["a | b", "1"], ["c\\d", "2"]], " r")
-    tokens = MarkdownIt().enable("table").parse(text)
-    inside = [token.content for token in tokens if token.type == "inline"]
-    assert inside == ["name", "value", "a | b", "1", "c\\d", "2"]
-    starts = [token for token in tokens if token.type == "td_open"]
-    assert [token.attrGet("style") for token in starts] == [None, "text-align:right"] * 2
-
-
-def test_a_table_may_have_no_rows():
-    assert table(["a", "b"], []) == "| a | b |\n| --- | --- |"
+    found = bands_table(finals(*pairs), REFERENCE)
+    assert found.header == ["recognised of 10000", "runs", "digits ignored", "published run"]
+    return list(map(list, found.rows))
 
 
 def test_a_row_says_all_that_a_comparison_needs():
@@ -106,20 +92,19 @@ def test_a_cell_that_cannot_be_settled_says_so():
     assert found["L2, λ = 0.1"][-1] == "not settled"
 
 
-def readings(runs: StudyRuns) -> list[list[str]]:
-    return cells_of(
-        readings_table(
-            {
-                reading: [answer(cell, runs) for cell in dropout_cells(REFERENCE, where, phase)]
-                for reading, (where, phase) in DROPOUT_READINGS.items()
-            }
-        )
+def readings(runs: StudyRuns) -> Table:
+    return readings_table(
+        {
+            reading: [answer(cell, runs) for cell in dropout_cells(REFERENCE, where, phase)]
+            for reading, (where, phase) in DROPOUT_READINGS.items()
+        }
     )
 
 
 def test_the_readings_stand_side_by_side_and_are_counted():
-    header, *body, counts = readings(make("dropout", shifted))
-    assert header == ["p(keep)", "published", *DROPOUT_READINGS]
+    found = readings(make("dropout", shifted))
+    *body, counts = found.rows
+    assert found.header == ["p(keep)", "published", *DROPOUT_READINGS]
     assert [row[0] for row in body] == ["1", "0.2", "0.4", "0.5", "0.6", "0.8", "0.9"]
     assert body[3][1:4] == ["0.8225", "0.8225 (inside)", "0.1000 (different)"]
     assert counts[2:] == ["7 of 7 agree", *["0 of 7 agree"] * 5]
@@ -130,17 +115,16 @@ def test_a_reading_without_all_its_runs_agrees_nowhere_it_lacks_one():
         is_it = (config.dropout.p_keep, config.seed) == (0.5, 1)
         return None if is_it else as_printed(config)
 
-    _, *body, counts = readings(make("dropout", without_half))
+    *body, counts = readings(make("dropout", without_half)).rows
     assert body[3][2:] == ["2 of 3 runs"] * 6
     assert counts[2] == "6 of 7 agree"
 
 
 def test_claims_stand_beside_their_verdicts():
     verdict = Judgement("a | b", Decision.UNDECIDED, "+1.00 ± 2.00 points")
-    assert cells_of(claims_table([verdict])) == [
-        ["the text says", "verdict", "the runs"],
-        ["a | b", "not decided", "+1.00 ± 2.00 points"],
-    ]
+    found = claims_table([verdict])
+    assert found.header == ["the text says", "verdict", "the runs"]
+    assert found.rows == [["a | b", "not decided", "+1.00 ± 2.00 points"]]
 
 
 def test_bands_part_where_two_results_are_more_than_two_points_apart():
@@ -167,9 +151,8 @@ def test_the_published_run_is_placed_in_the_band_that_it_would_join(correct: int
 
 
 def test_bands_say_how_many_runs_are_missing():
-    text = bands_table(finals((8385, 1), None, None), REFERENCE)
-    assert text.endswith("\n\n2 of 3 runs are missing.")
-    assert "missing" not in bands_table(finals((8385, 1)), REFERENCE)
+    assert bands_table(finals((8385, 1), None, None), REFERENCE).note == "2 of 3 runs are missing."
+    assert bands_table(finals((8385, 1)), REFERENCE).note == ""
     assert bands(None, None) == []
 
 

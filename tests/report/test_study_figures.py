@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.image import imread
 
-from pipeline.report import bands, style
-from pipeline.report.bands import Band, Panel, draw_panels, draw_runs
+from pipeline.report import study_figures, style
+from pipeline.report.study_figures import Band, Panel, draw_panels, draw_runs
+from tests.report.looking import assert_nothing_overlaps, legend, pixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,13 +46,13 @@ def curve(level: float) -> list[float]:
     return [level - 0.3 / epoch for epoch in range(1, 31)]
 
 
-def runs(groups: Sequence[int] = GROUPS) -> Figure:
+def panels(folder: Path, *drawn: Panel) -> Figure:
+    return draw_panels(folder / "panels.png", drawn, title="panels")
+
+
+def runs(folder: Path, groups: Sequence[int] = GROUPS) -> Figure:
     curves = [curve(level) for level in LEVELS[: len(groups)]]
-    return bands._make_runs(curves, groups, **NAMES)
-
-
-def legend(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.legends[0].get_texts()]
+    return draw_runs(folder / "runs.png", curves, groups, title="runs", **NAMES)
 
 
 def lines(figure: Figure, panel: int = 0) -> list[Line2D]:
@@ -68,40 +68,12 @@ def tick_labels(figure: Figure, panel: int = 0) -> list[str]:
     return [text.get_text() for text in figure.axes[panel].get_xticklabels()]
 
 
-def pixels(path: Path) -> NDArray[np.float64]:
-    """What the eye sees, checked to be a PNG with nothing clipped at its edges."""
-    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    assert path.stat().st_size < 500_000
-    image = imread(path)[..., :3].astype(np.float64)
-    assert image.shape[1] == 1440
-    for edge in (image[:4], image[-4:], image[:, :4], image[:, -4:]):
-        assert (edge == 1).all()
-    assert image.min() < 0.5
-    return image
-
-
 def shows(image: NDArray[np.float64], color: str) -> bool:
     return bool((np.abs(image - to_rgb(color)).max(axis=-1) < 0.02).sum() > 50)
 
 
-def assert_nothing_overlaps(figure: Figure) -> None:
-    """Neither do panels with their labels overlap each other or the legend, nor leave the page."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
-    boxes += [part.get_window_extent(renderer) for part in figure.legends]
-    extents = np.array([box.extents for box in boxes if box])
-    assert len(extents) == len(boxes)
-    assert extents[:, :2].min() >= 0
-    assert extents[:, 2].max() <= figure.bbox.x1
-    assert extents[:, 3].max() <= figure.bbox.y1 - 30  # the title is above
-    for low_x, low_y, high_x, high_y in extents:
-        beside = (extents[:, 0] >= high_x) | (extents[:, 2] <= low_x)
-        above = (extents[:, 1] >= high_y) | (extents[:, 3] <= low_y)
-        assert (~(beside | above)).sum() == 1  # itself
-
-
 @pytest.mark.parametrize(
-    "panels",
+    "drawn",
     [
         [ACCURACY],
         [LOSS, ACCURACY],
@@ -114,9 +86,9 @@ def assert_nothing_overlaps(figure: Figure) -> None:
     ],
     ids=["one", "two", "three", "five", "six bands", "untitled", "one seed", "long labels"],
 )
-def test_any_panels_are_drawn(tmp_path: Path, panels: list[Panel]) -> None:
-    assert_nothing_overlaps(bands._make_panels(panels))
-    draw_panels(tmp_path / "panels.png", panels, title="Problem 4.1: $three$ losses 数字 " * 5)
+def test_any_panels_are_drawn(tmp_path: Path, drawn: list[Panel]) -> None:
+    title = "Problem 4.1: $three$ losses 数字 " * 5
+    assert_nothing_overlaps(draw_panels(tmp_path / "panels.png", drawn, title=title))
     image = pixels(tmp_path / "panels.png")
     assert shows(image, style.COLORS[0])
 
@@ -132,7 +104,6 @@ def test_any_panels_are_drawn(tmp_path: Path, panels: list[Panel]) -> None:
         replace(LOSS, bands=[Band("nothing", [])]),
         Panel("$", "λ $x", "数字", [3], [Band("$\\frac{$", [[0.1], [0.2]], [0.15])]),
         Panel("", "", "", list(range(1, 101)), [Band("a", [[0.5, 0.6] * 50] * 5, [0.4] * 100)]),
-        replace(PENALTIES, x_scale="log"),
         replace(PENALTIES, x_scale="linear"),
     ],
 )
@@ -141,8 +112,8 @@ def test_odd_panels_are_drawn(tmp_path: Path, panel: Panel) -> None:
     pixels(tmp_path / "panel.png")
 
 
-def test_a_band_is_its_mean_and_range_beside_what_was_published() -> None:
-    figure = bands._make_panels([only(MSE)])
+def test_a_band_is_its_mean_and_range_beside_what_was_published(tmp_path: Path) -> None:
+    figure = panels(tmp_path, only(MSE))
     mean, published = lines(figure)
     assert heights(mean) == pytest.approx([0.84, 0.87, 0.89, 0.9, 0.91])
     assert heights(published) == [0.84] * 5
@@ -156,8 +127,8 @@ def test_a_band_is_its_mean_and_range_beside_what_was_published() -> None:
         assert np.isclose(outline, point).all(axis=1).any()
 
 
-def test_a_missing_run_is_left_out_and_a_point_without_any_is_a_gap() -> None:
-    figure = bands._make_panels([only(Band("a", [[1, NAN, 3, NAN, 5], [2, NAN, NAN, NAN, 7]]))])
+def test_a_missing_run_is_left_out_and_a_point_without_any_is_a_gap(tmp_path: Path) -> None:
+    figure = panels(tmp_path, only(Band("a", [[1, NAN, 3, NAN, 5], [2, NAN, NAN, NAN, 7]])))
     (mean,) = lines(figure)
     assert heights(mean) == pytest.approx([1.5, NAN, 3, NAN, 6], nan_ok=True)
     (shade,) = figure.axes[0].collections
@@ -175,22 +146,24 @@ def test_a_point_between_two_gaps_is_visible(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [[], [[NAN] * 5] * 3])
-def test_a_band_without_values_shows_what_was_published(values: list[list[float]]) -> None:
-    figure = bands._make_panels([only(Band("mse", values, [0.84] * 5))])
+def test_a_band_without_values_shows_what_was_published(
+    tmp_path: Path, values: list[list[float]]
+) -> None:
+    figure = panels(tmp_path, only(Band("mse", values, [0.84] * 5)))
     (published,) = lines(figure)
     assert heights(published) == [0.84] * 5
     assert not figure.axes[0].collections
     assert legend(figure) == ["mse", "dashed, hollow: published"]
 
 
-def test_one_seed_has_no_range() -> None:
-    figure = bands._make_panels([only(NLL)])
+def test_one_seed_has_no_range(tmp_path: Path) -> None:
+    figure = panels(tmp_path, only(NLL))
     assert not figure.axes[0].collections
     assert legend(figure) == ["nll", "dashed, hollow: published"]
 
 
-def test_one_legend_names_each_band_once_and_explains_the_kinds() -> None:
-    figure = bands._make_panels([LOSS, ACCURACY, PENALTIES])
+def test_one_legend_names_each_band_once_and_explains_the_kinds(tmp_path: Path) -> None:
+    figure = panels(tmp_path, LOSS, ACCURACY, PENALTIES)
     assert len(figure.legends) == 1
     assert legend(figure) == [
         "mse",
@@ -202,31 +175,31 @@ def test_one_legend_names_each_band_once_and_explains_the_kinds() -> None:
     ]
 
 
-def test_a_band_looks_the_same_in_every_panel() -> None:
-    figure = bands._make_panels([ACCURACY, replace(LOSS, bands=[NLL, MSE])])
+def test_a_band_looks_the_same_in_every_panel(tmp_path: Path) -> None:
+    figure = panels(tmp_path, ACCURACY, replace(LOSS, bands=[NLL, MSE]))
     (mse, nll), (nll_again, mse_again) = lines(figure)[::4], lines(figure, 1)[::2]
     assert mse.get_color() == mse_again.get_color() != nll.get_color()
     assert nll.get_color() == nll_again.get_color()
 
 
 def test_bands_of_one_colour_have_different_markers() -> None:
-    looks = [bands._look(index, 7) for index in range(49)]
+    looks = [study_figures._look(index, 7) for index in range(49)]
     assert len({(look["color"], look["marker"]) for look in looks}) == 49
 
 
 @pytest.mark.parametrize("num_epochs", [1, 2, 5, 30])
-def test_epochs_are_whole_numbers(num_epochs: int) -> None:
+def test_epochs_are_whole_numbers(tmp_path: Path, num_epochs: int) -> None:
     epochs = list(range(1, num_epochs + 1))
     panel = Panel("", "epoch", "y", epochs, [Band("a", [epochs, epochs])])
-    labels = tick_labels(bands._make_panels([panel]))
+    labels = tick_labels(panels(tmp_path, panel))
     assert labels
     assert all(1 <= int(label) <= num_epochs for label in labels)
 
 
-def test_categories_are_evenly_spaced_in_rising_order_with_their_values() -> None:
+def test_categories_are_evenly_spaced_in_rising_order_with_their_values(tmp_path: Path) -> None:
     band = Band("a", [[0.9, 0.4, 0.8]], [0.91, 0.41, 0.81])
     dropout = Panel("", "p(keep)", "accuracy", [1.0, 0.2, 0.5], [band], x_scale="categories")
-    figure = bands._make_panels([PENALTIES, dropout])
+    figure = panels(tmp_path, PENALTIES, dropout)
     assert tick_labels(figure) == ["0", "1e-4", "5e-4", "1e-3", "5e-3", "0.01", "0.1"]
     assert tick_labels(figure, 1) == ["0.2", "0.5", "1"]
     mean, published = lines(figure, 1)
@@ -235,11 +208,11 @@ def test_categories_are_evenly_spaced_in_rising_order_with_their_values() -> Non
     assert heights(published) == [0.41, 0.81, 0.91]
 
 
-def test_a_log_scale_leaves_out_what_is_not_positive() -> None:
-    panel = replace(PENALTIES, x_scale="log", y_scale="log", bands=[Band("a", [[0.0, *[1] * 6]])])
-    (mean,) = lines(bands._make_panels([panel]))
+def test_a_log_scale_leaves_out_what_is_not_positive(tmp_path: Path) -> None:
+    panel = replace(PENALTIES, y_scale="log", bands=[Band("a", [[0.0, *[1] * 6]])])
+    (mean,) = lines(panels(tmp_path, panel))
     assert math.isnan(heights(mean)[0])
-    assert math.isnan(np.asarray(mean.get_xdata())[0])
+    assert heights(mean)[1:] == [1] * 6
 
 
 def test_runs_are_drawn_in_the_colours_of_their_groups(tmp_path: Path) -> None:
@@ -251,20 +224,21 @@ def test_runs_are_drawn_in_the_colours_of_their_groups(tmp_path: Path) -> None:
     assert not shows(image, style.COLORS[4])
 
 
-def test_the_legend_of_the_runs_counts_them() -> None:
-    assert_nothing_overlaps(runs())
-    assert legend(runs()) == [
+def test_the_legend_of_the_runs_counts_them(tmp_path: Path) -> None:
+    figure = runs(tmp_path)
+    assert_nothing_overlaps(figure)
+    assert legend(figure) == [
         "0 digits ignored (7 runs)",
         "1 digit ignored (10 runs)",
         "2 digits ignored (5 runs)",
         "4 digits ignored (2 runs)",
         "published",
     ]
-    assert legend(runs([1])) == ["1 digit ignored (1 run)", "published"]
+    assert legend(runs(tmp_path, [1])) == ["1 digit ignored (1 run)", "published"]
 
 
-def test_the_published_curve_stands_out() -> None:
-    *own, published = lines(runs())
+def test_the_published_curve_stands_out(tmp_path: Path) -> None:
+    *own, published = lines(runs(tmp_path))
     assert len(own) == 24
     assert heights(published) == PUBLISHED
     assert published.get_color() == "black"
@@ -272,14 +246,14 @@ def test_the_published_curve_stands_out() -> None:
     assert published.get_linewidth() > 2 * own[0].get_linewidth()
 
 
-def test_each_run_ends_in_a_dot_beside_what_was_published() -> None:
-    figure = runs()
+def test_each_run_ends_in_a_dot_beside_what_was_published(tmp_path: Path) -> None:
+    figure = runs(tmp_path)
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
-    published, *dots = lines(figure, 1)
+    *dots, published = lines(figure, 1)
     assert set(heights(published)) == {0.838}
-    assert sorted(heights(dot)[0] for dot in dots) == sorted(curve(level)[-1] for level in LEVELS)
-    of_a_group = [dot for dot in dots if dot.get_color() == style.COLORS[1]]
-    places = sorted(np.asarray(dot.get_xdata())[0] for dot in of_a_group)
+    ends = [height for of_a_group in dots for height in heights(of_a_group)]
+    assert sorted(ends) == sorted(curve(level)[-1] for level in LEVELS)
+    places = np.sort(np.asarray(dots[1].get_xdata()))
     assert len(places) == 10
     assert np.diff(places).min() > 0.02
 
