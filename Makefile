@@ -24,6 +24,7 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/pyright
+	$(BIN)/hadolint Dockerfile
 
 clean:
 	rm -rf .venv build *.egg-info

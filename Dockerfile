@@ -1,0 +1,38 @@
+# docker build --build-arg TORCH_INDEX=URL --tag pipeline .
+#   URL: the --index-url that PyTorch's "Start Locally" page gives for pip and CPU. Left out, torch
+#   comes from where the other packages come from, usually with some 5 GB of GPU libraries.
+#   --secret id=pip.conf,src=FILE: a configuration of pip for the build, which no image will hold.
+ARG PYTHON_IMAGE=python:3.11-slim
+
+FROM ${PYTHON_IMAGE} AS build
+ARG TORCH_INDEX=""
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+WORKDIR /build
+# The dependencies come before the code, so that a change of code doesn't install them again.
+COPY pyproject.toml constraints.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    pip install --no-deps ${TORCH_INDEX:+--index-url="$TORCH_INDEX"} \
+        --constraint constraints.txt torch torchvision \
+    && python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+        print(*project["dependencies"], sep="\n")' > requirements.txt \
+    && pip install --constraint constraints.txt --requirement requirements.txt
+COPY pipeline /app/pipeline
+COPY hydra_plugins /app/hydra_plugins
+COPY conf /app/conf
+# Any user may read the code, whatever the permissions outside.
+RUN chmod -R a+rX /app && python -m compileall -q /app
+
+FROM ${PYTHON_IMAGE}
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+# Any user may write to the root, and what libraries cache goes to /tmp.
+RUN install --directory --mode=1777 /work
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONSAFEPATH=1 HOME=/tmp
+USER 1000:1000
+WORKDIR /work
+# The root, and with it the data in /work/data, where another folder may be mounted;
+# /tmp too, so that a container runs on a read-only file system.
+VOLUME ["/work", "/tmp"]
+ENTRYPOINT ["python", "-m", "pipeline"]
