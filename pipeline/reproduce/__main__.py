@@ -138,7 +138,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
     }
     base = next(iter(jobs.values()), None) or compose_jobs(STUDIES[0], arguments.overrides)
     config = base[0].config
-    check_surroundings(config)
+    check_surroundings([config])
     output: Path = arguments.output or Path(config.root) / "reports" / "problem_set.md"
     _check_output(output)
     tags = {**config.tracking.tags, **environment_tags()}

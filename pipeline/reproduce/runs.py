@@ -13,14 +13,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pipeline.config.composer import composer_for, grid_jobs
+from pipeline.config.composer import Composer, grid_jobs
 from pipeline.config.options import conf_dir
 from pipeline.config.schema import Config
 from pipeline.engine.grouping import Group, plan_groups
 from pipeline.errors import UserError
 from pipeline.tracking.provenance import code_hash, config_hash, plain
 from pipeline.tracking.record import RunResult
-from pipeline.tracking.spool import deliver_records
+from pipeline.tracking.spool import send_records
 from pipeline.tracking.store import Store, open_store
 from pipeline.training.group import Job, train_group
 from pipeline.training.train import train
@@ -87,7 +87,7 @@ def compose_jobs(name: str, overrides: Sequence[str]) -> list[Job]:
         chosen = [f"experiment={name}", *overrides]
         sweep = loader.load_configuration("config", chosen, run_mode=RunMode.MULTIRUN)
         _check_grid(name, sweep, overrides)
-        composer = composer_for(loader, sweep)
+        composer = Composer(loader, sweep)
         return [Job(composer.check(job), job) for job in grid_jobs(loader, sweep)]
 
 
@@ -123,7 +123,7 @@ def find_runs(name: str, jobs: Sequence[Job], *, only_this_code: bool = False) -
     """
     config = jobs[0].config
     store = store_of(config)
-    deliver_records(store)
+    send_records(store)
     hashes = [config_hash(job.config) for job in jobs]
     wanted = set(hashes)
     runs = store.finished(config.tracking.experiment_name)

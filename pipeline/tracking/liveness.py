@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 
 from pipeline.files import is_plain_name
-from pipeline.tracking.locks import FOLDER, TOUCH_EVERY_S, is_held
+from pipeline.tracking import paths
+from pipeline.tracking.locks import TOUCH_EVERY_S, is_held
 
 __all__ = ["DEAD_AFTER_S", "is_alive", "machine_tags"]
 
@@ -46,16 +47,14 @@ def is_alive(root: Path, tags: Mapping[str, str]) -> bool | None:
         return True
     if any(tags.get(name) == value for name, value in machine_tags().items()):
         return False
-    age_s = _age_s(root / FOLDER, lock)
+    age_s = _age_s(paths.lock(root, lock)) if is_plain_name(lock) else None
     return None if age_s is None else age_s < DEAD_AFTER_S
 
 
-def _age_s(folder: Path, lock: str) -> float | None:
+def _age_s(path: Path) -> float | None:
     """Return how long nobody has touched a lock's file, by the clock of the disk it lies on."""
-    if not is_plain_name(lock):
-        return None
     try:
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            return os.fstat(probe.fileno()).st_mtime - (folder / f"{lock}.lock").stat().st_mtime
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            return os.fstat(probe.fileno()).st_mtime - path.stat().st_mtime
     except OSError:
         return None

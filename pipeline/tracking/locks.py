@@ -23,11 +23,9 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import UserError
 from pipeline.files import is_plain_name
+from pipeline.tracking import paths
 
 __all__ = ["give_room_back", "hold", "is_held", "process_lock"]
-
-FOLDER = Path("mlruns") / "locks"
-"""Below the project's root."""
 
 PATIENCE_S = 0.2
 """Somebody who only asks whether a lock is held has it for microseconds."""
@@ -46,7 +44,7 @@ def hold(root: Path, name: str) -> bool:
     Raises:
         UserError: its file can't be written.
     """
-    path = _path(root, name)
+    path = paths.lock(root, name)
     if path in _held:
         return True
     lock = FileLock(path)
@@ -63,7 +61,7 @@ def hold(root: Path, name: str) -> bool:
 
 def is_held(root: Path, name: str) -> bool:
     """Return whether a process that is alive, this one or another, holds a lock."""
-    path = _path(root, name)
+    path = paths.lock(root, name)
     if path in _held:
         return True
     if not is_plain_name(name) or not path.exists():
@@ -85,18 +83,19 @@ def process_lock(root: Path) -> str:
         UserError: its file can't be written.
     """
     name = uuid.uuid4().hex
+    path = paths.lock(root, name)
     assert hold(root, name)
     try:
-        _path(root, name).write_bytes(bytes(ROOM_BYTES))
+        path.write_bytes(bytes(ROOM_BYTES))
     except OSError as error:
-        raise _unwritable(_path(root, name), error) from error
-    threading.Thread(target=_keep_touching, args=(_path(root, name),), daemon=True).start()
+        raise _unwritable(path, error) from error
+    threading.Thread(target=_keep_touching, args=(path,), daemon=True).start()
     return name
 
 
 def give_room_back(root: Path) -> None:
     """Free half of the room that this process still keeps on the disk of a root."""
-    path = _path(root, process_lock(root))
+    path = paths.lock(root, process_lock(root))
     os.truncate(path, path.stat().st_size // 2)
 
 
@@ -112,10 +111,6 @@ def _unwritable(path: Path, error: OSError) -> UserError:
         f"{path}: can't be written ({error.strerror}). Make room or give yourself the right to "
         "write there, or choose another folder with root=…"
     )
-
-
-def _path(root: Path, name: str) -> Path:
-    return root / FOLDER / f"{name}.lock"
 
 
 @atexit.register

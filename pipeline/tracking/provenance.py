@@ -35,6 +35,16 @@ CANNOT_CHANGE_RESULTS = (
 )
 """Keys, and groups of keys, that are no part of a run's identity."""
 
+CODE = (
+    "data/*.py",
+    "engine/*.py",
+    "config/schema.py",
+    "training/train.py",
+    "training/resumption.py",
+    "training/checkpoint.py",
+)
+"""The sources, below the package, that can change a number."""
+
 PACKAGES = ("torch", "pytorch-lightning", "mlflow")
 
 
@@ -121,10 +131,10 @@ def _user() -> str:
 
 @cache
 def code_hash() -> str:
-    """Return the SHA-256 of the package's sources, whatever the repository they lie in."""
+    """Return the SHA-256 of the sources that can change a number, wherever the package lies."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for source in sorted(package.rglob("*.py")):
+    for source in sorted(path for pattern in CODE for path in package.glob(pattern)):
         digest.update(f"{source.relative_to(package).as_posix()}\0".encode())
         digest.update(source.read_bytes())
     return digest.hexdigest()

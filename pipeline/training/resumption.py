@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.config.schema import Config, TrainerConfig
 from pipeline.engine.fused_module import FusedModule
 from pipeline.engine.module import ClassifierModule
-from pipeline.sweep.plan import CHECKPOINTS, GROUP
+from pipeline.tracking import paths
 from pipeline.tracking.provenance import config_hash
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.run import TrackedRun
@@ -48,10 +48,10 @@ class Resumption:
         self.start: Checkpoint | None = None
         """The checkpoint; None for training from the start."""
         if self.name:
-            self.start = self._fitting(load_newest(root / CHECKPOINTS / self.name))
+            self.start = self._fitting(load_newest(paths.checkpoints(root) / self.name))
         if self.start is None:
-            self.name = f"{GROUP if fused else 'run'}-{uuid.uuid4().hex}"
-        self.folder = root / CHECKPOINTS / self.name
+            self.name = f"group-{uuid.uuid4().hex}"
+        self.folder = paths.checkpoints(root) / self.name
         self._run_ids = [run.run_id for run in interrupted]
 
     def run_id(self, number: int) -> str | None:
@@ -170,4 +170,4 @@ def restore(run: TrackedRun, epochs: Epochs) -> None:
     for number, metrics in enumerate(epochs, start=1):
         run.record.log(number, metrics)
     assert run.record.run_id is not None
-    run.record.num_metrics_delivered = run.store.num_metrics(run.record.run_id)
+    run.record.num_metrics_sent = run.store.num_metrics(run.record.run_id)

@@ -140,7 +140,7 @@ def test_what_the_killed_run_left_is_deleted_but_could_be_restored(resumed: Resu
 
 
 def test_of_the_killed_process_nothing_is_left_for_the_doctor(resumed: Resumed):
-    assert list((resumed.root / "mlruns" / "outbox").iterdir()) == []
+    assert list((resumed.root / "mlruns" / "spool").iterdir()) == []
 
 
 # A sweep that is finished.

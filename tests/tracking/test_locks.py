@@ -124,7 +124,7 @@ def test_who_only_asks_for_a_moment_keeps_nobody_from_taking(tmp_path: Path):
 LONG = ("-m", "trainer.max_epochs=1,2000000")
 
 
-def test_what_another_process_is_at_is_left_alone_until_that_is_killed(tmp_path: Path):
+def test_what_another_process_is_working_on_is_left_alone_until_that_is_killed(tmp_path: Path):
     typed = ("data=digits", "trainer=cpu", f"root={tmp_path}", *LONG)
     with command.started(tmp_path, *typed, limit_s=600) as process:
         command.read_until(process, "epoch 3/")

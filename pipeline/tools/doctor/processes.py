@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.tools.doctor.site import Finding, Site, count
-from pipeline.tracking.locks import FOLDER as LOCKS
+from pipeline.tracking import paths
 
 __all__ = ["dead_runs", "stale_locks"]
 
@@ -36,9 +36,8 @@ def stale_locks(site: Site) -> Iterator[Finding]:
         if not site.is_dead(run)
         for name in (run.tags.get("grid"), run.tags.get("lock"))
     }
-    folder = site.root / LOCKS
     stale = [
-        folder / f"{name}.lock"
+        paths.lock(site.root, name)
         for name, is_held in site.locks.items()
         if not is_held and name not in named
     ]

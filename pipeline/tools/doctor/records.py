@@ -1,25 +1,21 @@
-"""The outbox: finished records that wait, damaged ones, and folders of runs that never ended."""
+"""The spool: records that the store doesn't have yet, damaged ones, and what dead runs left."""
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock
-
 from pipeline.errors import UserError
-from pipeline.secrets import without_password
-from pipeline.tools.doctor.site import Finding, Site, count, is_old, put_aside
-from pipeline.tracking.record import OUTBOX, Record
-from pipeline.tracking.spool import deliver_records
+from pipeline.tools.doctor.site import Finding, Site, count, is_old
+from pipeline.tracking import paths
+from pipeline.tracking.record import FILE_NAME, Record
+from pipeline.tracking.spool import remove_unfinished, send_records
 from pipeline.tracking.store import Store
 
-__all__ = ["damaged_records", "stale_folders", "undelivered_records"]
+__all__ = ["damaged_records", "unfinished_records", "unsent_records"]
 
 FOLDER_NAME = re.compile(r"[0-9a-f]{32}")
 
@@ -28,70 +24,47 @@ def damaged_records(site: Site) -> Iterator[Finding]:
     """Find the records that can't be read."""
     for folder, record in site.records.items():
         if record is None:
-            yield put_aside(site.root, folder, "has a damaged record.json")
+            yield site.put_aside(folder, f"has a damaged {FILE_NAME}")
 
 
-def undelivered_records(site: Site) -> Iterator[Finding]:
+def unsent_records(site: Site) -> Iterator[Finding]:
     """Find the finished records that their store doesn't have yet."""
-    waiting: dict[str, list[Record]] = defaultdict(list)
+    records_of: dict[str, list[Record]] = defaultdict(list)
     for record in filter(None, site.records.values()):
-        waiting[site.own_uri if _was_for_the_root(record) else record.uri].append(record)
-    for uri, records in waiting.items():
+        records_of[record.uri].append(record)
+    for uri, records in records_of.items():
         target = site.at(uri)
-        what = f"{count(len(records), 'finished run')} not delivered to {uri}"
+        what = f"{count(len(records), 'finished run')} not sent to {uri}"
         if target.has_store:
-            deliver = partial(_deliver, target.store, records)
-            yield Finding(what, "delivered", deliver)
+            yield Finding(what, "sent", partial(_send, target.store))
         else:
             yield Finding(f"{what}, which isn't there")
 
 
-def _was_for_the_root(record: Record) -> bool:
-    """Whether a record is for the database of the root in which it was written."""
-    written = json.loads((Path(record.folder) / "record.json").read_text())["folder"]
-    old_root = Path(written).parent.parent.parent
-    return record.uri == f"sqlite:///{old_root / 'mlflow.db'}"
-
-
-def _deliver(store: Store, records: Sequence[Record]) -> None:
-    """Deliver what waits for a store, also what knows it by the place where it was before.
+def _send(store: Store) -> None:
+    """Send what the spool has for a store.
 
     Raises:
-        UserError: some still wait.
+        UserError: the store didn't take all of it.
     """
-    uri = without_password(store.uri)
-    for record in records:
-        if record.uri != uri:
-            record.uri = uri
-            record.save()
-    _, num_waiting = deliver_records(store)
-    if num_waiting:
-        raise UserError(f"{num_waiting} still waiting")
+    _, num_left = send_records(store)
+    if num_left:
+        raise UserError(f"{num_left} still in the spool")
 
 
-def stale_folders(site: Site) -> Iterator[Finding]:
-    """Find the folders of records whose process ended before it could finish them."""
-    for folder in sorted((site.root / OUTBOX).glob("*")):
+def unfinished_records(site: Site) -> Iterator[Finding]:
+    """Find the folders of runs whose process ended before it could write the record."""
+    for folder in sorted(paths.spool(site.root).glob("*")):
         is_ours = FOLDER_NAME.fullmatch(folder.name) and not folder.is_symlink()
-        if is_ours and not _is_finished(folder) and _is_stale(site, folder):
+        if is_ours and not (folder / FILE_NAME).exists() and _is_left(site, folder):
             what = f"{folder.relative_to(site.root)} is left of a run whose process died"
-            yield Finding(what, "removed", partial(_remove, site.root, folder))
+            yield Finding(what, "removed", partial(remove_unfinished, site.root, folder.name))
 
 
-def _is_finished(folder: Path) -> bool:
-    return (folder / "record.json").exists()
-
-
-def _is_stale(site: Site, folder: Path) -> bool:
-    """Whether a folder's process has ended; no run names it if it was taken up or offline."""
+def _is_left(site: Site, folder: Path) -> bool:
+    """Return whether a folder's process has ended; no run names it if it goes on or is offline."""
     run = site.store.run_of_folder(folder.name) if site.has_store else None
     is_dead = site.is_dead(run) if run else None
     if is_dead is None:
         return site.is_quiet and is_old(folder)
     return is_dead
-
-
-def _remove(root: Path, folder: Path) -> None:
-    with FileLock(root / OUTBOX.with_suffix(".lock")):  # as whoever delivers
-        if not _is_finished(folder):
-            shutil.rmtree(folder)

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipeline.tools.doctor.site import MLRUNS, Finding, Site, count
+from pipeline.tools.doctor.site import Finding, Site, count
+from pipeline.tracking import paths
 
 __all__ = ["moved_artifacts"]
 
@@ -88,7 +89,7 @@ def moved_artifacts(site: Site) -> Iterator[Finding]:
     database = site.store.database
     if database is None or not site.has_own_store or not site.has_store:
         return
-    home = site.root / MLRUNS
+    home = paths.mlruns(site.root)
     experiments = _read(database, home)
     for experiment in experiments:
         if experiment.lost:
