@@ -136,7 +136,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def small_jobs(root: Path, *overrides: str) -> list[Job]:
     register()
     found = compose_jobs("losses", [*SMALL, f"root={root}", *overrides])
-    check_surroundings(found[0].config)
+    check_surroundings([found[0].config])
     return found
 
 

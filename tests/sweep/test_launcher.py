@@ -237,16 +237,6 @@ def test_a_sweeper_that_asks_as_it_goes_is_told_which_job_is_bad(tmp_path: Path)
     assert list(statuses(tmp_path).values()) == ["FINISHED"] * 2
 
 
-def test_configs_are_written_as_omegaconf_writes_them():
-    texts = ["1e-3", "no", "0x1f", "λ ≥ 0", "a: b", "", "two\nlines", "'", "${seed}", "???", "~"]
-    config = OmegaConf.create(
-        {"texts": texts, "seed": 1, "none": None, "rate": 1e-5, "on": True, "empty": {}, "no": []}
-    )
-    assert to_yaml(config) == OmegaConf.to_yaml(config)
-    long = OmegaConf.create({"text": "word " * 100})
-    assert yaml.safe_load(to_yaml(long)) == yaml.safe_load(OmegaConf.to_yaml(long))
-
-
 @pytest.mark.parametrize(
     ("numbers", "text"),
     [([0], "1"), ([0, 1], "1-2"), ([0, 2], "1,3"), ([0, 1, 2, 5, 7, 8], "1-3,6,8-9")],
