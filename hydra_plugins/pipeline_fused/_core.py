@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, chdir, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from pipeline.sweep.context import current
 from pipeline.sweep.headline import headline, spans
 from pipeline.tracking.record import RunResult
 
-__all__ = ["Batch"]
+__all__ = ["Runner"]
 
 log = logging.getLogger("pipeline")
 
@@ -50,38 +50,56 @@ class _Job:
         return list(self.composed.hydra.overrides.task)
 
 
-class Batch:
-    """The jobs that a sweeper gives at once."""
+class Runner:
+    """Runs the jobs of a sweep, as many at once as its sweeper asks for."""
 
-    def __init__(self, context: HydraContext, task: TaskFunction, sweep: DictConfig) -> None:
-        """Take what Hydra gives a launcher."""
-        self._callbacks = context.callbacks
-        self._task = task
-        self._sweep = sweep
-        self._context = current()
-        self._composer = self._context.composer or Composer(context.config_loader, sweep)
-
-    def run(
+    def __init__(
         self,
-        job_overrides: Sequence[Sequence[str]],
-        first: int,
-        *,
+        hydra_context: HydraContext,
+        task: TaskFunction,
+        sweep: DictConfig,
         max_members: int,
         max_memory_mb: float,
-    ) -> list[JobReturn]:
-        """Run the jobs; see `FusedLauncher.launch`."""
+    ) -> None:
+        """Take what Hydra gives a launcher.
+
+        Raises:
+            UserError: the limits are out of their ranges.
+        """
         _check_limits(max_members, max_memory_mb)
+        self._callbacks = hydra_context.callbacks
+        self._task = task
+        self._sweep = sweep
+        self._max_members = max_members
+        self._max_memory_mb = max_memory_mb
+        self._context = current()
+        self._composer = self._context.composer or Composer(hydra_context.config_loader, sweep)
+
+    def run(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
+        """Run a batch of jobs; see `FusedLauncher.launch`."""
         setup_globals()
         self._log_as_the_sweep()
         Path(str(self._sweep.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         jobs, returns = self._compose_all(job_overrides, first)
-        for alike in self._by_checkpoint(jobs):
-            configs = [job.config for job in alike]
-            for group in plan_groups(configs, max_members=max_members, max_memory_mb=max_memory_mb):
-                for members in _apart([alike[position] for position in group.members]):
-                    for job, job_return in zip(members, self._run_group(members), strict=True):
-                        returns[job.number] = job_return
+        for group in self._groups(jobs):
+            for job, job_return in zip(group, self._run_group(group), strict=True):
+                returns[job.number] = job_return
         return [returns[number] for number in sorted(returns)]
+
+    def _groups(self, jobs: Sequence[_Job]) -> Iterator[list[_Job]]:
+        """Divide the jobs: those of one checkpoint go on together, the others start."""
+        alike: dict[str | None, list[_Job]] = {}
+        for job in jobs:
+            run = self._context.interrupted(job.config)
+            alike.setdefault(run.tags["checkpoint"] if run else None, []).append(job)
+        for together in alike.values():
+            groups = plan_groups(
+                [job.config for job in together],
+                max_members=self._max_members,
+                max_memory_mb=self._max_memory_mb,
+            )
+            for group in groups:
+                yield from _apart([together[position] for position in group.members])
 
     def _compose_all(
         self, job_overrides: Sequence[Sequence[str]], first: int
@@ -96,10 +114,10 @@ class Batch:
                     if done is None:
                         jobs.append(self._compose(number, overrides))
                     else:
-                        returns[number] = _untrained(overrides, done.objective)
+                        returns[number] = _ended(_new_return(overrides), done.objective)
                 except CONFIG_ERRORS as error:
                     log.error("run %d can't start: %s", number + 1, explain(error))  # noqa: TRY400  (it says all)
-                    returns[number] = _untrained(overrides, error)
+                    returns[number] = _ended(_new_return(overrides), error)
         return jobs, returns
 
     def _compose(self, number: int, overrides: Sequence[str]) -> _Job:
@@ -108,14 +126,6 @@ class Batch:
             composed.hydra.job.id = number
             composed.hydra.job.num = number
         return _Job(number, composed, config)
-
-    def _by_checkpoint(self, jobs: Sequence[_Job]) -> list[list[_Job]]:
-        """Divide the jobs: those of one checkpoint go on together, the others start."""
-        found: dict[str | None, list[_Job]] = {}
-        for job in jobs:
-            run = self._context.interrupted(job.config)
-            found.setdefault(run.tags["checkpoint"] if run else None, []).append(job)
-        return list(found.values())
 
     def _run_group(self, jobs: Sequence[_Job]) -> list[JobReturn]:
         """Do for a group what Hydra's run_job does for one job."""
@@ -127,30 +137,30 @@ class Batch:
             _configure_log(lead)
             with _working_folder(lead):
                 with env_override(lead.hydra.job.env_set):
-                    results = self._train(jobs, returns)
+                    for job, job_return in zip(jobs, returns, strict=True):
+                        _activate(job_return.hydra_cfg)
+                        job_return.working_dir = str(Path.cwd())
+                        self._callbacks.on_job_start(
+                            job.composed, task_function=self._task, fused=True
+                        )
+                    results = self._train(jobs)
                 for job, job_return, result in zip(jobs, returns, results, strict=True):
                     _activate(job_return.hydra_cfg)
-                    _end(job_return, result)
-                    self._callbacks.on_job_end(job.composed, job_return=job_return)
+                    self._callbacks.on_job_end(job.composed, job_return=_ended(job_return, result))
         finally:
             _activate(hydra_cfg_before)
             self._log_as_the_sweep()
         return returns
 
-    def _train(
-        self, jobs: Sequence[_Job], returns: Sequence[JobReturn]
-    ) -> list[RunResult | Exception]:
-        for job, job_return in zip(jobs, returns, strict=True):
-            _activate(job_return.hydra_cfg)
-            job_return.working_dir = str(Path.cwd())
-            self._callbacks.on_job_start(job.composed, task_function=self._task, fused=True)
+    def _train(self, jobs: Sequence[_Job]) -> list[float | Exception]:
+        """Train a group; return every job's objective, or what it failed of."""
+        numbers = [job.number for job in jobs]
         overrides = [job.overrides for job in jobs]
         goes_on = self._context.interrupted(jobs[0].config) is not None
-        numbers = [job.number for job in jobs]
         log.info(headline(numbers, self._context.num_jobs, overrides, goes_on=goes_on))
         results = self._context.train([(job.config, job.overrides) for job in jobs])
         _log_failures(numbers, results)
-        return results
+        return [it if isinstance(it, Exception) else it.objective for it in results]
 
     def _log_as_the_sweep(self) -> None:
         configure_log(self._sweep.hydra.hydra_logging, self._sweep.hydra.verbose)
@@ -186,25 +196,19 @@ def _begin(composed: DictConfig) -> JobReturn:
     folder = Path(str(hydra.sweep.dir)) / str(hydra.sweep.subdir)
     with read_write(hydra.runtime), open_dict(hydra.runtime):
         hydra.runtime.output_dir = str(folder.absolute())
-    return JobReturn(
-        overrides=list(hydra.overrides.task),
-        cfg=without_hydra(composed),
-        hydra_cfg=hydra_cfg,
-        task_name=JobRuntime.instance().get("name"),
-    )
+    job_return = _new_return(hydra.overrides.task)
+    job_return.cfg, job_return.hydra_cfg = without_hydra(composed), hydra_cfg
+    return job_return
 
 
-def _end(job_return: JobReturn, result: RunResult | Exception) -> None:
-    failed = isinstance(result, Exception)
-    job_return.return_value = result if failed else result.objective
+def _new_return(overrides: Sequence[str]) -> JobReturn:
+    return JobReturn(overrides=list(overrides), task_name=JobRuntime.instance().get("name"))
+
+
+def _ended(job_return: JobReturn, outcome: float | Exception | None) -> JobReturn:
+    """Note what a job gives its sweeper: None if another process is working on it."""
+    failed = isinstance(outcome, Exception)
     job_return.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
-
-
-def _untrained(overrides: Sequence[str], outcome: float | Exception | None) -> JobReturn:
-    """Return a job that is finished, that another process has, or that can't be composed."""
-    status = JobStatus.FAILED if isinstance(outcome, Exception) else JobStatus.COMPLETED
-    name = JobRuntime.instance().get("name")
-    job_return = JobReturn(overrides=list(overrides), task_name=name, status=status)
     job_return.return_value = outcome
     return job_return
 

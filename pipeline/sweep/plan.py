@@ -12,7 +12,7 @@ from pipeline.data.catalog import find_dataset
 from pipeline.errors import UserError
 from pipeline.files import is_plain_name
 from pipeline.tracking import paths
-from pipeline.tracking.liveness import is_alive
+from pipeline.tracking.locks import is_alive
 from pipeline.tracking.provenance import code_hash, config_hash
 from pipeline.tracking.record import RunResult
 

@@ -16,8 +16,7 @@ from pipeline.secrets import without_password
 from pipeline.sweep.grid import Grid, has_grid, read_grid, write_grid
 from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan
 from pipeline.tracking import paths
-from pipeline.tracking.liveness import is_alive
-from pipeline.tracking.locks import hold, process_lock
+from pipeline.tracking.locks import hold, is_alive, process_lock
 from pipeline.tracking.provenance import environment_tags, run_name
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.run import TrackedRun, start_run

@@ -18,7 +18,7 @@ from typing import Any, cast
 from pipeline.config.options import project_root
 from pipeline.config.schema import Config
 from pipeline.secrets import without_password
-from pipeline.tracking.liveness import machine_tags
+from pipeline.tracking.locks import machine_tags
 
 __all__ = ["code_hash", "config_hash", "environment_tags", "params", "plain", "run_name"]
 

@@ -12,8 +12,7 @@ from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
 from pipeline.tracking import paths
-from pipeline.tracking.liveness import is_alive
-from pipeline.tracking.locks import is_held
+from pipeline.tracking.locks import is_alive, is_held
 from pipeline.tracking.record import Record, RunResult, read_record
 from pipeline.tracking.spool import spooled_folders
 from pipeline.tracking.store import STORE_ERRORS, Store, open_store
