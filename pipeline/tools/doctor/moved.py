@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -22,10 +22,11 @@ NUM_NAMED = 3
 TIMEOUT_S = 20
 """As long as MLflow itself waits for a database that another process writes."""
 
-Row = tuple[int, str, str, str]
-
-READ_EXPERIMENTS = "SELECT experiment_id, name, '', artifact_location FROM experiments"
-READ_RUNS = "SELECT experiment_id, run_uuid, status, artifact_uri FROM runs"
+READ = """
+    SELECT experiment_id, experiments.name, artifact_location, run_uuid, artifact_uri,
+        status = 'FINISHED'
+    FROM experiments JOIN runs USING (experiment_id) ORDER BY experiment_id
+"""
 WRITE_EXPERIMENT = "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?"
 WRITE_RUN = "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?"
 
@@ -37,7 +38,7 @@ class _Place:
     key: str | int
     said: Path
     home: Path
-    has_some: bool
+    has_some: bool = True
     """Whether there must be artifacts; a run that was interrupted may have none."""
 
     @property
@@ -53,85 +54,50 @@ class _Place:
         return self.said != self.home and not self.said.exists() and not self.home.exists()
 
 
-@dataclass(frozen=True)
-class _Experiment:
-    """An experiment with its runs, one at least."""
-
-    name: str
-    place: _Place
-    runs: list[_Place]
-
-    @property
-    def lost(self) -> list[_Place]:
-        """The runs whose artifacts are nowhere."""
-        return [run for run in self.runs if run.has_some and run.is_nowhere]
-
-    @property
-    def belongs_home(self) -> bool:
-        """Whether the experiment is at home in this root: it has artifacts here, or nowhere."""
-        if self.place.is_right or any(run.home.exists() for run in self.runs):
-            return True
-        return not self.lost and not self.place.said.exists()
-
-    @property
-    def wrong_runs(self) -> list[_Place]:
-        """The runs whose artifacts lie at home, or would if they had any."""
-        return [
-            run
-            for run in self.runs
-            if not run.is_right
-            and (run.home.exists() or (run.is_nowhere and not run.has_some and self.belongs_home))
-        ]
-
-
 def moved_artifacts(site: Site) -> Iterator[Finding]:
     """Find the artifacts that the database looks for elsewhere, while they lie below the root."""
-    database = site.store.database
-    if database is None or not site.has_own_store or not site.has_store:
+    if not site.has_own_store or not site.has_store:
         return
-    home = paths.mlruns(site.root)
-    experiments = _read(database, home)
-    for experiment in experiments:
-        if experiment.lost:
-            yield Finding(_describe_lost(experiment, home))
-    moved = [entry for entry in experiments if entry.belongs_home and not entry.place.is_right]
-    runs = [run for entry in experiments for run in entry.wrong_runs]
-    if moved or runs:
-        old = ", ".join(sorted({str(entry.place.said.parent) for entry in moved})) or "other places"
+    database, home = paths.database(site.root), paths.mlruns(site.root)
+    experiments: list[_Place] = []
+    runs: list[_Place] = []
+    for name, place, its_runs in _read(database, home):
+        lost = [run for run in its_runs if run.has_some and run.is_nowhere]
+        if lost:
+            yield Finding(_describe_lost(name, place, lost, home))
+        is_here = place.is_right or any(run.home.exists() for run in its_runs)
+        moved_along = is_here or not (lost or place.said.exists())
+        if moved_along and not place.is_right:
+            experiments.append(place)
+        for run in its_runs:
+            without_any = moved_along and run.is_nowhere and not run.has_some
+            if not run.is_right and (run.home.exists() or without_any):
+                runs.append(run)
+    if experiments or runs:
+        old = ", ".join(sorted({str(it.said.parent) for it in experiments})) or "other places"
         what = (
             f"mlflow.db looks for the artifacts of {count(len(runs), 'run')} and "
-            f"{count(len(moved), 'experiment')} in {old}, but they lie in {home}"
+            f"{count(len(experiments), 'experiment')} in {old}, but they lie in {home}"
         )
         remedy = "corrected, after a copy to mlflow.db.before-fix"
-        places = [entry.place for entry in moved]
-        yield Finding(what, remedy, partial(_rewrite, database, places, runs))
+        yield Finding(what, remedy, partial(_rewrite, database, experiments, runs))
 
 
-def _read(database: Path, home: Path) -> list[_Experiment]:
-    """Return the experiments that have runs and keep their artifacts in a local folder."""
+def _read(database: Path, home: Path) -> Iterator[tuple[str, _Place, list[_Place]]]:
+    """Find the experiments, by name, that have runs and keep their artifacts in a local folder."""
     with closing(sqlite3.connect(database, timeout=TIMEOUT_S)) as connection:
-        experiments: list[Row] = connection.execute(READ_EXPERIMENTS).fetchall()
-        runs: list[Row] = connection.execute(READ_RUNS).fetchall()
-    runs_of: dict[int, list[Row]] = defaultdict(list)
-    for row in runs:
-        runs_of[row[0]].append(row)
-    found: list[_Experiment] = []
-    for number, name, _, location in experiments:
+        rows = connection.execute(READ).fetchall()
+    for (number, name, location), its_rows in groupby(rows, key=lambda row: row[:3]):
         said = _local_path(location)
-        if said is not None and number in runs_of:
-            place = _Place(number, said, home / said.name, has_some=True)
-            found.append(_Experiment(name, place, _run_places(runs_of[number], place.home)))
-    return found
-
-
-def _run_places(rows: Sequence[Row], home: Path) -> list[_Place]:
-    places: list[_Place] = []
-    for _, run_id, status, uri in rows:
-        said = _local_path(uri)
-        if said is not None:
-            here = home / run_id / "artifacts"
-            places.append(_Place(run_id, said, here, has_some=status == "FINISHED"))
-    return places
+        if said is None:
+            continue
+        place = _Place(number, said, home / said.name)
+        runs = [
+            _Place(run_id, run_said, place.home / run_id / "artifacts", has_some=bool(finished))
+            for *_, run_id, uri, finished in its_rows
+            if (run_said := _local_path(uri)) is not None
+        ]
+        yield name, place, runs
 
 
 def _local_path(uri: str) -> Path | None:
@@ -141,13 +107,12 @@ def _local_path(uri: str) -> Path | None:
     return Path(uri) if uri.startswith("/") else None
 
 
-def _describe_lost(experiment: _Experiment, home: Path) -> str:
-    lost = experiment.lost
+def _describe_lost(name: str, place: _Place, lost: Sequence[_Place], home: Path) -> str:
     named = ", ".join(str(run.key) for run in lost[:NUM_NAMED])
     more = ", …" if len(lost) > NUM_NAMED else ""
     return (
-        f"experiment {experiment.name}: the artifacts of {count(len(lost), 'run')} "
-        f"({named}{more}) lie neither in {experiment.place.said} nor in {home}"
+        f"experiment {name}: the artifacts of {count(len(lost), 'run')} "
+        f"({named}{more}) lie neither in {place.said} nor in {home}"
     )
 
 
