@@ -8,6 +8,7 @@ import yaml
 
 from pipeline.sweep.headline import headline, spans
 from tests import command
+from tests.faults import sweeps as left
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,12 +73,41 @@ class AskSweeper(BasicSweeper):
             print(entry.status.name, entry.overrides[-1], type(entry._return_value).__name__)
 """
 
+PARALLEL = """
+from dataclasses import dataclass
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.config_store import ConfigStore
+from hydra.core.singleton import Singleton
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+
+@dataclass
+class ParallelConf:
+    _target_: str = "hydra_plugins.parallel.ParallelLauncher"
+
+ConfigStore.instance().store(group="hydra/launcher", name="parallel", node=ParallelConf)
+
+def run_one(launcher, state, overrides, number):
+    Singleton.set_state(state)
+    return BasicLauncher.launch(launcher, [overrides], number)[0]
+
+class ParallelLauncher(BasicLauncher):
+    def launch(self, job_overrides, initial_job_idx):
+        state, one = Singleton.get_state(), delayed(run_one)
+        jobs = enumerate(job_overrides, initial_job_idx)
+        returns = Parallel(2)(one(self, state, overrides, number) for number, overrides in jobs)
+        get_reusable_executor().shutdown()
+        return returns
+"""
+"""What launchers do that have worker processes: they send themselves there, with the callbacks."""
+
 
 def sweep(root: Path, launcher: str, *arguments: str) -> tuple[Done, list[dict[str, Any]]]:
     """Run a sweep; return what it says and what a callback sees of it."""
     plugins = root / "plugins"
-    (plugins / "hydra_plugins" / "ask").mkdir(parents=True)
-    (plugins / "hydra_plugins" / "ask" / "__init__.py").write_text(ASK)
+    for name, source in (("ask", ASK), ("parallel", PARALLEL)):
+        (plugins / "hydra_plugins" / name).mkdir(parents=True)
+        (plugins / "hydra_plugins" / name / "__init__.py").write_text(source)
     (plugins / "probe.py").write_text(PROBE)
     notes = root / "notes.jsonl"
     done = command.run(
@@ -192,6 +222,15 @@ def test_runs_that_work_in_folders_of_their_own_train_one_by_one_which_is_said(t
     assert [note["cwd"] for note in notes if note["event"] == "end"] == folders
     assert all((tmp_path / "out" / str(number) / "pipeline.log").is_file() for number in (0, 1))
     assert list(statuses(tmp_path).values()) == ["FINISHED"] * 2
+
+
+def test_jobs_in_worker_processes_find_their_sweep(tmp_path: Path):
+    done, notes = sweep(tmp_path, "parallel", "-m", "seed=0,1", SHORT)
+    assert done.code == 0, done.stderr
+    lines = [line.partition(":")[0] for line in done.stdout.splitlines() if line[:4] == "run "]
+    assert sorted(lines) == ["run 1/2", "run 2/2"]
+    assert sorted(note["num"] for note in notes if note["event"] == "end") == [0, 1]
+    left.check_whole(tmp_path, 2)
 
 
 def test_optunas_trials_train_together_and_the_best_one_is_found(tmp_path: Path):
