@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.schema import TrackingConfig
-from pipeline.tools.doctor.files import corrupt_checkpoints
+from pipeline.tools.doctor.checks import (
+    corrupt_checkpoints,
+    dead_runs,
+    stale_locks,
+    unfinished_records,
+    unsent_records,
+)
 from pipeline.tools.doctor.moved import moved_artifacts
-from pipeline.tools.doctor.processes import dead_runs, stale_locks
-from pipeline.tools.doctor.records import unfinished_records, unsent_records
 from pipeline.tools.doctor.site import Finding, Site
 from pipeline.tracking.locks import hold
 from pipeline.tracking.record import Record

@@ -12,10 +12,8 @@ from pathlib import Path
 from pipeline.config.options import project_root
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
-from pipeline.tools.doctor.files import corrupt_checkpoints, damaged_results
+from pipeline.tools.doctor import checks
 from pipeline.tools.doctor.moved import moved_artifacts
-from pipeline.tools.doctor.processes import dead_runs, stale_locks
-from pipeline.tools.doctor.records import damaged_records, unfinished_records, unsent_records
 from pipeline.tools.doctor.site import Finding, Site
 from pipeline.tracking import paths
 from pipeline.tracking.store import STORE_ERRORS, open_store, reason
@@ -24,13 +22,13 @@ __all__ = ["main", "open_site"]
 
 CHECKS = (
     moved_artifacts,  # first, so that what is sent goes where artifacts are now
-    damaged_records,
-    unsent_records,
-    dead_runs,
-    unfinished_records,
-    corrupt_checkpoints,
-    damaged_results,
-    stale_locks,
+    checks.damaged_records,
+    checks.unsent_records,
+    checks.dead_runs,
+    checks.unfinished_records,
+    checks.corrupt_checkpoints,
+    checks.damaged_results,
+    checks.stale_locks,
 )
 """In the order in which things are mended."""
 
