@@ -22,12 +22,12 @@ from pipeline.config.explain import CONFIG_ERRORS, explain
 from pipeline.config.options import conf_dir
 from pipeline.config.targets import only_known_targets
 from pipeline.errors import UserError
-from pipeline.process import exit_on_signals, leave, quick_imports
+from pipeline.process import exit_on_signals, leave
 from pipeline.secrets import password_to_environment
-from pipeline.sweep.hydra_callback import SweepCallback
-from pipeline.sweep.sweep import Sweep
+from pipeline.sweep.context import current
 
 if TYPE_CHECKING:
+    from pipeline.sweep.sweep import Sweep
     from pipeline.tracking.record import RunResult
     from pipeline.tracking.store import Store
 
@@ -37,35 +37,29 @@ log = logging.getLogger("pipeline")
 
 
 def run(composed: DictConfig) -> float | None:
-    """Train one job; what Hydra calls for every job of a sweep, in whichever process.
+    """Train one job; what Hydra calls for a single run, and for every job of a basic launcher.
 
     Returns:
         The run's objective, for sweepers that optimise: say hydra.sweeper.direction=maximize;
-        None of a job that another process is at.
+        None of a job that another process is working on.
     """
     config = to_config(composed)
-    done = SweepCallback.done(config)
+    context = current()
+    done = context.done(config)
     if done is not None:
         return done.objective
-    with quick_imports():
+    (result,) = context.train([(config, list(HydraConfig.get().overrides.task))])
+    in_sweep = context.parent_run_id is not None
+    if isinstance(result, Exception):
+        is_told = isinstance(result, UserError)
+        if is_told and not in_sweep:
+            sys.exit(f"error: {result}")
+        if in_sweep:  # the sweep goes on, so say it now
+            log.error("run failed: %s", result, exc_info=None if is_told else result)
+        raise result
+    if not in_sweep:
         from pipeline.tracking.store import open_store  # imports mlflow
-        from pipeline.training.train import Job, train_group  # imports torch and lightning
 
-    overrides = list(HydraConfig.get().overrides.task)
-    parent_run_id = SweepCallback.parent_run_id
-    try:
-        job = Job(config, overrides, SweepCallback.interrupted(config))
-        (result,) = train_group([job], parent_run_id=parent_run_id)
-        if isinstance(result, Exception):
-            raise result  # noqa: TRY301  (told like what train_group itself raises)
-    except Exception as error:
-        if parent_run_id is None and isinstance(error, UserError):
-            sys.exit(f"error: {error}")
-        if parent_run_id is not None:  # the sweep goes on, so say it now
-            traceback_too = not isinstance(error, UserError)
-            log.log(logging.ERROR, "run failed: %s", error, exc_info=traceback_too)
-        raise
-    if parent_run_id is None:
         _show([result], result.name, open_store(config.tracking, Path(config.root)))
     return result.objective
 
@@ -85,8 +79,9 @@ def main() -> None:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(run)()
     except BaseException as error:
         ended_by = error
-    if SweepCallback.current:
-        ended_by = _close_sweep(SweepCallback.current, ended_by)
+    sweep = current().sweep
+    if sweep:
+        ended_by = _close_sweep(sweep, ended_by)
     leave(_exit_code(ended_by, wants_traceback=wants_traceback))
 
 

@@ -215,5 +215,5 @@ def history(root: Path | MlflowClient, run: Run, key: str) -> dict[int, float]:
 
 def nothing_tracked(root: Path) -> bool:
     """Whether neither a store nor a run's files lie below a root."""
-    outbox = root / "mlruns" / "outbox"
-    return not (root / "mlflow.db").exists() and not (outbox.exists() and any(outbox.iterdir()))
+    spool = root / "mlruns" / "spool"
+    return not (root / "mlflow.db").exists() and not (spool.exists() and any(spool.iterdir()))

@@ -110,4 +110,4 @@ def test_processes_that_start_at_once_on_a_fresh_root_all_finish(tmp_path: Path)
     assert len({run.info.experiment_id for run in runs}) == 1
     for run in runs:
         assert list(command.history(tmp_path, run, "test/accuracy")) == [1, 2]
-    assert sweeps.waiting(tmp_path) == []
+    assert sweeps.spooled(tmp_path) == []

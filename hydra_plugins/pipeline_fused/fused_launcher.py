@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
@@ -10,6 +11,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from pipeline.engine.grouping import MAX_MEMBERS, MAX_MEMORY_MB
+
+if TYPE_CHECKING:
+    from hydra_plugins.pipeline_fused._core import Runner
 
 __all__ = ["FusedLauncher", "FusedLauncherConf"]
 
@@ -31,25 +35,21 @@ ConfigStore.instance().store(
 
 
 class FusedLauncher(Launcher):
-    """Trains the runs of a batch together where they differ only in numbers.
-
-    What can't train together runs one by one, as with Hydra's basic launcher.
-    """
+    """Trains the runs of a batch together where they differ only in numbers."""
 
     def __init__(self, max_members: int, max_memory_mb: float) -> None:
         self._max_members = max_members
         self._max_memory_mb = max_memory_mb
-        self._context: HydraContext | None = None
-        self._task: TaskFunction | None = None
-        self._config: DictConfig | None = None
+        self._runner: Runner | None = None
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Take what the sweeper knows."""
-        self._context = hydra_context
-        self._task = task_function
-        self._config = config
+        from hydra_plugins.pipeline_fused import _core  # Hydra imports this module at every start
+
+        limits = (self._max_members, self._max_memory_mb)
+        self._runner = _core.Runner(hydra_context, task_function, config, *limits)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -63,15 +63,5 @@ class FusedLauncher(Launcher):
         Returns:
             One return per job, in order; a job that can't be composed or trained is FAILED.
         """
-        from hydra_plugins.pipeline_fused import _core  # Hydra imports this module at every start
-
-        assert self._context is not None
-        assert self._task is not None
-        assert self._config is not None
-        batch = _core.Batch(self._context, self._task, self._config)
-        return batch.run(
-            job_overrides,
-            initial_job_idx,
-            max_members=self._max_members,
-            max_memory_mb=self._max_memory_mb,
-        )
+        assert self._runner is not None
+        return self._runner.run(job_overrides, initial_job_idx)

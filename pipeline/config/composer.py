@@ -23,7 +23,7 @@ from pipeline.config.explain import CONFIG_ERRORS
 from pipeline.config.quick_check import CheckedBase, can_be_set_later
 from pipeline.config.schema import Config
 
-__all__ = ["Composer", "composer_for", "grid_jobs"]
+__all__ = ["Composer", "grid_jobs"]
 
 
 class Composer:
@@ -203,13 +203,3 @@ def grid_jobs(loader: ConfigLoader, sweep: DictConfig) -> list[list[str]]:
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
     (batch,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
     return batch
-
-
-_current: list[tuple[DictConfig, Composer]] = []
-
-
-def composer_for(loader: ConfigLoader, sweep: DictConfig) -> Composer:
-    """Return the composer of a sweep: the same one for the sweep's checks and for its launcher."""
-    if not _current or _current[0][0] is not sweep:
-        _current[:] = [(sweep, Composer(loader, sweep))]
-    return _current[0][1]

@@ -140,7 +140,7 @@ def _reproduce(arguments: argparse.Namespace) -> list[str]:
     names = [name for name in arguments.names if name != THEORY]
     jobs = {name: compose_jobs(name, arguments.overrides) for name in names or STUDIES[:1]}
     config = next(iter(jobs.values()))[0].config
-    check_surroundings(config)
+    check_surroundings([config])
     output: Path = arguments.output or Path(config.root) / REPORT
     _check_output(output)
     with closing(_start_run(config, arguments.names)) as run:

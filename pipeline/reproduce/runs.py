@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pipeline.config.composer import composer_for, grid_jobs
+from pipeline.config.composer import Composer, grid_jobs
 from pipeline.config.keys import plain
 from pipeline.config.options import conf_dir
 from pipeline.config.schema import Config
@@ -21,7 +21,7 @@ from pipeline.engine.grouping import plan_groups
 from pipeline.errors import UserError
 from pipeline.tracking.provenance import code_hash, config_hash
 from pipeline.tracking.record import RunResult
-from pipeline.tracking.spool import deliver_records
+from pipeline.tracking.spool import send_records
 from pipeline.tracking.store import open_store
 from pipeline.training.train import Job, train_group
 
@@ -87,7 +87,7 @@ def compose_jobs(name: str, overrides: Sequence[str]) -> list[Job]:
         chosen = [f"experiment={name}", *overrides]
         sweep = loader.load_configuration("config", chosen, run_mode=RunMode.MULTIRUN)
         _check_grid(name, sweep, overrides)
-        composer = composer_for(loader, sweep)
+        composer = Composer(loader, sweep)
         jobs = [Job(composer.check(typed), typed) for typed in grid_jobs(loader, sweep)]
     return list({config_hash(job.config): job for job in jobs}.values())
 
@@ -123,7 +123,7 @@ def find_runs(name: str, jobs: Sequence[Job], *, only_this_code: bool = False) -
     """
     config = jobs[0].config
     store = open_store(config.tracking, Path(config.root))
-    deliver_records(store)
+    send_records(store)
     hashes = [config_hash(job.config) for job in jobs]
     wanted = set(hashes)
     runs = store.finished(config.tracking.experiment_name)

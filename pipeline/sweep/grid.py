@@ -1,4 +1,4 @@
-"""The grids of a root's sweeps, a file each: what was asked for, and which sweep was the last.
+"""The grid of a sweep, and the files that keep the grids of a root: which sweep was the last.
 
 Files are numbered as the sweeps start, so that a clock that is set back changes nothing.
 """
@@ -8,18 +8,43 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from pipeline.config.schema import Config
 from pipeline.errors import UserError
 from pipeline.files import is_plain_name, write_whole
+from pipeline.secrets import without_password
+from pipeline.tracking import paths
+from pipeline.tracking.provenance import config_hash
 
-__all__ = ["Cells", "has_grid", "read_grid", "write_grid"]
-
-FOLDER = Path("mlruns") / "sweeps"
-"""Below the project's root."""
+__all__ = ["Cells", "Grid", "has_grid", "read_grid", "write_grid"]
 
 Cells = dict[str, list[str]]
 """The overrides of every cell by its config_hash."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a sweep is about."""
+
+    configs: list[Config]
+    """Of every cell; of a sweeper that asks as it goes, the one that its jobs start from."""
+    overrides: list[list[str]]
+    """Of every cell; empty for such a sweeper."""
+    typed: list[str]
+    """By the user."""
+
+    @cached_property
+    def cells(self) -> Cells:
+        """Every cell's overrides by its config_hash."""
+        return {
+            config_hash(config): [
+                without_password(item) for item in overrides if not item.startswith("resume.")
+            ]
+            for config, overrides in zip(self.configs, self.overrides, strict=False)
+        }
 
 
 def write_grid(root: Path, cells: Mapping[str, Sequence[str]]) -> str:
@@ -31,7 +56,7 @@ def write_grid(root: Path, cells: Mapping[str, Sequence[str]]) -> str:
     Raises:
         UserError: it can't be written.
     """
-    folder = root / FOLDER
+    folder = paths.grids(root)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         numbers = [
@@ -70,4 +95,4 @@ def read_grid(root: Path, name: str) -> Cells:
 
 
 def _path(root: Path, name: str) -> Path:
-    return root / FOLDER / f"{name}.json"
+    return paths.grids(root) / f"{name}.json"

@@ -11,28 +11,14 @@ from pipeline.config.schema import Config
 from pipeline.data.catalog import find_dataset
 from pipeline.errors import UserError
 from pipeline.files import is_plain_name
-from pipeline.tracking.liveness import is_alive
+from pipeline.tracking import paths
+from pipeline.tracking.locks import is_alive
 from pipeline.tracking.provenance import code_hash, config_hash
 from pipeline.tracking.record import RunResult
 
-__all__ = [
-    "ANY",
-    "CHECKPOINTS",
-    "GROUP",
-    "LAST",
-    "Plan",
-    "check_same_grid",
-    "is_of_group",
-    "make_plan",
-]
+__all__ = ["ANY", "LAST", "Plan", "check_same_grid", "make_plan"]
 
 LAST, ANY = "last", "any"
-
-CHECKPOINTS = Path("mlruns") / "checkpoints"
-"""Below the project's root."""
-
-GROUP = "group"
-"""The checkpoints of runs that train together bear names that begin with it."""
 
 MAX_LISTED = 8
 
@@ -44,11 +30,13 @@ class Plan:
     finished: dict[str, RunResult] = field(default_factory=dict[str, RunResult])
     """Not trained: their stored results count."""
     running: set[str] = field(default_factory=set[str])
-    """Left alone: another process is at them."""
+    """Left alone: another process is working on them."""
     continued: dict[str, RunResult] = field(default_factory=dict[str, RunResult])
-    """Broken-off runs that left a checkpoint, from which they go on."""
+    """Interrupted runs that left a checkpoint, from which they go on."""
     dead: list[str] = field(default_factory=list[str])
-    """MLflow runs that was interrupted or failed and left none; their cells are trained anew."""
+    """MLflow runs that were interrupted or failed; their cells are trained anew."""
+    checkpoints: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    """Folders of checkpoints, by name, and the cells whose runs left them."""
     replaced: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """Finished MLflow runs of the sweep that don't count; kept until their cell is finished."""
     num_cells: int = 0
@@ -81,6 +69,9 @@ def make_plan(configs: Sequence[Config], runs: Sequence[RunResult], *, owned: bo
     changed: Counter[str] = Counter()
     for run in runs:
         key = run.tags.get("config_hash", "")
+        checkpoint = _checkpoint(run, Path(config.root))
+        if checkpoint:
+            plan.checkpoints.setdefault(checkpoint, set()).add(key)
         if key not in by_hash:
             continue
         changes = _changes(run, by_hash[key])
@@ -90,10 +81,11 @@ def make_plan(configs: Sequence[Config], runs: Sequence[RunResult], *, owned: bo
             changed[f"finished runs were made with other {changes}"] += bool(changes)
             _add_finished(plan, key, run, counts=not changes or _counts(config))
         else:
-            goes_on = _add_interrupted(plan, key, run, config, changes)
+            goes_on = bool(checkpoint) and (not changes or _counts(config))
             changed[f"interrupted runs were begun with other {changes}"] += goes_on and bool(
                 changes
             )
+            _add_interrupted(plan, key, run, goes_on=goes_on)
     plan.running -= plan.finished.keys()
     for key in plan.finished.keys() & plan.continued.keys():
         plan.dead.append(plan.continued.pop(key).run_id)
@@ -119,24 +111,22 @@ def _add_finished(plan: Plan, key: str, run: RunResult, *, counts: bool) -> None
         plan.replaced.setdefault(key, []).append(run_id)
 
 
-def _add_interrupted(plan: Plan, key: str, run: RunResult, config: Config, changes: str) -> bool:
-    """Go on with a run if it has checkpoints, with the newest one if there are several."""
+def _checkpoint(run: RunResult, root: Path) -> str:
+    """Return the name of the folder that a run left its checkpoints in, "" if there are none."""
     name = run.tags.get("checkpoint", "")
-    is_there = is_plain_name(name) and any(
-        (Path(config.root) / CHECKPOINTS / name).glob("*.safetensors")
-    )
-    if not is_there or (changes and not _counts(config)):
+    if run.status == "FINISHED" or not is_plain_name(name):
+        return ""
+    return name if any((paths.checkpoints(root) / name).glob("*.safetensors")) else ""
+
+
+def _add_interrupted(plan: Plan, key: str, run: RunResult, *, goes_on: bool) -> None:
+    """Go on with a run from its checkpoint, with the newest one if there are several."""
+    if not goes_on:
         plan.dead.append(run.run_id)
-        return False
+        return
     if key in plan.continued:
         plan.dead.append(plan.continued[key].run_id)
     plan.continued[key] = run
-    return True
-
-
-def is_of_group(run: RunResult | None) -> bool:
-    """Return whether a interrupted run goes on from the checkpoint of a fused group."""
-    return run is not None and run.tags["checkpoint"].startswith(GROUP)
 
 
 def _changes(run: RunResult, config: Config) -> str:
@@ -151,7 +141,7 @@ def _changes(run: RunResult, config: Config) -> str:
 
 
 def _counts(config: Config) -> bool:
-    """Whether a finished run counts though code or data have changed since."""
+    """Return whether a finished run counts though code or data have changed since."""
     if config.resume.code == "warn":
         return config.resume.sweep != ANY
     return config.resume.code == "ignore"

@@ -8,14 +8,19 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline.config.schema import Config
 from pipeline.data import prepare
+from pipeline.data.catalog import check_sizes
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
 
 __all__ = ["check_surroundings"]
+
+T = TypeVar("T")
 
 ROOM_MB = 16
 """Free space that a run needs in the root, roughly: the database and one run's artifacts."""
@@ -23,16 +28,27 @@ ROOM_MB = 16
 SERVER_TIMEOUT_S = 5
 
 
-def check_surroundings(config: Config) -> None:
-    """Check that a run of this config can start; fetch its data if they are missing.
+def check_surroundings(configs: Sequence[Config]) -> None:
+    """Check that runs can start, every place once; fetch the data that are missing.
 
     Raises:
         UserError: naming the key, the value and what to do.
     """
-    _check_folder(Path(config.root), f"root={config.root}")
-    _check_store(config.tracking.uri)
-    _check_gpu(config.trainer.accelerator)
-    prepare(config.data.name, Path(config.data.root), download=config.data.download)
+    for root in _distinct(config.root for config in configs):
+        _check_folder(Path(root), f"root={root}")
+    for uri in _distinct(config.tracking.uri for config in configs):
+        _check_store(uri)
+    for accelerator in _distinct(config.trainer.accelerator for config in configs):
+        _check_gpu(accelerator)
+    data = [config.data for config in configs]
+    for name, num_train, num_val in _distinct((it.name, it.num_train, it.num_val) for it in data):
+        check_sizes(name, num_train, num_val)
+    for name, root, download in _distinct((it.name, it.root, it.download) for it in data):
+        prepare(name, Path(root), download=download)
+
+
+def _distinct(values: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(values))
 
 
 def _check_folder(folder: Path, setting: str) -> None:

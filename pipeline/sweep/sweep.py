@@ -3,56 +3,29 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
-from pipeline.process import quick_imports
 from pipeline.secrets import without_password
-from pipeline.sweep.grid import Cells, has_grid, read_grid, write_grid
+from pipeline.sweep.grid import Grid, has_grid, read_grid, write_grid
 from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan
-from pipeline.tracking.liveness import is_alive
-from pipeline.tracking.locks import hold, process_lock
-from pipeline.tracking.provenance import config_hash, environment_tags, run_name
-from pipeline.tracking.record import remove_unfinished
+from pipeline.tracking import paths
+from pipeline.tracking.locks import hold, is_alive, process_lock
+from pipeline.tracking.provenance import environment_tags, run_name
+from pipeline.tracking.record import RunResult
+from pipeline.tracking.run import TrackedRun, start_run
+from pipeline.tracking.spool import remove_unfinished, send_records
+from pipeline.tracking.store import STORE_ERRORS, Store, StoreError, open_store
 
-if TYPE_CHECKING:
-    from pipeline.tracking.record import RunResult
-    from pipeline.tracking.run import TrackedRun
-    from pipeline.tracking.store import Store
-
-__all__ = ["Grid", "Sweep", "SweepFailedError", "open_sweep"]
+__all__ = ["Sweep", "SweepFailedError", "open_sweep"]
 
 log = logging.getLogger("pipeline")
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What a sweep is about."""
-
-    configs: list[Config]
-    """Of every cell; of a sweeper that asks as it goes, the one that its jobs start from."""
-    overrides: list[list[str]]
-    """Of every cell; empty for such a sweeper."""
-    typed: list[str]
-    """By the user."""
-
-    @cached_property
-    def cells(self) -> Cells:
-        """Every cell's overrides by its config_hash."""
-        return {
-            config_hash(config): [
-                without_password(item) for item in overrides if not item.startswith("resume.")
-            ]
-            for config, overrides in zip(self.configs, self.overrides, strict=False)
-        }
 
 
 class SweepFailedError(UserError):
@@ -94,7 +67,7 @@ class Sweep:
             The sweep's runs, and what the command should end with.
         """
         results = self._results()
-        self._remove_replaced(results)
+        self._clear_away({_cell(run) for run in results if run.status == "FINISHED"})
         failed = [result for result in results if result.status == "FAILED"]
         if failed and not isinstance(ended_by, SystemExit):
             ended_by = SweepFailedError(_list_failed(failed, len(results)))
@@ -118,22 +91,19 @@ class Sweep:
         known = {child.run_id for child in children}
         taken = [run for run in self.plan.finished.values() if run.run_id not in known]
         last = len(self._order)
-        return sorted(
-            taken + children,
-            key=lambda run: self._order.get(run.tags.get("config_hash", ""), last),
-        )
+        return sorted(taken + children, key=lambda run: self._order.get(_cell(run), last))
 
-    def _remove_replaced(self, results: Sequence[RunResult]) -> None:
-        """Delete the finished runs that don't count, now that others stand for their cells."""
-        from pipeline.tracking.store import STORE_ERRORS
-
-        finished = {run.tags.get("config_hash") for run in results if run.status == "FINISHED"}
+    def _clear_away(self, finished: set[str]) -> None:
+        """Remove what finished cells need no longer: checkpoints, and runs that don't count."""
+        for name, cells in self.plan.checkpoints.items():
+            if cells <= finished:
+                shutil.rmtree(paths.checkpoints(self.store.root) / name, ignore_errors=True)
         with suppress(*STORE_ERRORS):  # the next resume does it then
             for key in self.plan.replaced.keys() & finished:
                 self.store.remove(self.plan.replaced[key])
 
     def _write_comparison(self, results: Sequence[RunResult]) -> None:
-        from pipeline.report.figures import Curve, draw_comparison
+        from pipeline.report.figures import Curve, draw_comparison  # imports matplotlib
         from pipeline.report.table import label, varied_params, write_csv
 
         keys = varied_params(results)
@@ -148,6 +118,11 @@ class Sweep:
             for result in results
         ]
         draw_comparison(self.run.artifacts / "comparison.png", curves, title=self.name)
+
+
+def _cell(run: RunResult) -> str:
+    """Return the config_hash of the cell that a run answers."""
+    return run.tags.get("config_hash", "")
 
 
 def _list_failed(failed: Sequence[RunResult], total: int) -> str:
@@ -165,9 +140,6 @@ def open_sweep(grid: Grid) -> Sweep | None:
     Raises:
         UserError: the store can't be opened, or there is no such sweep, or its grid is another.
     """
-    with quick_imports():
-        from pipeline.tracking.store import StoreError, open_store  # imports mlflow
-
     config = grid.configs[0]
     wanted = config.resume.sweep
     if wanted is not None and not grid.overrides:
@@ -182,12 +154,10 @@ def open_sweep(grid: Grid) -> Sweep | None:
 
 
 def _open(store: Store, grid: Grid) -> Sweep | None:
-    from pipeline.tracking.spool import deliver_records
-
     config = grid.configs[0]
     wanted = config.resume.sweep
     if wanted is not None:
-        deliver_records(store)
+        send_records(store)
     parent = _find_parent(store, config) if wanted not in (None, ANY) else None
     if parent is not None:
         return _reopen(store, grid, parent)
@@ -250,8 +220,6 @@ def _find_parent(store: Store, config: Config) -> RunResult | None:
 
 def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None) -> Sweep:
     """Make the parent run, or go on with the one that is there."""
-    from pipeline.tracking.run import start_run
-
     config = grid.configs[0]
     root = Path(config.root)
     grid_name = parent.tags.get("grid", "") if parent else ""

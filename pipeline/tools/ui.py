@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from pipeline.config.options import project_root
+from pipeline.tracking import paths
 
 __all__ = ["main"]
 
@@ -19,7 +20,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=project_root(), help="where mlflow.db lies")
     parser.add_argument("--port", type=int, default=5000, help="default: 5000")
     arguments = parser.parse_args()
-    database: Path = arguments.root.expanduser().absolute() / "mlflow.db"
+    database = paths.database(arguments.root.expanduser().absolute())
     if not database.is_file():
         sys.exit(
             f"error: --root={arguments.root}: there is no mlflow.db, so nothing was tracked there "

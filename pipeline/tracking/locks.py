@@ -1,20 +1,24 @@
 """Which processes are alive: each holds locks for as long as it lives, however it ends.
 
 The system lets go of a lock when its process is gone, also after a kill or a power cut. So a
-run that is RUNNING in the store, but whose process holds no lock, is dead.
+run that is RUNNING in the store, but whose process holds no lock, is dead. That is certain on the
+machine where the lock is held, containers included. Other machines that share the root may not see
+the lock; for them a process touches its own lock file now and then.
 
-A process touches its own lock file now and then, for other machines to see. The file also keeps a
-little room on the disk, which is given back when the disk is full, so that it can still be said
-how runs ended.
+That file also keeps a little room on the disk, which is given back when the disk is full, so that
+it can still be said how runs ended.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import socket
+import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -23,11 +27,9 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import UserError
 from pipeline.files import is_plain_name
+from pipeline.tracking import paths
 
-__all__ = ["give_room_back", "hold", "is_held", "process_lock"]
-
-FOLDER = Path("mlruns") / "locks"
-"""Below the project's root."""
+__all__ = ["give_room_back", "hold", "is_alive", "is_held", "machine_tags", "process_lock"]
 
 PATIENCE_S = 0.2
 """Somebody who only asks whether a lock is held has it for microseconds."""
@@ -36,6 +38,11 @@ ROOM_BYTES = 4 * 2**20
 """For the status of some twenty runs, since half of the rest is given back each time."""
 
 TOUCH_EVERY_S = 30
+
+DEAD_AFTER_S = 5 * TOUCH_EVERY_S
+"""After which a lock's file that nobody has touched is a dead process's."""
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 _held: dict[Path, FileLock] = {}
 
@@ -46,7 +53,7 @@ def hold(root: Path, name: str) -> bool:
     Raises:
         UserError: its file can't be written.
     """
-    path = _path(root, name)
+    path = paths.lock(root, name)
     if path in _held:
         return True
     lock = FileLock(path)
@@ -63,7 +70,7 @@ def hold(root: Path, name: str) -> bool:
 
 def is_held(root: Path, name: str) -> bool:
     """Return whether a process that is alive, this one or another, holds a lock."""
-    path = _path(root, name)
+    path = paths.lock(root, name)
     if path in _held:
         return True
     if not is_plain_name(name) or not path.exists():
@@ -78,6 +85,40 @@ def is_held(root: Path, name: str) -> bool:
 
 
 @cache
+def machine_tags() -> dict[str, str]:
+    """Return the tags by which a run's machine is known again: its name, and its kernel's start."""
+    tags = {"host": socket.gethostname()}
+    if BOOT_ID.exists():  # the same in every container of a machine
+        tags["boot"] = BOOT_ID.read_text().strip()
+    return tags
+
+
+def is_alive(root: Path, tags: Mapping[str, str]) -> bool | None:
+    """Return whether a run's process lives, None if nobody can tell from here.
+
+    Args:
+        root: the project's root.
+        tags: of the run.
+    """
+    name = tags.get("lock", "")
+    if is_held(root, name):
+        return True
+    if any(tags.get(key) == value for key, value in machine_tags().items()):
+        return False
+    age_s = _age_s(paths.lock(root, name)) if is_plain_name(name) else None
+    return None if age_s is None else age_s < DEAD_AFTER_S
+
+
+def _age_s(path: Path) -> float | None:
+    """Return how long nobody has touched a lock's file, by the clock of the disk it lies on."""
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            return os.fstat(probe.fileno()).st_mtime - path.stat().st_mtime
+    except OSError:
+        return None
+
+
+@cache
 def process_lock(root: Path) -> str:
     """Return the name of this process's own lock, which it holds from the first call on.
 
@@ -85,18 +126,19 @@ def process_lock(root: Path) -> str:
         UserError: its file can't be written.
     """
     name = uuid.uuid4().hex
+    path = paths.lock(root, name)
     assert hold(root, name)
     try:
-        _path(root, name).write_bytes(bytes(ROOM_BYTES))
+        path.write_bytes(bytes(ROOM_BYTES))
     except OSError as error:
-        raise _unwritable(_path(root, name), error) from error
-    threading.Thread(target=_keep_touching, args=(_path(root, name),), daemon=True).start()
+        raise _unwritable(path, error) from error
+    threading.Thread(target=_keep_touching, args=(path,), daemon=True).start()
     return name
 
 
 def give_room_back(root: Path) -> None:
     """Free half of the room that this process still keeps on the disk of a root."""
-    path = _path(root, process_lock(root))
+    path = paths.lock(root, process_lock(root))
     os.truncate(path, path.stat().st_size // 2)
 
 
@@ -112,10 +154,6 @@ def _unwritable(path: Path, error: OSError) -> UserError:
         f"{path}: can't be written ({error.strerror}). Make room or give yourself the right to "
         "write there, or choose another folder with root=…"
     )
-
-
-def _path(root: Path, name: str) -> Path:
-    return root / FOLDER / f"{name}.lock"
 
 
 @atexit.register

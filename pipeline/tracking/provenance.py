@@ -18,7 +18,7 @@ from pipeline.config.keys import plain
 from pipeline.config.options import project_root
 from pipeline.config.schema import Config
 from pipeline.secrets import without_password
-from pipeline.tracking.liveness import machine_tags
+from pipeline.tracking.locks import machine_tags
 
 __all__ = ["code_hash", "config_hash", "environment_tags", "params", "run_name"]
 
@@ -34,6 +34,16 @@ CANNOT_CHANGE_RESULTS = (
     "trainer.checkpoint_every_epochs",
 )
 """Keys, and groups of keys, that are no part of a run's identity."""
+
+CODE = (
+    "data/**/*.py",
+    "engine/**/*.py",
+    "config/schema.py",
+    "training/train.py",
+    "training/resumption.py",
+    "training/checkpoint.py",
+)
+"""The sources, below the package, that can change a number."""
 
 PACKAGES = ("torch", "pytorch-lightning", "mlflow")
 
@@ -108,10 +118,10 @@ def _user() -> str:
 
 @cache
 def code_hash() -> str:
-    """Return the SHA-256 of the package's sources, whatever the repository they lie in."""
+    """Return the SHA-256 of the sources that can change a number, wherever the package lies."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for source in sorted(package.rglob("*.py")):
+    for source in sorted(path for pattern in CODE for path in package.glob(pattern)):
         digest.update(f"{source.relative_to(package).as_posix()}\0".encode())
         digest.update(source.read_bytes())
     return digest.hexdigest()

@@ -1,7 +1,7 @@
 """A run's record: all that is known of it, in a folder of its own until the store has it.
 
-The folder is what makes tracking safe. The finished record is written there before it is
-delivered, and removed only after the store has taken everything.
+The folder is what makes tracking safe. The finished record is written there before it is sent to
+the store, and removed only after the store has taken everything.
 """
 
 from __future__ import annotations
@@ -9,32 +9,27 @@ from __future__ import annotations
 import json
 import shutil
 import time
-import uuid
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import UserError
-from pipeline.files import is_plain_name, write_whole
+from pipeline.files import write_whole
+from pipeline.tracking import paths
 
 __all__ = [
     "CURVES",
-    "OUTBOX",
+    "FILE_NAME",
     "DatasetRecord",
     "Metric",
     "Record",
     "RunResult",
-    "new_folder",
     "now_ms",
-    "pending_records",
     "read_record",
-    "remove_unfinished",
 ]
 
-OUTBOX = Path("mlruns") / "outbox"
-"""Below the project's root: the records that the store doesn't have yet."""
-
 FILE_NAME = "record.json"
+"""In a record's folder, once the run has ended."""
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -106,7 +101,7 @@ class Record:
     start_time: int = field(default_factory=now_ms)
     end_time: int | None = None
     run_id: str | None = None
-    num_metrics_delivered: int = 0
+    num_metrics_sent: int = 0
 
     @property
     def artifacts(self) -> Path:
@@ -160,28 +155,12 @@ class Record:
         shutil.rmtree(self.folder)
 
 
-def new_folder(root: Path) -> str:
-    """Make a folder for a new record.
-
-    Raises:
-        UserError: it can't be made.
-    """
-    folder = root / OUTBOX / uuid.uuid4().hex
-    try:
-        (folder / "artifacts").mkdir(parents=True)
-    except OSError as error:
-        raise UserError(
-            f"root={root}: can't write {folder} ({error.strerror}). Make room or give yourself "
-            "the right to write there, or choose another folder with root=…"
-        ) from error
-    return str(folder)
-
-
 def read_record(folder: Path) -> Record:
-    """Read the record of a folder.
+    """Return the record of a folder, which may have been moved with its root since.
 
     Raises:
         UserError: the file is damaged.
+        FileNotFoundError: it is gone: another process has just sent it.
     """
     from pydantic import TypeAdapter, ValidationError  # records are rarely read
 
@@ -194,18 +173,7 @@ def read_record(folder: Path) -> Record:
         raise UserError(
             f"{path}: the record is damaged ({where}: {problem['msg']}). Move it away."
         ) from error
+    if record.uri == paths.database_uri(paths.root_of_record(Path(record.folder))):
+        record.uri = paths.database_uri(paths.root_of_record(folder))
     record.folder = str(folder)
     return record
-
-
-def remove_unfinished(root: Path, name: str) -> None:
-    """Remove the folder of a record whose process died before it was finished, if it is there."""
-    folder = root / OUTBOX / name
-    if is_plain_name(name) and not (folder / FILE_NAME).exists():
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def pending_records(root: Path) -> list[Path]:
-    """Return the folders of the finished records that the store doesn't have yet, oldest first."""
-    files = (root / OUTBOX).glob(f"*/{FILE_NAME}")
-    return [path.parent for path in sorted(files, key=lambda path: path.stat().st_mtime)]

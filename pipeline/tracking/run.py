@@ -1,7 +1,7 @@
 """A run while it goes on: buffered in a record, with an honest status at its end.
 
-The record is delivered in one go when the run ends. A store that doesn't answer then costs
-nothing but a later delivery.
+The record is sent in one go when the run ends. A store that doesn't answer then costs nothing:
+the record stays in the spool and is sent later.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pipeline.errors import UserError
 from pipeline.files import write_checksums
 from pipeline.secrets import without_password
 from pipeline.tracking.locks import give_room_back
-from pipeline.tracking.record import DatasetRecord, Record, RunResult, new_folder
-from pipeline.tracking.spool import deliver_records, readable_records
+from pipeline.tracking.record import DatasetRecord, Record, RunResult
+from pipeline.tracking.spool import new_folder, send_records, spooled_records
 from pipeline.tracking.store import STORE_ERRORS, Store, reason
 
 __all__ = ["LiveMetrics", "TrackedRun", "closing", "start_run"]
@@ -48,7 +48,7 @@ class TrackedRun:
         """Make the run in the store, or let it go on, so that it is seen while it trains.
 
         Args:
-            offline_is_fine: go on if the store doesn't answer; the run is made on delivery.
+            offline_is_fine: go on if the store doesn't answer; it gets the run later.
         """
         try:
             if self.record.run_id is not None:
@@ -61,7 +61,7 @@ class TrackedRun:
             log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
 
     def close(self, error: BaseException | None) -> None:
-        """End the run with an honest status and deliver its record.
+        """End the run with an honest status and send its record.
 
         Args:
             error: None for FINISHED, an interruption for KILLED, another error for FAILED.
@@ -83,7 +83,7 @@ class TrackedRun:
             if error is None:
                 raise
             return
-        deliver_records(self.store, first=Path(self.record.folder))
+        send_records(self.store, first=Path(self.record.folder))
 
     def _note(self, error: BaseException) -> None:
         """Note what ended the run: its status, a tag and the traceback as an artifact."""
@@ -95,21 +95,21 @@ class TrackedRun:
             (self.artifacts / "traceback.txt").write_text(text)
 
     def children(self) -> list[RunResult]:
-        """Return the runs of this sweep, those that wait for delivery too."""
+        """Return the runs of this sweep, those in the spool too."""
         parent = self.record.run_id
         assert parent is not None
-        waiting = readable_records(self.store.root)
-        kept = [r.result() for r in waiting if r.tags.get("mlflow.parentRunId") == parent]
+        records = spooled_records(self.store.root)
+        spooled = [r.result() for r in records if r.tags.get("mlflow.parentRunId") == parent]
         try:
-            delivered = self.store.children(parent)
+            stored = self.store.children(parent)
         except STORE_ERRORS as error:
             log.warning("The tracking store doesn't answer (%s).", reason(error))
-            return kept
-        known = {result.run_id for result in kept}
-        return [result for result in delivered if result.run_id not in known] + kept
+            return spooled
+        known = {result.run_id for result in spooled}
+        return [result for result in stored if result.run_id not in known] + spooled
 
     def _close_without_room(self) -> None:
-        """Say how a run ended when the disk is full; the rest is delivered once it isn't."""
+        """Say how a run ended when the disk is full; the rest is sent once it isn't."""
         with suppress(OSError):
             give_room_back(self.store.root)
         with suppress(*STORE_ERRORS):

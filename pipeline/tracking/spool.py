@@ -1,49 +1,94 @@
-"""Bring in the runs that the tracking store hasn't taken yet."""
+"""The spool: finished records that the store doesn't have yet.
+
+A run has a folder there from its start. Its record is written into it when the run ends, and the
+folder is removed once the store has everything.
+"""
 
 from __future__ import annotations
 
-import argparse
 import logging
-import sys
+import shutil
+import uuid
 from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline.config.options import project_root
-from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
+from pipeline.files import is_plain_name
 from pipeline.secrets import without_password
-from pipeline.tracking.record import OUTBOX, Record, pending_records, read_record
-from pipeline.tracking.store import STORE_ERRORS, Store, is_refusal, open_store, reason
+from pipeline.tracking import paths
+from pipeline.tracking.record import FILE_NAME, Record, read_record
+from pipeline.tracking.store import STORE_ERRORS, Store, is_refusal, reason
 
-__all__ = ["deliver_records", "main", "readable_records"]
+__all__ = [
+    "new_folder",
+    "remove_unfinished",
+    "send_records",
+    "spooled_folders",
+    "spooled_records",
+]
 
 log = logging.getLogger(__name__)
 
 
-def deliver_records(store: Store, first: Path | None = None) -> tuple[int, int]:
-    """Deliver the records that wait for this store, until it is away; one process at a time.
+def new_folder(root: Path) -> str:
+    """Make a folder for a new record and return its path.
+
+    Raises:
+        UserError: it can't be made.
+    """
+    folder = paths.spool(root) / uuid.uuid4().hex
+    try:
+        (folder / "artifacts").mkdir(parents=True)
+    except OSError as error:
+        raise UserError(
+            f"root={root}: can't write {folder} ({error.strerror}). Make room or give yourself "
+            "the right to write there, or choose another folder with root=…"
+        ) from error
+    return str(folder)
+
+
+def spooled_folders(root: Path) -> list[Path]:
+    """Return the folders of the finished records, the oldest first."""
+    files = paths.spool(root).glob(f"*/{FILE_NAME}")
+    return [path.parent for path in sorted(files, key=lambda path: path.stat().st_mtime)]
+
+
+def spooled_records(root: Path) -> list[Record]:
+    """Return the finished records, the oldest first; name the damaged ones and go on."""
+    records: list[Record] = []
+    for folder in spooled_folders(root):
+        try:
+            records.append(read_record(folder))
+        except UserError as error:
+            log.warning("%s", error)
+        except FileNotFoundError:
+            continue  # another process has just sent it
+    return records
+
+
+def send_records(store: Store, first: Path | None = None) -> tuple[int, int]:
+    """Send the records that are for this store, until it is away; one process at a time.
 
     Args:
         store: where to.
         first: the folder of the record to begin with.
 
     Returns:
-        How many were delivered and how many still wait.
+        How many the store has taken, and how many are left in the spool.
     """
-    lock = store.root / OUTBOX.with_suffix(".lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        waiting = _waiting_records(store)
-        waiting.sort(key=lambda record: Path(record.folder) != first)
-        delivered = 0
-        for record in waiting:
+    with _lock(store.root):
+        uri = without_password(store.uri)
+        records = [record for record in spooled_records(store.root) if record.uri == uri]
+        records.sort(key=lambda record: Path(record.folder) != first)
+        num_sent = 0
+        for record in records:
             try:
-                store.deliver(record)
+                store.send(record)
             except STORE_ERRORS as error:
                 log.warning(
-                    "The tracking store didn't take the run (%s). Its record is kept in %s; "
-                    "`python -m pipeline.tracking.spool` brings it in.",
+                    "The tracking store didn't take the run (%s). Its record is kept in %s; the "
+                    "next run, or `python -m pipeline.doctor --fix`, sends it again.",
                     reason(error),
                     record.folder,
                 )
@@ -51,47 +96,19 @@ def deliver_records(store: Store, first: Path | None = None) -> tuple[int, int]:
                     continue
                 break
             record.remove()
-            delivered += 1
-    return delivered, len(waiting) - delivered
+            num_sent += 1
+    return num_sent, len(records) - num_sent
 
 
-def _waiting_records(store: Store) -> list[Record]:
-    wanted = without_password(store.uri)
-    return [record for record in readable_records(store.root) if record.uri == wanted]
+def remove_unfinished(root: Path, name: str) -> None:
+    """Remove the folder of a run whose process died before it could write the record."""
+    folder = paths.spool(root) / name
+    with _lock(root):
+        if is_plain_name(name) and not (folder / FILE_NAME).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def readable_records(root: Path) -> list[Record]:
-    """Return the records that wait, oldest first; name the damaged ones and go on."""
-    records: list[Record] = []
-    for folder in pending_records(root):
-        try:
-            records.append(read_record(folder))
-        except UserError as error:
-            log.warning("%s", error)
-        except FileNotFoundError:
-            continue  # another process has just delivered it
-    return records
-
-
-def main() -> None:
-    """Deliver every record that waits below the root; exit 1 if some still wait."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.tracking.spool", description=__doc__)
-    parser.add_argument("--root", type=Path, default=project_root(), help="where mlruns/ lies")
-    parser.add_argument("--uri", help="the store, if its address needs a password")
-    arguments = parser.parse_args()
-    logging.basicConfig(format="%(message)s")
-    root: Path = arguments.root.expanduser().absolute()
-    waiting_for = {record.uri for record in readable_records(root)}
-    uris: set[str] = {arguments.uri} if arguments.uri else waiting_for
-    try:
-        stores = [open_store(TrackingConfig(uri=uri), root) for uri in sorted(uris)]
-        counts = [deliver_records(store) for store in stores]
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    delivered, waiting = (sum(column) for column in zip((0, 0), *counts, strict=True))
-    print(f"{delivered} delivered, {waiting} still waiting")
-    sys.exit(1 if waiting else 0)
-
-
-if __name__ == "__main__":
-    main()
+def _lock(root: Path) -> FileLock:
+    path = paths.spool(root).with_suffix(".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from pipeline.tracking import paths
+
 __all__ = ["lock", "make_whole", "path_of"]
 
 TIMEOUT_S = 120
@@ -21,7 +23,7 @@ def path_of(uri: str) -> Path | None:
 def lock(folder: Path) -> FileLock:
     """Return the lock that whoever makes a database's tables has to hold."""
     folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / "mlflow.db.lock", timeout=TIMEOUT_S)
+    return FileLock(f"{paths.database(folder)}.lock", timeout=TIMEOUT_S)
 
 
 def make_whole(path: Path, make_tables: Callable[[str], object]) -> None:

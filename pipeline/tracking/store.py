@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -34,6 +33,7 @@ from mlflow.store.entities.paged_list import PagedList
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
+from pipeline.tracking import paths
 from pipeline.tracking import sqlite as sqlite_file
 from pipeline.tracking.record import CURVES, DatasetRecord, Record, RunResult
 
@@ -43,10 +43,7 @@ METRICS_PER_BATCH = 1_000
 """MLflow's limit."""
 
 RECORD_TAG = "record"
-"""Tag that ties a run to its record, so that a delivery that was interrupted is not done twice."""
-
-RESERVED = ("checkpoints", "damaged", "hydra", "locks", "outbox", "sweeps")
-"""Folders of mlruns/ that are no experiment's."""
+"""Tag that ties a run to its record, so that it isn't made twice if sending was interrupted."""
 
 StoreError = MlflowException
 """What MLflow raises, whatever the store is."""
@@ -99,10 +96,7 @@ class Store:
         """Return the absolute folder for an experiment's artifacts; a server has its own."""
         if self.is_server:
             return None
-        folder_name = re.sub(r"[^\w.-]+", "_", experiment_name).lstrip(".") or "_"
-        if folder_name in RESERVED:
-            folder_name += "_"
-        return str(self._folder / "mlruns" / folder_name)
+        return str(paths.experiment(self._folder, experiment_name))
 
     def experiment_id(self, name: str) -> str:
         """Return the experiment of that name, made if it is new.
@@ -137,7 +131,7 @@ class Store:
     def _check_not_moved(self, location: str) -> None:
         """Refuse to write where the folder lay before it was moved: MLflow's paths are absolute."""
         said = Path(location.removeprefix("file://"))
-        here = self._folder / "mlruns" / said.name
+        here = paths.mlruns(self._folder) / said.name
         if said.is_absolute() and here.is_dir() and not (said.is_dir() and said.samefile(here)):
             raise UserError(
                 f"root={self._folder}: was moved from {said.parent.parent}. Correct the "
@@ -164,14 +158,14 @@ class Store:
     def send_metrics(self, record: Record) -> None:
         """Send the metrics that the store doesn't have yet."""
         assert record.run_id is not None
-        while record.num_metrics_delivered < len(record.metrics):
-            first = record.num_metrics_delivered
+        while record.num_metrics_sent < len(record.metrics):
+            first = record.num_metrics_sent
             batch = record.metrics[first : first + METRICS_PER_BATCH]
             metrics = [Metric(m.key, m.value, m.timestamp, m.step) for m in batch]
             self.client.log_batch(record.run_id, metrics=metrics)
-            record.num_metrics_delivered += len(batch)
+            record.num_metrics_sent += len(batch)
 
-    def deliver(self, record: Record) -> None:
+    def send(self, record: Record) -> None:
         """Bring a finished record into the store. May be repeated after it was interrupted."""
         if record.run_id is None:
             record.run_id = self._run_of_record(record) or self.create_run(record)
@@ -313,7 +307,7 @@ class Store:
         """Return what a person does to see the runs in a browser."""
         if self.is_server:
             return without_password(self.uri)
-        if self.uri == _default_uri(self.root):
+        if self.uri == paths.database_uri(self.root):
             return f"python -m pipeline.ui, or mlflow ui in {self.root}"
         return f"mlflow ui --backend-store-uri {without_password(self.uri)}"
 
@@ -371,11 +365,7 @@ def _result(run: Run, curves: dict[str, list[float]]) -> RunResult:
 
 def open_store(config: TrackingConfig, root: Path) -> Store:
     """Return the store of a config; one per address and process."""
-    return _open(config.uri or _default_uri(root), root)
-
-
-def _default_uri(root: Path) -> str:
-    return f"sqlite:///{root / 'mlflow.db'}"
+    return _open(config.uri or paths.database_uri(root), root)
 
 
 @cache

@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pipeline.config.schema import Config
 from pipeline.engine.evaluation import Epochs, Evaluation
 from pipeline.engine.module import GroupModule
-from pipeline.sweep.plan import CHECKPOINTS
+from pipeline.tracking import paths
 from pipeline.tracking.provenance import config_hash
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.run import TrackedRun
@@ -42,10 +42,10 @@ class Resumption:
         """The checkpoint; None for training from the start."""
         if len(self._runs) == len(configs) and len(names) == 1:
             (self.name,) = names
-            self.start = self._fitting(load_newest(root / CHECKPOINTS / self.name))
+            self.start = self._fitting(load_newest(paths.checkpoints(root) / self.name))
         if self.start is None:
             self.name = uuid.uuid4().hex
-        self.folder = root / CHECKPOINTS / self.name
+        self.folder = paths.checkpoints(root) / self.name
 
     def _fitting(self, found: Checkpoint | None) -> Checkpoint | None:
         """Return the checkpoint if it knows all members."""
@@ -93,7 +93,7 @@ class Resumption:
             for number, metrics in enumerate(epochs, start=1):
                 run.record.log(number, metrics)
             assert run.record.run_id is not None
-            run.record.num_metrics_delivered = run.store.num_metrics(run.record.run_id)
+            run.record.num_metrics_sent = run.store.num_metrics(run.record.run_id)
         progress: Any = trainer.fit_loop.epoch_progress.current
         progress.processed = progress.completed = self.start.epoch
 

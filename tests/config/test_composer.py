@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.config.compose import register, to_config
-from pipeline.config.composer import Composer, composer_for
+from pipeline.config.composer import Composer
 from pipeline.config.explain import CONFIG_ERRORS, explain
 from pipeline.config.options import conf_dir
 from pipeline.config.schema import Config
@@ -201,13 +201,6 @@ def test_a_kept_job_takes_the_sweeps_time_when_it_is_asked_for(loader: ConfigLoa
     time.sleep(0.001)
     job, _ = composer.job(["seed=3"])
     assert job.hydra.sweep.dir == folder
-
-
-def test_a_sweep_has_one_composer(loader: ConfigLoader, sweep: DictConfig):
-    other = loader.load_configuration("config", [], RunMode.MULTIRUN)
-    composer = composer_for(loader, sweep)
-    assert composer_for(loader, sweep) is composer
-    assert composer_for(loader, other) is not composer
 
 
 def checked(check: Callable[[], Config]) -> Config | tuple[type, str]:

@@ -42,8 +42,8 @@ class Moment:
 
 GRID_IS_WRITTEN = Moment("open", r"mlruns/sweeps/\w+")
 RECORD_IS_COMPLETE = Moment("os.rename", r"record\.json\.tmp")
-FILES_ARE_DELIVERED = Moment("shutil.copyfile", r"mlruns/mnist/.*weights")
-RECORD_IS_REMOVED = Moment("shutil.rmtree", "outbox", 2)
+FILES_ARE_SENT = Moment("shutil.copyfile", r"mlruns/mnist/.*weights")
+RECORD_IS_REMOVED = Moment("shutil.rmtree", "spool", 2)
 TABLE_IS_WRITTEN = Moment("open", r"results\.csv")
 
 

@@ -54,9 +54,9 @@ def deleted(root: Path) -> list[Run]:
     return client.search_runs(experiments, run_view_type=ViewType.DELETED_ONLY)
 
 
-def waiting(root: Path) -> list[Path]:
-    """The records that wait for delivery."""
-    return list((root / "mlruns" / "outbox").glob("*/record.json"))
+def spooled(root: Path) -> list[Path]:
+    """The records that the store doesn't have yet."""
+    return list((root / "mlruns" / "spool").glob("*/record.json"))
 
 
 def rows(parent: Run) -> list[dict[str, str]]:
@@ -82,6 +82,6 @@ def check_whole(root: Path, num_cells: int) -> None:
         steps = list(command.history(root, run, "test/accuracy"))
         assert steps == list(range(1, int(run.data.params["trainer.max_epochs"]) + 1))
         assert {path.name for path in command.artifacts(run).iterdir()} == command.RUN_FILES
-    assert waiting(root) == []
+    assert spooled(root) == []
     assert {row["run_id"] for row in table(root)} == {run.info.run_id for run in runs.values()}
     assert (command.artifacts(parent) / "comparison.png").is_file()

@@ -35,7 +35,7 @@ def with_other_code(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., D
     copy = tmp_path_factory.mktemp("later")
     for folder in ("pipeline", "conf", "hydra_plugins"):
         shutil.copytree(command.CHECKOUT / folder, copy / folder)
-    schema = copy / "pipeline" / "config.py"
+    schema = copy / "pipeline" / "config" / "schema.py"
     key = "    max_epochs: int = 5\n"
     source = schema.read_text()
     assert source.count(key) == 1
@@ -81,7 +81,7 @@ def test_what_other_code_finished_is_kept_until_this_code_has_finished(
     strict = (*GRID, "resume=last", "resume.code=strict", "hydra/launcher=basic")
     assert with_other_code(root, *GRID).code == 0
     before = {run.info.run_id for run in command.children(root)}
-    moments.kill_at(moments.FILES_ARE_DELIVERED, root, *strict)
+    moments.kill_at(moments.FILES_ARE_SENT, root, *strict)
     assert before <= sweeps.states(root).keys()
     done = command.train(root, *strict)
     assert (done.code, done.stderr) == (0, "")

@@ -99,8 +99,8 @@ def assert_alike(found: Histories, expected: Histories, *, exact: bool) -> None:
 MOMENTS = {
     "before its grid is written": moments.GRID_IS_WRITTEN,
     "before a record is complete": moments.RECORD_IS_COMPLETE,
-    "before a run's files are delivered": moments.FILES_ARE_DELIVERED,
-    "before a delivered record is removed": moments.RECORD_IS_REMOVED,
+    "before a run's files are sent": moments.FILES_ARE_SENT,
+    "before a record that was sent is removed": moments.RECORD_IS_REMOVED,
     "before the table is written": moments.TABLE_IS_WRITTEN,
 }
 

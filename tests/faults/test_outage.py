@@ -70,7 +70,7 @@ def check_whole(root: Path, server: Server, long: str = "400") -> None:
         for metric in ("train/loss", "test/accuracy", "val/loss"):
             steps = list(command.history(server.client, run, metric))
             assert steps == list(range(1, num_epochs + 1))
-    assert sweeps.waiting(root) == []
+    assert sweeps.spooled(root) == []
     files = {entry.path for entry in server.client.list_artifacts(parent.info.run_id)}
     assert {"results.csv", "comparison.png"} <= files
 
@@ -101,12 +101,12 @@ def test_a_server_that_comes_back_while_the_sweep_goes_on_misses_nothing(
     check_whole(root, server, long)
 
 
-def test_what_a_sweep_could_not_deliver_counts_when_it_is_resumed(tmp_path: Path, server: Server):
+def test_what_a_sweep_could_not_send_counts_when_it_is_resumed(tmp_path: Path, server: Server):
     root = tmp_path / "root"
     with cut_off_sweep(tmp_path, server) as process:
         process.communicate()
         assert process.returncode == 0
-    assert len(sweeps.waiting(root)) == 3
+    assert len(sweeps.spooled(root)) == 3
     done = resume(root, server)
     assert "4 finished, 0 to run" in done.stdout.splitlines()
     check_whole(root, server)

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipeline.config.schema import TrackingConfig
+from pipeline.tracking.spool import send_records
+from pipeline.tracking.store import open_store
 from tests import command
 from tests.faults import moments, sweeps
 
@@ -57,7 +60,7 @@ def test_the_payload_works(tmp_path: Path, payload: bytes):
 
 
 def record(root: Path, name: str, content: bytes) -> Path:
-    folder = root / "mlruns" / "outbox" / name
+    folder = root / "mlruns" / "spool" / name
     (folder / "artifacts").mkdir(parents=True)
     (folder / "record.json").write_bytes(content)
     return folder / "record.json"
@@ -69,15 +72,13 @@ def fields(root: Path, **more: Any) -> bytes:
     return json.dumps({"uri": f"sqlite:///{root / 'mlflow.db'}", **known, **more}).encode()
 
 
-def deliver(root: Path) -> Done:
-    return command.run(root, f"--root={root}", module="pipeline.tracking.spool")
-
-
-def test_a_record_that_is_a_pickle(tmp_path: Path, payload: bytes):
+def test_a_record_that_is_a_pickle(
+    tmp_path: Path, payload: bytes, caplog: pytest.LogCaptureFixture
+):
     path = record(tmp_path, "tampered", payload)
-    done = deliver(tmp_path)
-    check_refused(tmp_path, done, path)
-    assert "0 delivered" in done.stdout
+    assert send_records(open_store(TrackingConfig(), tmp_path)) == (0, 0)
+    assert str(path) in caplog.text
+    assert not (tmp_path / "marker").exists()
     assert path.read_bytes() == payload
 
 
@@ -90,7 +91,9 @@ NONSENSE: list[dict[str, Any]] = [
 ]
 
 
-def test_records_that_make_no_sense_hold_nobody_up(tmp_path: Path):
+def test_records_that_make_no_sense_hold_nobody_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     wrong = [
         record(tmp_path, f"wrong{number}", fields(tmp_path, **nonsense))
         for number, nonsense in enumerate(NONSENSE)
@@ -98,10 +101,9 @@ def test_records_that_make_no_sense_hold_nobody_up(tmp_path: Path):
     for path in wrong:
         os.utime(path, (0, 0))  # they come first
     record(tmp_path, "good", fields(tmp_path))
-    done = deliver(tmp_path)
+    assert send_records(open_store(TrackingConfig(), tmp_path)) == (1, 1)
     for path in wrong:
-        check_refused(tmp_path, done, path.parent)
-    assert "1 delivered" in done.stdout
+        assert str(path.parent) in caplog.text
     assert [run.info.run_name for run in command.runs(tmp_path)] == ["by hand"]
 
 
@@ -161,7 +163,7 @@ def test_data_that_are_a_pickle(tmp_path: Path, payload: bytes, name: str):
     done = command.run(tmp_path, f"root={tmp_path}", "trainer=cpu", "data.download=false")
     assert (done.code, done.stdout) == (1, "")
     check_refused(tmp_path, done, path)
-    assert sweeps.waiting(tmp_path) == []
+    assert sweeps.spooled(tmp_path) == []
 
 
 def test_a_checkpoint_that_is_a_pickle_with_the_right_checksum(tmp_path: Path, payload: bytes):

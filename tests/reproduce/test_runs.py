@@ -139,7 +139,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def small_jobs(root: Path, *overrides: str) -> list[Job]:
     register()
     found = compose_jobs("losses", [*SMALL, f"root={root}", *overrides])
-    check_surroundings(found[0].config)
+    check_surroundings([found[0].config])
     return found
 
 
@@ -208,16 +208,14 @@ def test_a_run_that_diverges_is_a_hole_however_often_it_is_tried(root: Path):
     assert statuses(root, 2) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
 
 
-def test_a_run_that_waits_for_delivery_is_not_trained_again(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_run_in_the_spool_is_not_trained_again(root: Path, monkeypatch: pytest.MonkeyPatch):
     of_study = small_jobs(root, "seed=3", "trainer.max_epochs=1")
 
     def away(*_: object) -> None:
         raise OSError("the store is away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "deliver", away)
+        patch.setattr(Store, "send", away)
         train(of_study)
     assert train(of_study).missing == []
     assert statuses(root, 3) == ["FINISHED"] * 3

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from omegaconf import OmegaConf
 
-from hydra_plugins.pipeline_fused._folders import to_yaml
-from hydra_plugins.pipeline_fused._headline import headline, spans
+from pipeline.sweep.headline import headline, spans
 from tests import command
+from tests.faults import sweeps as left
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,12 +73,41 @@ class AskSweeper(BasicSweeper):
             print(entry.status.name, entry.overrides[-1], type(entry._return_value).__name__)
 """
 
+PARALLEL = """
+from dataclasses import dataclass
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.config_store import ConfigStore
+from hydra.core.singleton import Singleton
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+
+@dataclass
+class ParallelConf:
+    _target_: str = "hydra_plugins.parallel.ParallelLauncher"
+
+ConfigStore.instance().store(group="hydra/launcher", name="parallel", node=ParallelConf)
+
+def run_one(launcher, state, overrides, number):
+    Singleton.set_state(state)
+    return BasicLauncher.launch(launcher, [overrides], number)[0]
+
+class ParallelLauncher(BasicLauncher):
+    def launch(self, job_overrides, initial_job_idx):
+        state, one = Singleton.get_state(), delayed(run_one)
+        jobs = enumerate(job_overrides, initial_job_idx)
+        returns = Parallel(2)(one(self, state, overrides, number) for number, overrides in jobs)
+        get_reusable_executor().shutdown()
+        return returns
+"""
+"""What launchers do that have worker processes: they send themselves there, with the callbacks."""
+
 
 def sweep(root: Path, launcher: str, *arguments: str) -> tuple[Done, list[dict[str, Any]]]:
     """Run a sweep; return what it says and what a callback sees of it."""
     plugins = root / "plugins"
-    (plugins / "hydra_plugins" / "ask").mkdir(parents=True)
-    (plugins / "hydra_plugins" / "ask" / "__init__.py").write_text(ASK)
+    for name, source in (("ask", ASK), ("parallel", PARALLEL)):
+        (plugins / "hydra_plugins" / name).mkdir(parents=True)
+        (plugins / "hydra_plugins" / name / "__init__.py").write_text(source)
     (plugins / "probe.py").write_text(PROBE)
     notes = root / "notes.jsonl"
     done = command.run(
@@ -103,21 +131,6 @@ def statuses(root: Path) -> dict[str, str]:
     return {run.data.tags["mlflow.runName"]: run.info.status for run in command.children(root)}
 
 
-def hydra_files(root: Path) -> dict[str, Any]:
-    """What lies in the jobs' .hydra folders, less the paths and the launcher itself."""
-    files: dict[str, Any] = {}
-    for path in (root / "out").glob("*/.hydra/*.yaml"):
-        content = yaml.safe_load(path.read_text().replace(str(root), "ROOT"))
-        if path.name == "hydra.yaml":
-            hydra = content["hydra"]
-            del hydra["launcher"]
-            del hydra["runtime"]["choices"]["hydra/launcher"]
-            typed = hydra["overrides"]["hydra"]
-            typed[:] = [item for item in typed if not item.startswith("hydra/launcher=")]
-        files[str(path.relative_to(root))] = content
-    return files
-
-
 @pytest.fixture(scope="module")
 def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: tmp_path_factory.mktemp(name) for name in ("fused", "basic")}
@@ -139,15 +152,6 @@ def test_a_group_is_one_line_and_complains_of_nothing(
     ]
 
 
-def test_every_run_has_its_hydra_files_as_from_the_basic_launcher(
-    sweeps: dict[str, tuple[Done, list[dict[str, Any]]]], roots: dict[str, Path]
-):
-    assert sweeps["basic"][0].code == 0
-    fused = hydra_files(roots["fused"])
-    assert len(fused) == 4 * 3
-    assert fused == hydra_files(roots["basic"])
-
-
 def test_callbacks_see_what_the_basic_launcher_shows_them(
     sweeps: dict[str, tuple[Done, list[dict[str, Any]]]], roots: dict[str, Path]
 ):
@@ -166,14 +170,22 @@ def test_callbacks_see_what_the_basic_launcher_shows_them(
     assert {note["env"] for note in seen["fused"] if note["event"] == "start"} == {"seen"}
 
 
-def test_a_group_writes_one_log_and_the_others_point_to_it(
+@pytest.mark.parametrize("launcher", ["fused", "basic"])
+def test_a_sweep_writes_one_log(
+    sweeps: dict[str, tuple[Done, list[dict[str, Any]]]], roots: dict[str, Path], launcher: str
+):
+    assert sweeps[launcher][0].code == 0
+    folder = roots[launcher] / "out"
+    assert {path.name for path in folder.rglob("*.*")} == {"pipeline.log", "multirun.yaml"}
+    log = (folder / "pipeline.log").read_text()
+    assert log.count("epoch 1/1") == (1 if launcher == "fused" else 4)
+
+
+def test_a_group_has_no_folders_for_its_runs(
     sweeps: dict[str, tuple[Done, list[dict[str, Any]]]], roots: dict[str, Path]
 ):
     assert sweeps["fused"][0].code == 0
-    logs = [(roots["fused"] / "out" / str(num) / "pipeline.log").read_text() for num in range(4)]
-    assert "train together" in logs[0]
-    assert "epoch 1/1" in logs[0]
-    assert set(logs[1:]) == {"Runs 1-4 share ../0/pipeline.log\n"}
+    assert [path for path in (roots["fused"] / "out").iterdir() if path.is_dir()] == []
 
 
 def test_a_run_that_fails_fails_the_command_and_no_other_run(tmp_path: Path):
@@ -187,23 +199,38 @@ def test_a_run_that_fails_fails_the_command_and_no_other_run(tmp_path: Path):
     assert sorted(statuses(tmp_path).values()) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
 
 
-def test_batches_follow_each_other_and_what_cant_train_together_says_why(tmp_path: Path):
-    done, notes = sweep(
-        tmp_path,
-        "fused",
-        "-m",
-        "trainer.early_stopping=false,true",
-        "seed=0,1",
-        SHORT,
-        "hydra.sweeper.max_batch_size=2",
-    )
+def test_batches_follow_each_other(tmp_path: Path):
+    typed = ("-m", "loss=mse,ce", "seed=0,1", SHORT, "hydra.sweeper.max_batch_size=2")
+    done, notes = sweep(tmp_path, "fused", *typed)
     assert (done.code, done.stderr) == (0, "")
     lines = [line for line in done.stdout.splitlines() if line.startswith("run")]
-    assert lines[0].startswith("runs 1-2 of 4 train together: ")
-    assert lines[1] == "run 3 trains alone: early stopping ends each run at its own epoch"
-    assert lines[2].startswith("run 3/4: ")
+    assert [line.partition(" train together")[0] for line in lines] == [
+        "runs 1-2 of 4",
+        "runs 3-4 of 4",
+    ]
     assert [note["num"] for note in notes if note["event"] == "end"] == [0, 1, 2, 3]
     assert list(statuses(tmp_path).values()) == ["FINISHED"] * 4
+
+
+def test_runs_that_work_in_folders_of_their_own_train_one_by_one_which_is_said(tmp_path: Path):
+    typed = ("-m", "seed=0,1", SHORT, "hydra.job.chdir=true", "hydra/job_logging=default")
+    done, notes = sweep(tmp_path, "fused", *typed)
+    assert (done.code, done.stderr) == (0, "")
+    said = "runs 1-2 train one by one: hydra.job.chdir gives each run a folder of its own"
+    assert said in done.stdout.splitlines()
+    folders = [str(tmp_path / "out" / str(number)) for number in (0, 1)]
+    assert [note["cwd"] for note in notes if note["event"] == "end"] == folders
+    assert all((tmp_path / "out" / str(number) / "pipeline.log").is_file() for number in (0, 1))
+    assert list(statuses(tmp_path).values()) == ["FINISHED"] * 2
+
+
+def test_jobs_in_worker_processes_find_their_sweep(tmp_path: Path):
+    done, notes = sweep(tmp_path, "parallel", "-m", "seed=0,1", SHORT)
+    assert done.code == 0, done.stderr
+    lines = [line.partition(":")[0] for line in done.stdout.splitlines() if line[:4] == "run "]
+    assert sorted(lines) == ["run 1/2", "run 2/2"]
+    assert sorted(note["num"] for note in notes if note["event"] == "end") == [0, 1]
+    left.check_whole(tmp_path, 2)
 
 
 def test_optunas_trials_train_together_and_the_best_one_is_found(tmp_path: Path):
@@ -249,16 +276,6 @@ def test_a_sweeper_that_asks_as_it_goes_is_told_which_job_is_bad(tmp_path: Path)
     assert list(statuses(tmp_path).values()) == ["FINISHED"] * 2
 
 
-def test_configs_are_written_as_omegaconf_writes_them():
-    texts = ["1e-3", "no", "0x1f", "λ ≥ 0", "a: b", "", "two\nlines", "'", "${seed}", "???", "~"]
-    config = OmegaConf.create(
-        {"texts": texts, "seed": 1, "none": None, "rate": 1e-5, "on": True, "empty": {}, "no": []}
-    )
-    assert to_yaml(config) == OmegaConf.to_yaml(config)
-    long = OmegaConf.create({"text": "word " * 100})
-    assert yaml.safe_load(to_yaml(long)) == yaml.safe_load(OmegaConf.to_yaml(long))
-
-
 @pytest.mark.parametrize(
     ("numbers", "text"),
     [([0], "1"), ([0, 1], "1-2"), ([0, 2], "1,3"), ([0, 1, 2, 5, 7, 8], "1-3,6,8-9")],
@@ -271,4 +288,5 @@ def test_a_headline_names_the_values_of_every_key():
     jobs = [["loss=ce", f"seed={seed}", "hydra.verbose=true"] for seed in range(100)]
     line = "runs 1-100 of 200 train together: loss=ce seed=0,1,2,…,99"
     assert headline(range(100), 200, jobs) == line
-    assert headline([0], None, [["seed=1"]]) == "run 1 goes on: seed=1"
+    assert headline([0], None, [["seed=1"]], goes_on=True) == "run 1 goes on: seed=1"
+    assert headline([2], 4, [["seed=1"]]) == "run 3/4: seed=1"

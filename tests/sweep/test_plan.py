@@ -122,7 +122,7 @@ def test_of_several_finished_runs_the_last_one_counts(tmp_path: Path):
     assert list(plan.replaced.values()) == [["first"]]
 
 
-def test_of_a_sweep_that_another_process_is_at_nothing_is_touched(tmp_path: Path):
+def test_of_a_sweep_that_another_process_is_working_on_nothing_is_touched(tmp_path: Path):
     cells = grid(tmp_path)
     plan = make_plan(cells, [run(cells[0]), run(cells[1], "FAILED")], owned=False)
     assert str(plan) == "1 finished, 2 running elsewhere, 0 to run"
@@ -239,7 +239,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(command.CHECKOUT / "pipeline", folder / "pipeline", ignore=ignored)
     shutil.copytree(command.CHECKOUT / "conf", folder / "pipeline" / "conf")
-    with (folder / "pipeline" / "losses.py").open("a") as file:
+    with (folder / "pipeline" / "engine" / "losses.py").open("a") as file:
         file.write("# changed\n")
     return folder
 

@@ -140,7 +140,24 @@ def test_what_the_killed_run_left_is_deleted_but_could_be_restored(resumed: Resu
 
 
 def test_of_the_killed_process_nothing_is_left_for_the_doctor(resumed: Resumed):
-    assert list((resumed.root / "mlruns" / "outbox").iterdir()) == []
+    assert list((resumed.root / "mlruns" / "spool").iterdir()) == []
+
+
+def test_a_group_that_was_killed_goes_on_run_by_run_with_the_basic_launcher(tmp_path: Path):
+    root, grid = tmp_path / "root", ("-m", "trainer.max_epochs=10", "seed=0,1")
+    root.mkdir()
+    grid = (*grid, "trainer.checkpoint_every_epochs=4")
+    moments.kill_at(moments.RECORD_IS_COMPLETE, root, *grid)
+    done = command.train(root, *grid, "resume=last", "hydra/launcher=basic")
+    assert (done.code, done.stderr) == (0, "")
+    plan, *lines = done.stdout.splitlines()
+    assert plan == "0 finished, 2 to run, 2 of them from a checkpoint"
+    assert [line.partition(":")[0] for line in lines if line.startswith("run ")] == [
+        "run 1 of 2 goes on",
+        "run 2 of 2 goes on",
+    ]
+    sweeps.check_whole(root, 2)
+    assert list((root / "mlruns" / "checkpoints").iterdir()) == []
 
 
 # A sweep that is finished.

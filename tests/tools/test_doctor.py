@@ -16,7 +16,8 @@ import pytest
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.tools.doctor.__main__ import open_site
-from pipeline.tracking.record import Record, new_folder
+from pipeline.tracking.record import Record
+from pipeline.tracking.spool import new_folder
 from pipeline.tracking.store import open_store
 from tests import command
 from tests.mlflow_server import free_port
@@ -41,7 +42,7 @@ def names(folder: Path) -> set[str]:
 
 @dataclass(frozen=True)
 class Story:
-    """What the doctor said, chapter by chapter, and what was in the outbox then."""
+    """What the doctor said, chapter by chapter, and what was in the spool then."""
 
     old_root: Path
     root: Path
@@ -52,9 +53,9 @@ class Story:
     files_before: set[str]
     fixed: command.Done
     after: command.Done
-    outbox: dict[str, set[str]]
+    spool: dict[str, set[str]]
     old: str
-    """A folder of the outbox that no run names, from 1970."""
+    """A folder of the spool that no run names, from 1970."""
     young: str
     """Another, of today."""
 
@@ -70,24 +71,24 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     old_root.mkdir()
     old, young = Path(new_folder(old_root)), Path(new_folder(old_root))
     os.utime(old, (0, 0))
-    outbox: dict[str, set[str]] = {}
+    spool: dict[str, set[str]] = {}
     grid = ("-m", "trainer.max_epochs=1,100000")
     arguments = ("data=digits", "trainer=cpu", f"root={old_root}", *grid)
     with command.started(old_root, *arguments) as process:
         command.read_until(process, "epoch 3/100000")
         alive = doctor(old_root, "--fix")
         statuses_alive = statuses(old_root)
-        outbox["alive"] = names(old_root / "mlruns" / "outbox")
+        spool["alive"] = names(old_root / "mlruns" / "spool")
         assert process.poll() is None
         command.end_group(process)
-    outbox["killed"] = names(old_root / "mlruns" / "outbox")
-    save_record(old_root, "waiting")
+    spool["killed"] = names(old_root / "mlruns" / "spool")
+    save_record(old_root, "spooled")
     shutil.move(old_root, root)
     before = doctor(root)
     statuses_before, files_before = statuses(root), names(root)
-    outbox["before"] = names(root / "mlruns" / "outbox")
+    spool["before"] = names(root / "mlruns" / "spool")
     fixed = doctor(root, "--fix")
-    outbox["fixed"] = names(root / "mlruns" / "outbox")
+    spool["fixed"] = names(root / "mlruns" / "spool")
     after = doctor(root)
     return Story(
         old_root,
@@ -99,7 +100,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         files_before,
         fixed,
         after,
-        outbox,
+        spool,
         old.name,
         young.name,
     )
@@ -118,14 +119,14 @@ def save_record(root: Path, name: str) -> Path:
 def test_nothing_of_a_living_process_is_touched(story: Story):
     assert (story.alive.code, story.alive.stdout, story.alive.stderr) == (0, NOTHING, "")
     assert story.statuses_alive == ["RUNNING", "FINISHED", "RUNNING"]
-    assert len(story.outbox["alive"]) == 4
-    assert story.outbox["alive"] == story.outbox["killed"]
+    assert len(story.spool["alive"]) == 4
+    assert story.spool["alive"] == story.spool["killed"]
 
 
 def test_without_fix_all_is_said_and_nothing_done(story: Story):
     assert story.before.code == 1
     assert story.statuses_before == story.statuses_alive
-    assert story.outbox["before"] > story.outbox["killed"]
+    assert story.spool["before"] > story.spool["killed"]
     lines = story.before.stdout.splitlines()
     assert len(lines) == 8
     assert "mlflow.db.before-fix" not in story.files_before
@@ -144,18 +145,18 @@ def test_dead_runs_and_their_sweep_are_set_to_killed(story: Story):
 
 
 def test_folders_of_dead_runs_and_old_ones_of_nobody_are_removed(story: Story):
-    assert story.outbox["fixed"] == {story.young}
+    assert story.spool["fixed"] == {story.young}
     assert story.fixed.stdout.count("left of a run whose process died: removed\n") == 3
     assert story.old in story.fixed.stdout
 
 
-def test_a_record_that_waited_is_delivered_to_the_database_that_moved_with_it(story: Story):
-    assert f"1 finished run not delivered to sqlite:///{story.root}/mlflow.db: delivered\n" in (
+def test_a_record_in_the_spool_is_sent_to_the_database_that_moved_with_it(story: Story):
+    assert f"1 finished run not sent to sqlite:///{story.root}/mlflow.db: sent\n" in (
         story.fixed.stdout
     )
-    (waited,) = [run for run in command.runs(story.root) if run.info.run_name == "waiting"]
-    assert waited.info.status == "FINISHED"
-    assert (command.artifacts(waited) / "note.txt").is_relative_to(story.root)
+    (sent,) = [run for run in command.runs(story.root) if run.info.run_name == "spooled"]
+    assert sent.info.status == "FINISHED"
+    assert (command.artifacts(sent) / "note.txt").is_relative_to(story.root)
     assert not story.old_root.exists()
 
 
@@ -215,7 +216,7 @@ def test_damaged_files_are_moved_away_and_whole_ones_stay(tmp_path: Path):
     damaged = root / "mlruns" / "damaged"
     assert names(checkpoints) == {whole, "notes.json"}
     assert names(damaged / "checkpoints" / "run") == {*corrupt, "epoch-000013.tmp"}
-    assert (damaged / "outbox" / record.name / "record.json").read_text() == "{"
+    assert (damaged / "spool" / record.name / "record.json").read_text() == "{"
     assert not record.exists()
     assert not (root / "mlflow.db").exists()
 
@@ -264,7 +265,7 @@ def test_a_record_whose_store_is_away_stays_and_the_exit_code_tells(tmp_path: Pa
     record.save()
     done = doctor(tmp_path, "--fix")
     assert done.code == 1
-    assert f"1 finished run not delivered to {uri}: not delivered (1 still waiting)" in done.stdout
+    assert f"1 finished run not sent to {uri}: not sent (1 still in the spool)" in done.stdout
     assert (Path(record.folder) / "record.json").is_file()
 
 

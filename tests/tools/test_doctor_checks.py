@@ -11,14 +11,19 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.schema import TrackingConfig
-from pipeline.tools.doctor.artifacts import moved_artifacts
-from pipeline.tools.doctor.checkpoints import corrupt_checkpoints
-from pipeline.tools.doctor.processes import dead_runs, stale_locks
-from pipeline.tools.doctor.records import stale_folders, undelivered_records
+from pipeline.tools.doctor.checks import (
+    corrupt_checkpoints,
+    dead_runs,
+    stale_locks,
+    unfinished_records,
+    unsent_records,
+)
+from pipeline.tools.doctor.moved import moved_artifacts
 from pipeline.tools.doctor.site import Finding, Site
 from pipeline.tracking.locks import hold
-from pipeline.tracking.record import Record, new_folder
+from pipeline.tracking.record import Record
 from pipeline.tracking.run import closing, start_run
+from pipeline.tracking.spool import new_folder
 from pipeline.tracking.store import Store, open_store
 from tests import command
 
@@ -79,7 +84,7 @@ def test_a_run_of_another_machine_is_mentioned_and_left_alone(root: Path, tmp_pa
     line = f"run {run_id} (run) is RUNNING on elsewhere: can't tell from here\n"
     assert (done.code, done.stdout) == (0, line + "nothing to do\n")
     assert [run.info.status for run in command.runs(root)] == ["RUNNING"]
-    assert len(names(root / "mlruns" / "outbox")) == 1
+    assert len(names(root / "mlruns" / "spool")) == 1
 
 
 def test_a_run_of_another_machine_is_dead_once_nobody_touches_its_lock(root: Path):
@@ -98,7 +103,7 @@ def test_a_sweep_that_was_taken_up_again_lives_and_so_do_its_runs(root: Path):
     assert len(found_dead(root)) == 2
     assert hold(root, "000001-01234567")
     assert found_dead(root) == []
-    assert list(stale_folders(Site(root, store_of(root)))) == []
+    assert list(unfinished_records(Site(root, store_of(root)))) == []
 
 
 def test_a_run_of_another_root_in_a_shared_store_is_left_alone(root: Path, tmp_path: Path):
@@ -110,7 +115,7 @@ def test_a_run_of_another_root_in_a_shared_store_is_left_alone(root: Path, tmp_p
     assert found_dead(other, shared) == []
 
 
-def test_a_run_whose_end_waits_for_delivery_is_not_called_dead(root: Path):
+def test_a_run_whose_end_is_in_the_spool_is_not_called_dead(root: Path):
     record = Record(new_folder(root), store_of(root).uri, "mnist", "run", {"lock": "0" * 32})
     record.tags["host"] = socket.gethostname()
     record.run_id = store_of(root).create_run(record)
@@ -120,19 +125,19 @@ def test_a_run_whose_end_waits_for_delivery_is_not_called_dead(root: Path):
     assert found_dead(root) == []
 
 
-def test_a_folder_that_no_run_names_is_left_alone_while_somebody_is_at_work(root: Path):
+def test_a_folder_that_no_run_names_is_left_alone_while_somebody_works(root: Path):
     folder = Path(new_folder(root))
     os.utime(folder, (0, 0))
-    assert len(list(stale_folders(Site(root, store_of(root))))) == 1
+    assert len(list(unfinished_records(Site(root, store_of(root))))) == 1
     assert hold(root, "process")
-    assert list(stale_folders(Site(root, store_of(root)))) == []
+    assert list(unfinished_records(Site(root, store_of(root)))) == []
 
 
 def test_a_folder_of_a_deleted_run_is_removed_when_its_process_is_dead(root: Path):
     store_of(root).remove([begin(root)])
-    (finding,) = stale_folders(Site(root, store_of(root)))
+    (finding,) = unfinished_records(Site(root, store_of(root)))
     mend(finding)
-    assert names(root / "mlruns" / "outbox") == set()
+    assert names(root / "mlruns" / "spool") == set()
 
 
 def test_lock_files_are_kept_while_they_are_held_or_a_run_may_need_them(root: Path):
@@ -156,9 +161,9 @@ def test_lock_files_are_kept_while_they_are_held_or_a_run_may_need_them(root: Pa
 # Folders that were moved or copied.
 
 
-def wait(root: Path, uri: str) -> None:
-    """Leave a finished record for a store."""
-    record = Record(new_folder(root), uri, "mnist", "waiting", {})
+def leave_record(root: Path, uri: str) -> None:
+    """Leave a finished record for a store in the spool."""
+    record = Record(new_folder(root), uri, "mnist", "spooled", {})
     (record.artifacts / "note.txt").write_text("kept")
     record.finish("FINISHED")
     record.save()
@@ -192,11 +197,11 @@ def test_artifacts_that_are_nowhere_are_named_and_not_rewritten(root: Path, tmp_
 
 def test_a_copy_is_mended_without_a_change_to_the_original(root: Path, tmp_path: Path):
     run_id = track(root, "run")
-    wait(root, store_of(root).uri)
+    leave_record(root, store_of(root).uri)
     copy = tmp_path / "copy"
     shutil.copytree(root, copy)
     site = Site(copy, store_of(copy))
-    for finding in [*moved_artifacts(site), *undelivered_records(site)]:
+    for finding in [*moved_artifacts(site), *unsent_records(site)]:
         mend(finding)
     assert len(command.runs(copy)) == 2
     assert all(command.artifacts(run).is_relative_to(copy) for run in command.runs(copy))
@@ -218,7 +223,7 @@ def test_artifacts_that_are_kept_elsewhere_on_purpose_are_left_alone(root: Path,
     assert list(moved_artifacts(Site(root, store_of(root)))) == []
 
 
-def test_runs_that_broke_off_move_with_their_experiment(root: Path, tmp_path: Path):
+def test_interrupted_runs_move_with_their_experiment(root: Path, tmp_path: Path):
     begin(root)
     moved = tmp_path / "moved"
     root.rename(moved)
@@ -230,8 +235,8 @@ def test_runs_that_broke_off_move_with_their_experiment(root: Path, tmp_path: Pa
 
 def test_a_record_for_a_database_that_is_gone_makes_no_new_one(tmp_path: Path):
     gone = tmp_path / "gone" / "runs.db"
-    wait(tmp_path, f"sqlite:///{gone}")
-    (finding,) = undelivered_records(Site(tmp_path, store_of(tmp_path)))
+    leave_record(tmp_path, f"sqlite:///{gone}")
+    (finding,) = unsent_records(Site(tmp_path, store_of(tmp_path)))
     assert finding.fix is None
     assert "isn't there" in finding.what
     assert not gone.parent.exists()

@@ -91,26 +91,49 @@ def test_a_run_is_called_by_what_was_chosen(overrides: list[str], name: str):
     assert run_name(overrides) == name
 
 
-def test_the_code_hash_changes_with_the_code(tmp_path: Path):
-    def hash_of(folder: Path) -> str:
+@pytest.fixture
+def copied_code(tmp_path: Path) -> Callable[[], str]:
+    """The code hash of a copy of the package in a folder of its own, as it is then."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(command.CHECKOUT / "pipeline", tmp_path / "pipeline", ignore=ignored)
+
+    def hash_of_copy() -> str:
         script = "from pipeline.tracking.provenance import code_hash; print(code_hash())"
         done = subprocess.run(
             [sys.executable, "-c", script],
-            cwd=folder,
-            env=command.environment(PYTHONPATH=str(folder)),
+            cwd=tmp_path,
+            env=command.environment(PYTHONPATH=str(tmp_path)),
             capture_output=True,
             text=True,
             check=True,
         )
         return done.stdout.strip()
 
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(command.CHECKOUT / "pipeline", tmp_path / "pipeline", ignore=ignored)
-    before = hash_of(tmp_path)
+    return hash_of_copy
+
+
+def test_the_code_hash_changes_with_the_code_that_can_change_a_number(
+    tmp_path: Path, copied_code: Callable[[], str]
+):
+    def change(name: str) -> None:
+        with (tmp_path / "pipeline" / name).open("a") as file:
+            file.write("# changed\n")
+
+    before = copied_code()
     assert before == environment_tags()["code_hash"]
-    with (tmp_path / "pipeline" / "engine" / "losses.py").open("a") as file:
-        file.write("# changed\n")
-    assert hash_of(tmp_path) != before
+    for name in ("report/figures.py", "tools/ui.py", "sweep/sweep.py"):
+        change(name)
+    assert copied_code() == before
+    for name in ("engine/losses.py", "data/tensors.py", "training/train.py"):
+        change(name)
+        now = copied_code()
+        assert now != before
+        before = now
+
+
+def test_whatever_the_code_hash_is_of_is_there():
+    package = command.CHECKOUT / "pipeline"
+    assert [pattern for pattern in provenance.CODE if not list(package.glob(pattern))] == []
 
 
 def test_configs_that_differ_never_share_a_hash():

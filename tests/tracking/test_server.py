@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import json
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import command
-from tests.mlflow_server import Server, free_port
+from tests.mlflow_server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +31,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def outbox(root: Path) -> list[Path]:
-    folder = root / "mlruns" / "outbox"
+def spool(root: Path) -> list[Path]:
+    folder = root / "mlruns" / "spool"
     return sorted(folder.iterdir()) if folder.exists() else []
 
 
@@ -48,23 +47,23 @@ def train_through_an_outage(root: Path, server: Server, *overrides: str) -> Done
     return command.Done(process.returncode, seen + stdout, stderr, 0)
 
 
-def deliver(root: Path) -> Done:
-    return command.run(root, f"--root={root}", module="pipeline.tracking.spool")
+def doctor(root: Path) -> Done:
+    return command.run(root, f"--root={root}", "--fix", module="pipeline.doctor")
 
 
 def files(server: Server, run: Run) -> set[str]:
     return {entry.path for entry in server.client.list_artifacts(run.info.run_id)}
 
 
-# Two outages, one after the other: a run that the next run brings in, and a sweep that
-# `python -m pipeline.tracking.spool` brings in.
+# Two outages, one after the other: a run that the next run sends, and a sweep that
+# `python -m pipeline.doctor --fix` sends.
 
 
 @pytest.fixture(scope="module")
 def cut_off(root: Path, server: Server) -> tuple[Done, list[Path]]:
-    """A run that the server left alone, and the records that waited after it."""
+    """A run that the server left alone, and what was in the spool after it."""
     done = train_through_an_outage(root, server, "seed=1", "trainer.max_epochs=40")
-    return done, outbox(root)
+    return done, spool(root)
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +94,12 @@ def cut_off_sweep(
 
 
 @pytest.fixture(scope="module")
-def delivery(server: Server, cut_off_sweep: tuple[Done, Path]) -> Done:
+def mended(server: Server, cut_off_sweep: tuple[Done, Path]) -> Done:
     server.start()
-    return deliver(cut_off_sweep[1])
+    return doctor(cut_off_sweep[1])
 
 
-@pytest.mark.usefixtures("delivery")  # the server is up for good then
+@pytest.mark.usefixtures("mended")  # the server is up for good then
 def test_a_run_arrives_with_all_its_files(server: Server, runs: dict[str, Run]):
     assert runs["2"].info.status == "FINISHED"
     assert files(server, runs["2"]) == command.RUN_FILES
@@ -134,17 +133,17 @@ def test_training_goes_on_without_the_server(cut_off: tuple[Done, list[Path]]):
 def test_a_warning_names_the_folder_that_keeps_the_record(cut_off: tuple[Done, list[Path]]):
     done, (kept,) = cut_off
     assert str(kept) in done.stdout + done.stderr
-    assert "python -m pipeline.tracking.spool" in done.stdout + done.stderr
+    assert "python -m pipeline.doctor --fix" in done.stdout + done.stderr
 
 
-@pytest.mark.usefixtures("delivery")  # the server is up for good then
-def test_the_next_run_brings_the_record_in(server: Server, runs: dict[str, Run], root: Path):
+@pytest.mark.usefixtures("mended")  # the server is up for good then
+def test_the_next_run_sends_the_record(server: Server, runs: dict[str, Run], root: Path):
     late = runs["1"]
     assert late.info.status == "FINISHED"
     assert files(server, late) == command.RUN_FILES
     for key in ("train/loss", "test/accuracy"):
         assert list(command.history(server.client, late, key)) == list(range(1, 41))
-    assert outbox(root) == []
+    assert spool(root) == []
 
 
 def test_a_sweep_survives_the_servers_end(cut_off_sweep: tuple[Done, Path]):
@@ -156,9 +155,9 @@ def test_a_sweep_survives_the_servers_end(cut_off_sweep: tuple[Done, Path]):
     assert not (folder / "mlflow.db").exists()
 
 
-def test_deliver_brings_the_sweep_in(server: Server, delivery: Done):
-    assert (delivery.code, delivery.stderr) == (0, "")
-    assert "3 delivered, 0 still waiting" in delivery.stdout
+def test_the_doctor_sends_the_sweep(server: Server, mended: Done):
+    assert (mended.code, mended.stderr) == (0, "")
+    assert mended.stdout.startswith(f"3 finished runs not sent to {server.uri}: sent\n")
     experiment = server.client.get_experiment_by_name("sweep")
     assert experiment is not None
     parent, *children = server.client.search_runs(
@@ -171,10 +170,12 @@ def test_deliver_brings_the_sweep_in(server: Server, delivery: Done):
     assert {"results.csv", "comparison.png"} <= files(server, parent)
 
 
-def test_delivering_again_does_nothing(delivery: Done, cut_off_sweep: tuple[Done, Path]):
-    assert delivery.code == 0
-    again = deliver(cut_off_sweep[1])
-    assert (again.code, again.stdout) == (0, "0 delivered, 0 still waiting\n")
+def test_once_it_is_sent_there_is_nothing_left_to_do(
+    mended: Done, cut_off_sweep: tuple[Done, Path]
+):
+    assert mended.code == 0
+    again = doctor(cut_off_sweep[1])
+    assert (again.code, again.stdout) == (0, "nothing to do\n")
 
 
 # Without a server.
@@ -194,25 +195,3 @@ def test_no_server_is_an_error_before_training(tmp_path: Path, silent: bool):
     assert line.startswith(f"error: tracking.uri={uri}: ")
     assert "epoch" not in done.stdout
     assert command.nothing_tracked(tmp_path)
-
-
-def test_a_record_waits_as_long_as_its_server_is_away(tmp_path: Path):
-    folder = tmp_path / "mlruns" / "outbox" / "waiting"
-    (folder / "artifacts").mkdir(parents=True)
-    uri = f"http://127.0.0.1:{free_port()}"
-    record = {
-        "folder": "",
-        "uri": uri,
-        "experiment_name": "mnist",
-        "name": "waiting",
-        "tags": {},
-        "metrics": [],
-        "dataset": None,
-        "status": "FINISHED",
-    }
-    (folder / "record.json").write_text(json.dumps(record))
-    done = deliver(tmp_path)
-    assert done.code == 1
-    assert "0 delivered, 1 still waiting" in done.stdout
-    assert str(folder) in done.stderr
-    assert (folder / "record.json").is_file()

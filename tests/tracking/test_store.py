@@ -11,9 +11,9 @@ import pytest
 
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
-from pipeline.tracking.record import DatasetRecord, Record, new_folder, pending_records, read_record
+from pipeline.tracking.record import DatasetRecord, Record, read_record
 from pipeline.tracking.run import LiveMetrics, closing, start_run
-from pipeline.tracking.spool import deliver_records
+from pipeline.tracking.spool import new_folder, send_records, spooled_folders
 from pipeline.tracking.store import Store, open_store
 from tests import command
 
@@ -68,8 +68,8 @@ def the_run(root: Path, name: str) -> Run:
     return found
 
 
-def outbox(root: Path) -> list[Path]:
-    return list((root / "mlruns" / "outbox").iterdir())
+def spool(root: Path) -> list[Path]:
+    return list((root / "mlruns" / "spool").iterdir())
 
 
 def test_a_long_run_can_be_watched(root: Path, monkeypatch: pytest.MonkeyPatch):
@@ -95,7 +95,7 @@ def test_a_block_that_ends_is_a_finished_run(root: Path):
     assert found.info.status == "FINISHED"
     assert command.history(root, found, "train/loss") == {1: 1.0, 2: 1 / 2, 3: 1 / 3}
     assert (command.artifacts(found) / "note.txt").read_text() == "kept"
-    assert outbox(root) == []
+    assert spool(root) == []
 
 
 def test_a_block_that_raises_is_a_failed_run(root: Path):
@@ -125,12 +125,12 @@ def test_a_record_comes_back_from_disk_as_it_was(tmp_path: Path):
     record.finish("FINISHED")
     record.save()
     assert read_record(Path(record.folder)) == record
-    assert pending_records(tmp_path) == [Path(record.folder)]
+    assert spooled_folders(tmp_path) == [Path(record.folder)]
 
 
-def test_a_record_that_is_still_written_does_not_wait_for_delivery(tmp_path: Path):
+def test_a_record_that_is_still_written_is_not_sent(tmp_path: Path):
     new_folder(tmp_path)
-    assert pending_records(tmp_path) == []
+    assert spooled_folders(tmp_path) == []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"metrics": 3}', '{"metrics": []}', "null"])
@@ -157,12 +157,12 @@ def test_the_password_of_an_address_is_shown_nowhere(tmp_path: Path):
     assert "hunter2" not in str(store.unavailable(OSError(f"no {uri}")))
 
 
-# Delivery.
+# The spool.
 
 
 @pytest.fixture
 def interrupted(root: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A run whose delivery was interrupted before its files were there, with its metrics sent."""
+    """A run whose sending was interrupted before its files were there, after its metrics."""
     name = request.node.name
     with tracked(root, name, experiment_name=name) as run:
         log_three_epochs(run)
@@ -170,39 +170,39 @@ def interrupted(root: Path, request: pytest.FixtureRequest) -> Iterator[str]:
         place.parent.mkdir(exist_ok=True)
         place.write_text("in the way")
     yield name
-    for folder in pending_records(root):
+    for folder in spooled_folders(root):
         shutil.rmtree(folder)
 
 
-def test_a_delivery_that_broke_off_is_repeated_and_doubles_nothing(root: Path, interrupted: str):
-    (waiting,) = pending_records(root)
+def test_sending_that_was_interrupted_is_repeated_and_doubles_nothing(root: Path, interrupted: str):
+    (spooled,) = spooled_folders(root)
     assert len(command.history(root, the_run(root, interrupted), "train/loss")) == 3
     (root / "mlruns" / interrupted).unlink()
-    assert deliver_records(open_store(TrackingConfig(), root)) == (1, 0)
+    assert send_records(open_store(TrackingConfig(), root)) == (1, 0)
     found = the_run(root, interrupted)
     assert found.info.status == "FINISHED"
     assert list(command.history(root, found, "train/loss")) == [1, 2, 3]
     assert (command.artifacts(found) / "note.txt").is_file()
     assert found.inputs is not None
     assert len(found.inputs.dataset_inputs) == 1
-    assert not waiting.exists()
+    assert not spooled.exists()
 
 
-def test_what_waits_is_brought_in_by_the_next_run(root: Path, interrupted: str):
+def test_what_is_in_the_spool_is_sent_by_the_next_run(root: Path, interrupted: str):
     (root / "mlruns" / interrupted).unlink()
     with tracked(root, "next"):
         pass
     assert the_run(root, interrupted).info.status == "FINISHED"
-    assert pending_records(root) == []
+    assert spooled_folders(root) == []
 
 
-def test_a_run_made_just_before_its_delivery_broke_off_is_not_made_twice(root: Path):
+def test_a_run_made_just_before_its_sending_was_interrupted_is_not_made_twice(root: Path):
     store = open_store(TrackingConfig(), root)
     record = Record(new_folder(root), store.uri, "mnist", "made", {})
     record.finish("FINISHED")
     record.save()
     store.create_run(record)  # and the process died before it could note the id
-    assert deliver_records(store) == (1, 0)
+    assert send_records(store) == (1, 0)
     assert the_run(root, "made").info.status == "FINISHED"
 
 
@@ -210,7 +210,7 @@ def test_a_record_for_another_store_is_left_alone(root: Path):
     record = Record(new_folder(root), "http://127.0.0.1:1", "mnist", "elsewhere", {})
     record.finish("FINISHED")
     record.save()
-    assert deliver_records(open_store(TrackingConfig(), root)) == (0, 0)
+    assert send_records(open_store(TrackingConfig(), root)) == (0, 0)
     record.remove()
 
 
@@ -236,7 +236,7 @@ def test_a_deleted_experiment_says_how_to_restore_it(root: Path):
     command.client(root).delete_experiment(experiment.experiment_id)
     with pytest.raises(UserError, match=r"experiment_name=gone.*mlflow experiments restore"):
         tracked(root, experiment_name="gone").__enter__()
-    assert pending_records(root) == []
+    assert spooled_folders(root) == []
 
 
 def test_an_experiment_of_a_server_is_refused(root: Path):
@@ -286,22 +286,22 @@ def test_processes_that_start_together_on_a_fresh_root_all_finish(tmp_path: Path
         assert list(command.history(tmp_path, run, "train/loss")) == [1, 2, 3]
 
 
-def deliver_all(root: Path, _number: int) -> None:
-    while deliver_records(open_store(TrackingConfig(), root)) != (0, 0):
+def send_all(root: Path, _number: int) -> None:
+    while send_records(open_store(TrackingConfig(), root)) != (0, 0):
         pass
 
 
-def test_processes_that_deliver_together_bring_every_record_in_once(root: Path):
+def test_processes_that_send_together_bring_every_record_in_once(root: Path):
     store = open_store(TrackingConfig(), root)
     for number in range(40):
         record = Record(new_folder(root), store.uri, "together", str(number), {})
         record.log(1, {"train/loss": 0.5})
         record.finish("FINISHED")
         record.save()
-    together(deliver_all, root, 4)
+    together(send_all, root, 4)
     experiment = command.client(root).get_experiment_by_name("together")
     assert experiment is not None
     runs = command.client(root).search_runs([experiment.experiment_id])
     assert sorted(int(run.info.run_name or "") for run in runs) == list(range(40))
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert outbox(root) == []
+    assert spool(root) == []

@@ -79,8 +79,8 @@ def test_an_interruption_is_no_error_with_a_traceback(sweep: Interrupted):
     assert "Traceback" not in sweep.stdout + sweep.stderr
 
 
-def test_nothing_waits_for_delivery_after_an_interruption(sweep: Interrupted):
-    assert list((sweep.root / "mlruns" / "outbox").iterdir()) == []
+def test_nothing_is_left_in_the_spool_after_an_interruption(sweep: Interrupted):
+    assert list((sweep.root / "mlruns" / "spool").iterdir()) == []
 
 
 def test_an_interrupted_sweep_can_be_resumed(sweep: Interrupted):

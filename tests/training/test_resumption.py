@@ -101,7 +101,7 @@ def test_what_is_left_of_a_group_goes_on_from_the_groups_checkpoint(tmp_path: Pa
     root, grid = tmp_path / "root", ("-m", "seed=0,1", "trainer.max_epochs=10")
     root.mkdir()
     grid = (*grid, "trainer.checkpoint_every_epochs=4")
-    moments.kill_at(Moment("shutil.rmtree", "outbox", 1), root, *grid)  # one of two is delivered
+    moments.kill_at(Moment("shutil.rmtree", "spool", 1), root, *grid)  # one of two is sent
     done = command.train(root, *grid, "resume=last")
     assert (done.code, done.stderr) == (0, "")
     plan, headline, *lines = done.stdout.splitlines()

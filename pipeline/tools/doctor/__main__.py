@@ -12,25 +12,23 @@ from pathlib import Path
 from pipeline.config.options import project_root
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
-from pipeline.tools.doctor.artifacts import moved_artifacts
-from pipeline.tools.doctor.checkpoints import corrupt_checkpoints
-from pipeline.tools.doctor.processes import dead_runs, stale_locks
-from pipeline.tools.doctor.records import damaged_records, stale_folders, undelivered_records
-from pipeline.tools.doctor.results import damaged_results
+from pipeline.tools.doctor import checks
+from pipeline.tools.doctor.moved import moved_artifacts
 from pipeline.tools.doctor.site import Finding, Site
+from pipeline.tracking import paths
 from pipeline.tracking.store import STORE_ERRORS, open_store, reason
 
 __all__ = ["main", "open_site"]
 
 CHECKS = (
-    moved_artifacts,  # first, so that what is delivered goes where artifacts are now
-    damaged_records,
-    undelivered_records,
-    dead_runs,
-    stale_folders,
-    corrupt_checkpoints,
-    damaged_results,
-    stale_locks,
+    moved_artifacts,  # first, so that what is sent goes where artifacts are now
+    checks.damaged_records,
+    checks.unsent_records,
+    checks.dead_runs,
+    checks.unfinished_records,
+    checks.corrupt_checkpoints,
+    checks.damaged_results,
+    checks.stale_locks,
 )
 """In the order in which things are mended."""
 
@@ -56,7 +54,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     except sqlite3.Error as error:
-        sys.exit(f"error: {root / 'mlflow.db'}: {error}")
+        sys.exit(f"error: {paths.database(root)}: {error}")
     except STORE_ERRORS as error:
         sys.exit(f"error: {reason(error)}")
     if not any(finding.is_wrong or finding.fix for finding in findings):

@@ -11,18 +11,13 @@ from pathlib import Path
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
-from pipeline.tracking.liveness import is_alive
-from pipeline.tracking.locks import FOLDER as LOCKS
-from pipeline.tracking.locks import is_held
-from pipeline.tracking.record import Record, RunResult, pending_records, read_record
+from pipeline.tracking import paths
+from pipeline.tracking.locks import is_alive, is_held
+from pipeline.tracking.record import Record, RunResult, read_record
+from pipeline.tracking.spool import spooled_folders
 from pipeline.tracking.store import STORE_ERRORS, Store, open_store
 
-__all__ = ["MLRUNS", "Finding", "Site", "count", "is_old", "put_aside"]
-
-MLRUNS = Path("mlruns")
-"""Below the project's root."""
-
-DAMAGED = MLRUNS / "damaged"
+__all__ = ["Finding", "Site", "count", "is_old"]
 
 OLD_AFTER_S = 3600
 
@@ -52,12 +47,7 @@ class Site:
     @property
     def has_own_store(self) -> bool:
         """Whether the store is the database in the root."""
-        return self.store.database == self.root / "mlflow.db"
-
-    @property
-    def own_uri(self) -> str:
-        """The address of the database in the root."""
-        return open_store(TrackingConfig(), self.root).uri
+        return self.store.database == paths.database(self.root)
 
     @property
     def has_store(self) -> bool:
@@ -73,20 +63,20 @@ class Site:
 
     @cached_property
     def records(self) -> dict[Path, Record | None]:
-        """The finished records that wait, by their folders; None for a damaged one."""
+        """The records in the spool, by their folders; None for a damaged one."""
         found: dict[Path, Record | None] = {}
-        for folder in pending_records(self.root):
+        for folder in spooled_folders(self.root):
             try:
                 found[folder] = read_record(folder)
             except UserError:
                 found[folder] = None
             except FileNotFoundError:
-                continue  # another process has just delivered it
+                continue  # another process has just sent it
         return found
 
     @cached_property
     def running(self) -> list[RunResult]:
-        """The runs that are RUNNING in the store, but for those whose end waits for delivery.
+        """The runs that are RUNNING in the store, but for those whose end is in the spool.
 
         Raises:
             UserError: the store doesn't answer.
@@ -105,7 +95,7 @@ class Site:
         settled = time.time() - SETTLED_AFTER_S
         return {
             path.stem: path.stat().st_mtime > settled or is_held(self.root, path.stem)
-            for path in sorted((self.root / LOCKS).glob("*.lock"))
+            for path in sorted(paths.locks(self.root).glob("*.lock"))
         }
 
     @cached_property
@@ -130,6 +120,17 @@ class Site:
             return None
         return None if alive is None else not alive
 
+    def put_aside(self, path: Path, why: str) -> Finding:
+        """Return the finding that something below mlruns/ is damaged; its fix moves it away."""
+        target = paths.damaged(self.root) / path.relative_to(paths.mlruns(self.root))
+
+        def move() -> None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+
+        place = target.parent.relative_to(self.root)
+        return Finding(f"{path.relative_to(self.root)} {why}", f"moved to {place}", move)
+
 
 def count(number: int, noun: str) -> str:
     """Return a number of things in words: "1 run", "2 runs"."""
@@ -139,15 +140,3 @@ def count(number: int, noun: str) -> str:
 def is_old(path: Path) -> bool:
     """Whether nobody has touched a file for an hour."""
     return time.time() - path.stat().st_mtime > OLD_AFTER_S
-
-
-def put_aside(root: Path, path: Path, why: str) -> Finding:
-    """Return the finding that a file or folder below mlruns/ is damaged; its fix moves it away."""
-    target = root / DAMAGED / path.relative_to(root / MLRUNS)
-
-    def move() -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(target)
-
-    place = target.parent.relative_to(root)
-    return Finding(f"{path.relative_to(root)} {why}", f"moved to {place}", move)

@@ -1,4 +1,4 @@
-"""One line on the terminal for all runs of a group."""
+"""One line on the terminal for all runs of a group, or for a run alone."""
 
 from __future__ import annotations
 
@@ -12,16 +12,31 @@ MAX_VALUES = 8
 """Values of one key that are listed in full."""
 
 
-def headline(numbers: Sequence[int], total: int | None, overrides: Sequence[Sequence[str]]) -> str:
-    """Return which runs train together, and over which values.
+def headline(
+    numbers: Sequence[int],
+    total: int | None,
+    overrides: Sequence[Sequence[str]],
+    *,
+    goes_on: bool = False,
+) -> str:
+    """Return which runs start, and over which values.
 
     >>> headline([0, 1], 2, [["loss=ce", "seed=0"], ["loss=ce", "seed=1"]])
     'runs 1-2 of 2 train together: loss=ce seed=0,1'
+
+    Args:
+        numbers: of the runs in their sweep, from 0.
+        total: how many runs the sweep has; None if nobody knows yet.
+        overrides: of every run.
+        goes_on: they were interrupted and go on from a checkpoint.
     """
     of_total = f" of {total}" if total else ""
-    who = f"runs {spans(numbers)}{of_total} train together"
-    if len(numbers) == 1:  # the others of its group are finished
+    if len(numbers) > 1:
+        who = f"runs {spans(numbers)}{of_total} train together"
+    elif goes_on:
         who = f"run {spans(numbers)}{of_total} goes on"
+    else:
+        who = f"run {spans(numbers)}/{total}" if total else f"run {spans(numbers)}"
     return f"{who}: {run_name(_merge(overrides))}"
 
 

@@ -1,0 +1,82 @@
+"""Where things lie below a project's root. No other module knows, but conf/config.yaml for Hydra's.
+
+mlruns/README.md says what each folder holds.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+__all__ = [
+    "checkpoints",
+    "damaged",
+    "database",
+    "database_uri",
+    "experiment",
+    "grids",
+    "lock",
+    "locks",
+    "mlruns",
+    "root_of_record",
+    "spool",
+]
+
+RESERVED = ("checkpoints", "damaged", "hydra", "locks", "spool", "sweeps")
+"""Folders of mlruns/ that are no experiment's."""
+
+
+def database(root: Path) -> Path:
+    """Return the SQLite file that MLflow keeps a root's runs in, unless a config says otherwise."""
+    return root / "mlflow.db"
+
+
+def database_uri(root: Path) -> str:
+    """Return the address of a root's own database."""
+    return f"sqlite:///{database(root)}"
+
+
+def mlruns(root: Path) -> Path:
+    """Return the folder of everything else that runs leave."""
+    return root / "mlruns"
+
+
+def experiment(root: Path, name: str) -> Path:
+    """Return the folder for an experiment's artifacts, below mlruns/ whatever it is called."""
+    folder = re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "_"
+    return mlruns(root) / (f"{folder}_" if folder in RESERVED else folder)
+
+
+def spool(root: Path) -> Path:
+    """Return the folder of the records that the store doesn't have yet."""
+    return mlruns(root) / "spool"
+
+
+def root_of_record(folder: Path) -> Path:
+    """Return the root in whose spool a record's folder lies."""
+    return folder.parent.parent.parent
+
+
+def checkpoints(root: Path) -> Path:
+    """Return the folder of all checkpoints, in a folder for each group."""
+    return mlruns(root) / "checkpoints"
+
+
+def grids(root: Path) -> Path:
+    """Return the folder of the grids of sweeps."""
+    return mlruns(root) / "sweeps"
+
+
+def damaged(root: Path) -> Path:
+    """Return the folder of what was put aside."""
+    return mlruns(root) / "damaged"
+
+
+def locks(root: Path) -> Path:
+    """Return the folder of the files of locks."""
+    return mlruns(root) / "locks"
+
+
+def lock(root: Path, name: str) -> Path:
+    """Return a lock's file."""
+    return locks(root) / f"{name}.lock"
