@@ -16,7 +16,11 @@ from pipeline.config import registry
 from pipeline.config.schema import RegularizerConfig
 from pipeline.engine.autodiff import gradient
 
-__all__ = ["Regularizer", "make_regularizer"]
+__all__ = ["PerMember", "Regularizer", "Weights", "make_regularizer"]
+
+Weights = Float[Tensor, "members ..."]
+"""One layer's weights, of whatever shape."""
+PerMember = Float[Tensor, " members"]
 
 
 class Regularizer(ABC):
@@ -27,10 +31,10 @@ class Regularizer(ABC):
         self.config = config
 
     @abstractmethod
-    def value(self, weights: Float[Tensor, "members ..."]) -> Float[Tensor, " members"]:
+    def value(self, weights: Weights) -> PerMember:
         """Return the penalty of every member, before it is multiplied by λ."""
 
-    def gradient(self, weights: Float[Tensor, "members ..."]) -> Float[Tensor, "members ..."]:
+    def gradient(self, weights: Weights) -> Weights:
         """Return the derivative of the penalty by the weights.
 
         By automatic differentiation, unless a regularizer has it written.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from pipeline.engine.regularizers import Regularizer
+from pipeline.engine.regularizers import PerMember, Regularizer, Weights
 
 __all__ = ["NoPenalty"]
 
@@ -14,10 +12,10 @@ __all__ = ["NoPenalty"]
 class NoPenalty(Regularizer):
     """No penalty."""
 
-    def value(self, weights: Float[Tensor, "members ..."]) -> Float[Tensor, " members"]:
+    def value(self, weights: Weights) -> PerMember:
         """Return 0."""
         return weights.new_zeros(len(weights))
 
-    def gradient(self, weights: Float[Tensor, "members ..."]) -> Float[Tensor, "members ..."]:
+    def gradient(self, weights: Weights) -> Weights:
         """Return 0."""
         return torch.zeros_like(weights)
