@@ -1,4 +1,4 @@
-"""Regularizers: penalties on the weights, each with its gradient.
+"""Regularizers: functions of the weights that are added to the loss, each with its gradient.
 
 To add one: a module here with its class, its YAML in conf/regularizer, a row in
 tests/engine/test_regularizers.py.
@@ -32,10 +32,10 @@ class Regularizer(ABC):
 
     @abstractmethod
     def value(self, weights: Weights) -> PerMember:
-        """Return the penalty of every member, before it is multiplied by λ."""
+        """Return the value of every member, before it is multiplied by λ."""
 
     def gradient(self, weights: Weights) -> Weights:
-        """Return the derivative of the penalty by the weights.
+        """Return the derivative of the value by the weights.
 
         By automatic differentiation, unless a regularizer has it written.
         """

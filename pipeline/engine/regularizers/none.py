@@ -1,4 +1,4 @@
-"""No penalty."""
+"""No regularizer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 
 from pipeline.engine.regularizers import PerMember, Regularizer, Weights
 
-__all__ = ["NoPenalty"]
+__all__ = ["NoRegularizer"]
 
 
-class NoPenalty(Regularizer):
-    """No penalty."""
+class NoRegularizer(Regularizer):
+    """0, whatever the weights are."""
 
     def value(self, weights: Weights) -> PerMember:
         """Return 0."""
