@@ -20,6 +20,8 @@ from typing import TypeVar
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from tests import warm
+
 with warnings.catch_warnings():
     # MLflow 3.17 still uses an option that SQLAlchemy 2.1 has deprecated.
     warnings.filterwarnings("ignore", "The ``noload`` loader strategy is deprecated")
@@ -80,6 +82,7 @@ def run(
     *arguments: str,
     module: str = "pipeline",
     before: Sequence[str] = (),
+    fresh: bool = False,
     **variables: str,
 ) -> Done:
     """Run `python -m module arguments` in a folder and wait for its end; see `started`."""
@@ -88,6 +91,7 @@ def run(
         *arguments,
         module=module,
         before=before,
+        fresh=fresh,
         limit_s=TIMEOUT_S,
         quiet=False,
         **variables,
@@ -108,23 +112,30 @@ def started(
     *arguments: str,
     module: str = "pipeline",
     before: Sequence[str] = (),
+    fresh: bool = False,
     limit_s: float = TIMEOUT_S,
     quiet: bool = False,
     **variables: str,
 ) -> Generator[subprocess.Popen[str]]:
     """Start `python -m module arguments` in a process group of its own, which ends with this.
 
+    It is forked from a process that has imported everything (`tests.warm`), unless it is started by
+    another command, with variables of its own, or is none of ours.
+
     Args:
         folder: where it is started.
         arguments: of the command.
         module: the command.
         before: a command that runs this one, such as `unshare`.
+        fresh: start a new interpreter in any case, as users do.
         limit_s: when it is killed in any case.
         quiet: throw its output away, for a command whose output nobody reads.
         variables: environment variables.
     """
     output = subprocess.DEVNULL if quiet else subprocess.PIPE
-    process = subprocess.Popen(
+    is_new = fresh or before or variables or not module.startswith(("pipeline", "tests."))
+    start = subprocess.Popen[str] if is_new else warm.Command
+    process = start(
         [*before, sys.executable, "-m", module, *arguments],
         cwd=folder,
         env=environment(**variables),

@@ -39,7 +39,9 @@ def single_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def single(single_root: Path) -> Done:
-    return command.train(single_root, *CHOSEN, "regularizer.strength=1e-4")
+    """The plain command, as users start it."""
+    typed = ("data=digits", "trainer=cpu", f"root={single_root}", *CHOSEN)
+    return command.run(single_root, *typed, "regularizer.strength=1e-4", fresh=True)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,7 @@ def best_of(times: int, attempt: Callable[[], Done], within_s: float) -> Done:
 
 @pytest.mark.parametrize("option", ["--help", "--cfg=job"])
 def test_what_can_be_set_is_told_at_once(tmp_path: Path, option: str):
-    done = best_of(5, partial(command.run, tmp_path, option), within_s=1.5)
+    done = best_of(5, partial(command.run, tmp_path, option, fresh=True), within_s=1.5)
     assert done.code == 0
     assert "p_keep" in done.stdout
 

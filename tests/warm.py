@@ -1,0 +1,204 @@
+"""Commands that start from a warm process, which has imported everything and runs no command itself.
+
+`python -m pipeline` spends four seconds on imports. Here one process per test worker has them
+behind it, and forks itself for every command: `Command` is `subprocess.Popen` in all but its start.
+The fork takes over the caller's folder, environment, arguments, streams and a session of its own,
+runs the module as `python -m` does, and ends as any interpreter ends.
+
+What differs from a new interpreter: what was imported stays imported, and what is read from the
+environment on import was read before. So these commands say nothing on start-up.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import socket
+import subprocess
+import sys
+import warnings
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.process import leave
+
+CHECKOUT = Path(__file__).parent.parent
+
+LATE_IMPORTS = (
+    "alembic.command",
+    "matplotlib.backends.backend_agg",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "sklearn.datasets",
+    "sqlalchemy.dialects.sqlite",
+)
+"""What commands need and no module of ours imports on its first line."""
+
+IMPORTED_WITH = {
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # a thread of pyarrow's
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": str(CHECKOUT),
+}
+"""The warm process's variables. Only a process without other threads can be forked safely."""
+
+LONGEST_REQUEST = 2**18
+"""Linux takes 208 kB in one message; an environment has some ten."""
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Request(NamedTuple):
+    """What a command is started with, beside its three streams."""
+
+    module: str
+    arguments: list[str]
+    folder: str
+    environment: dict[str, str]
+
+
+# The tests' side.
+
+
+class Command(subprocess.Popen[str]):
+    """A process like that of `[sys.executable, "-m", module, *arguments]`, from a warm one.
+
+    Its pid is also that of its process group. All three streams have to be given.
+    """
+
+    def _execute_child(
+        self,
+        args: Sequence[str],
+        executable: object,
+        preexec_fn: object,
+        close_fds: object,
+        pass_fds: object,
+        cwd: Path,
+        env: dict[str, str],
+        startupinfo: object,
+        creationflags: object,
+        shell: object,
+        *pipes_and_more: Any,
+    ) -> None:
+        """Start it; `Popen` leaves nothing else to an operating system."""
+        streams = pipes_and_more[:6]
+        to_read, to_write, for_errors = streams[0], streams[3], streams[5]
+        _, _, module, *arguments = args
+        request = json.dumps(Request(module, arguments, str(cwd), env)).encode()
+        try:
+            socket.send_fds(_warm_process(), [request], [to_read, to_write, for_errors])
+            self.pid = int(_warm_process().recv(LONGEST_REQUEST))
+            self._child_created = True
+        finally:
+            self._close_pipe_fds(*streams)
+
+
+@cache
+def _warm_process() -> socket.socket:
+    """Start the warm process of these tests, which lasts as long as they do; talk to it."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.warm", str(its.fileno())],
+        cwd=CHECKOUT,
+        env={**os.environ, **IMPORTED_WITH},
+        pass_fds=[its.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,  # what commands inherit: a stream that is no terminal
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    its.close()
+    # The commands, whose parent ends at once, become children of this process.
+    assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    atexit.register(process.communicate)
+    atexit.register(ours.close)
+    return ours
+
+
+# The warm process.
+
+
+def import_everything() -> None:
+    """Import what commands import, but for what they run: of that each imports its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in LATE_IMPORTS:
+            importlib.import_module(name)
+        pipeline = importlib.import_module("pipeline")
+        for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+
+
+def serve(caller: socket.socket) -> Request:
+    """Fork for every request; return it in the forked process, and never in this one."""
+    while True:
+        message, streams, _, _ = socket.recv_fds(caller, LONGEST_REQUEST, 3)
+        if not message:
+            os._exit(0)
+        pid = fork_orphan()
+        if pid is None:
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+                os.close(stream)
+            caller.close()
+            return Request(*json.loads(message))
+        for stream in streams:
+            os.close(stream)
+        caller.send(str(pid).encode())
+
+
+def fork_orphan() -> int | None:
+    """Fork a process whose parent is gone and return its id; return None in that process."""
+    reading, writing = os.pipe()
+    if parent := os.fork():
+        os.close(writing)
+        os.waitpid(parent, 0)
+        with open(reading) as told:
+            return int(told.read())
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.write(writing, str(os.getpid()).encode())
+    os.close(writing)
+    os.close(reading)
+    return None
+
+
+def become(request: Request) -> None:
+    """Run a command as a new interpreter would."""
+    os.chdir(request.folder)
+    os.environ.clear()
+    os.environ.update(request.environment)
+    sys.argv[1:] = request.arguments
+    sys.path[0] = request.folder
+    if not hasattr(sys.modules.get(request.module), "__path__"):
+        sys.modules.pop(request.module, None)
+    sys.modules["numpy"].random.seed()
+    code: str | int | None = 0
+    try:
+        runpy.run_module(request.module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        code = ended.code
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    leave(code if isinstance(code, int) else int(code is not None))
+
+
+def main() -> None:
+    """Serve one caller, who names the descriptor of a socket, until it is closed."""
+    import_everything()
+    assert len(os.listdir("/proc/self/task")) == 1, "only a single thread can be forked safely"
+    gc.freeze()
+    become(serve(socket.socket(fileno=int(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()
