@@ -43,6 +43,9 @@ RUN_FILES = {
 }
 """What a run that ended well leaves."""
 
+READ_ON_IMPORT = ("PYTHON", "MLFLOW_", "OMP_", "GOMP_")
+"""How variables begin that a process which has imported everything would not see."""
+
 T = TypeVar("T")
 
 
@@ -120,7 +123,7 @@ def started(
     """Start `python -m module arguments` in a process group of its own, which ends with this.
 
     It is forked from a process that has imported everything (`tests.warm`), unless it is started by
-    another command, with variables of its own, or is none of ours.
+    another command, with variables that are read on import, or is none of ours.
 
     Args:
         folder: where it is started.
@@ -133,7 +136,8 @@ def started(
         variables: environment variables.
     """
     output = subprocess.DEVNULL if quiet else subprocess.PIPE
-    is_new = fresh or before or variables or not module.startswith(("pipeline", "tests."))
+    is_ours = module.startswith(("pipeline", "tests."))
+    is_new = fresh or before or not is_ours or any(map(is_read_on_import, variables))
     start = subprocess.Popen[str] if is_new else warm.Command
     process = start(
         [*before, sys.executable, "-m", module, *arguments],
@@ -153,6 +157,10 @@ def started(
         finally:
             watchdog.cancel()
             end_group(process)
+
+
+def is_read_on_import(variable: str) -> bool:
+    return variable.startswith(READ_ON_IMPORT)
 
 
 def end_group(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:

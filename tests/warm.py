@@ -1,4 +1,4 @@
-"""Commands that start from a warm process, which has imported everything and runs no command itself.
+"""Commands that start from a warm process, which has imported everything and does nothing else.
 
 `python -m pipeline` spends four seconds on imports. Here one process per test worker has them
 behind it, and forks itself for every command: `Command` is `subprocess.Popen` in all but its start.
@@ -73,25 +73,12 @@ class Command(subprocess.Popen[str]):
     Its pid is also that of its process group. All three streams have to be given.
     """
 
-    def _execute_child(
-        self,
-        args: Sequence[str],
-        executable: object,
-        preexec_fn: object,
-        close_fds: object,
-        pass_fds: object,
-        cwd: Path,
-        env: dict[str, str],
-        startupinfo: object,
-        creationflags: object,
-        shell: object,
-        *pipes_and_more: Any,
-    ) -> None:
-        """Start it; `Popen` leaves nothing else to an operating system."""
-        streams = pipes_and_more[:6]
-        to_read, to_write, for_errors = streams[0], streams[3], streams[5]
+    def _execute_child(self, args: Sequence[str], *more: Any) -> None:
+        """Start it; all else is done by `Popen`, as for any process."""
         _, _, module, *arguments = args
-        request = json.dumps(Request(module, arguments, str(cwd), env)).encode()
+        folder, environment = more[4:6]
+        streams = to_read, _, _, to_write, _, for_errors = more[9:15]
+        request = json.dumps(Request(module, arguments, str(folder), environment)).encode()
         try:
             socket.send_fds(_warm_process(), [request], [to_read, to_write, for_errors])
             self.pid = int(_warm_process().recv(LONGEST_REQUEST))
@@ -161,7 +148,7 @@ def fork_orphan() -> int | None:
     if parent := os.fork():
         os.close(writing)
         os.waitpid(parent, 0)
-        with open(reading) as told:
+        with os.fdopen(reading) as told:
             return int(told.read())
     if os.fork():
         os._exit(0)
@@ -187,6 +174,9 @@ def become(request: Request) -> None:
         runpy.run_module(request.module, run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         code = ended.code
+    except Exception:  # noqa: BLE001
+        sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType]
+        code = 1
     if isinstance(code, str):
         print(code, file=sys.stderr)
     leave(code if isinstance(code, int) else int(code is not None))
@@ -195,7 +185,7 @@ def become(request: Request) -> None:
 def main() -> None:
     """Serve one caller, who names the descriptor of a socket, until it is closed."""
     import_everything()
-    assert len(os.listdir("/proc/self/task")) == 1, "only a single thread can be forked safely"
+    (_only_thread,) = Path("/proc/self/task").iterdir()
     gc.freeze()
     become(serve(socket.socket(fileno=int(sys.argv[1]))))
 

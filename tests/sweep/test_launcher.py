@@ -77,10 +77,9 @@ class AskSweeper(BasicSweeper):
 
 def sweep(root: Path, launcher: str, *arguments: str) -> tuple[Done, list[dict[str, Any]]]:
     """Run a sweep; return what it says and what a callback sees of it."""
-    plugins = root / "plugins"
-    (plugins / "hydra_plugins" / "ask").mkdir(parents=True)
-    (plugins / "hydra_plugins" / "ask" / "__init__.py").write_text(ASK)
-    (plugins / "probe.py").write_text(PROBE)
+    (root / "hydra_plugins" / "ask").mkdir(parents=True)
+    (root / "hydra_plugins" / "ask" / "__init__.py").write_text(ASK)
+    (root / "probe.py").write_text(PROBE)
     notes = root / "notes.jsonl"
     done = command.run(
         root,
@@ -92,7 +91,6 @@ def sweep(root: Path, launcher: str, *arguments: str) -> tuple[Done, list[dict[s
         "+hydra.callbacks.probe._target_=probe.Probe",
         "+hydra.job.env_set.PROBE=seen",
         *arguments,
-        PYTHONPATH=f"{command.CHECKOUT}:{plugins}",
         PROBE_FILE=str(notes),
     )
     seen = notes.read_text().splitlines() if notes.exists() else []
