@@ -84,7 +84,7 @@ class Command(subprocess.Popen[str]):
             self.pid = int(_warm_process().recv(LONGEST_REQUEST))
             self._child_created = True
         finally:
-            self._close_pipe_fds(*streams)
+            self._close_pipe_fds(*streams)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @cache
@@ -112,8 +112,9 @@ def _warm_process() -> socket.socket:
 # The warm process.
 
 
-def import_everything() -> None:
-    """Import what commands import, but for what they run: of that each imports its own."""
+def import_everything() -> dict[str, str]:
+    """Import what commands import; return the variables that this sets."""
+    before = set(os.environ)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in LATE_IMPORTS:
@@ -122,6 +123,7 @@ def import_everything() -> None:
         for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
+    return {name: value for name, value in os.environ.items() if name not in before}
 
 
 def serve(caller: socket.socket) -> Request:
@@ -159,11 +161,11 @@ def fork_orphan() -> int | None:
     return None
 
 
-def become(request: Request) -> None:
+def become(request: Request, set_by_imports: dict[str, str]) -> None:
     """Run a command as a new interpreter would."""
     os.chdir(request.folder)
     os.environ.clear()
-    os.environ.update(request.environment)
+    os.environ.update(set_by_imports | request.environment)
     sys.argv[1:] = request.arguments
     sys.path[0] = request.folder
     if not hasattr(sys.modules.get(request.module), "__path__"):
@@ -174,7 +176,7 @@ def become(request: Request) -> None:
         runpy.run_module(request.module, run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         code = ended.code
-    except Exception:  # noqa: BLE001
+    except Exception:
         sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType]
         code = 1
     if isinstance(code, str):
@@ -184,10 +186,10 @@ def become(request: Request) -> None:
 
 def main() -> None:
     """Serve one caller, who names the descriptor of a socket, until it is closed."""
-    import_everything()
+    set_by_imports = import_everything()
     (_only_thread,) = Path("/proc/self/task").iterdir()
     gc.freeze()
-    become(serve(socket.socket(fileno=int(sys.argv[1]))))
+    become(serve(socket.socket(fileno=int(sys.argv[1]))), set_by_imports)
 
 
 if __name__ == "__main__":
