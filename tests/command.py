@@ -21,13 +21,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tests import warm
+from tests.warm import CHECKOUT as CHECKOUT
+from tests.warm import environment
 
 with warnings.catch_warnings():
     # MLflow 3.17 still uses an option that SQLAlchemy 2.1 has deprecated.
     warnings.filterwarnings("ignore", "The ``noload`` loader strategy is deprecated")
     importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
-
-CHECKOUT = Path(__file__).parent.parent
 
 TIMEOUT_S = 120
 """A command that takes longer hangs, and is killed: the slowest takes a fifth of it."""
@@ -62,22 +62,6 @@ class Done:
     def errors(self) -> list[str]:
         """The lines on standard error."""
         return self.stderr.splitlines()
-
-
-def environment(**extra: str) -> dict[str, str]:
-    """The variables for a command: this checkout's code, one thread, nothing of the caller's."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("MLFLOW_", "HYDRA_", "PYTEST_"))
-    }
-    return {
-        **kept,
-        "PYTHONPATH": str(CHECKOUT),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "OMP_NUM_THREADS": "1",  # two tests run side by side on two cores
-        **extra,
-    }
 
 
 def run(

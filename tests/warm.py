@@ -22,12 +22,14 @@ import runpy
 import socket
 import subprocess
 import sys
-import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy
+
+import pipeline
 from pipeline.process import leave
 
 CHECKOUT = Path(__file__).parent.parent
@@ -41,18 +43,29 @@ LATE_IMPORTS = (
 )
 """What commands need and no module of ours imports on its first line."""
 
-IMPORTED_WITH = {
-    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # a thread of pyarrow's
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "OMP_NUM_THREADS": "1",
-    "PYTHONPATH": str(CHECKOUT),
-}
-"""The warm process's variables. Only a process without other threads can be forked safely."""
+NO_THREAD = "background_thread:false"
+"""For pyarrow, which MLflow imports: only a process without other threads can be forked safely."""
 
 LONGEST_REQUEST = 2**18
 """Linux takes 208 kB in one message; an environment has some ten."""
 
 PR_SET_CHILD_SUBREAPER = 36
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The variables for a command: this checkout's code, one thread, nothing of the caller's."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MLFLOW_", "HYDRA_", "PYTEST_"))
+    }
+    return {
+        **kept,
+        "PYTHONPATH": str(CHECKOUT),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_NUM_THREADS": "1",  # two tests run side by side on two cores
+        **extra,
+    }
 
 
 class Request(NamedTuple):
@@ -94,17 +107,16 @@ def _warm_process() -> socket.socket:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.warm", str(its.fileno())],
         cwd=CHECKOUT,
-        env={**os.environ, **IMPORTED_WITH},
+        env=environment(JE_ARROW_MALLOC_CONF=NO_THREAD),
         pass_fds=[its.fileno()],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,  # what commands inherit: a stream that is no terminal
-        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,  # commands inherit a stream that knows that it is no terminal
         start_new_session=True,
     )
     its.close()
     # The commands, whose parent ends at once, become children of this process.
     assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-    atexit.register(process.communicate)
+    atexit.register(process.wait)
     atexit.register(ours.close)
     return ours
 
@@ -115,14 +127,11 @@ def _warm_process() -> socket.socket:
 def import_everything() -> dict[str, str]:
     """Import what commands import; return the variables that this sets."""
     before = set(os.environ)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in LATE_IMPORTS:
-            importlib.import_module(name)
-        pipeline = importlib.import_module("pipeline")
-        for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
-            if not module.name.endswith("__main__"):
-                importlib.import_module(module.name)
+    for name in LATE_IMPORTS:
+        importlib.import_module(name)
+    for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     return {name: value for name, value in os.environ.items() if name not in before}
 
 
@@ -170,7 +179,7 @@ def become(request: Request, set_by_imports: dict[str, str]) -> None:
     sys.path[0] = request.folder
     if not hasattr(sys.modules.get(request.module), "__path__"):
         sys.modules.pop(request.module, None)
-    sys.modules["numpy"].random.seed()
+    numpy.random.seed()
     code: str | int | None = 0
     try:
         runpy.run_module(request.module, run_name="__main__", alter_sys=True)
