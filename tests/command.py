@@ -20,12 +20,14 @@ from typing import TypeVar
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from tests import warm
+from tests.warm import CHECKOUT as CHECKOUT
+from tests.warm import environment
+
 with warnings.catch_warnings():
     # MLflow 3.17 still uses an option that SQLAlchemy 2.1 has deprecated.
     warnings.filterwarnings("ignore", "The ``noload`` loader strategy is deprecated")
     importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
-
-CHECKOUT = Path(__file__).parent.parent
 
 TIMEOUT_S = 120
 """A command that takes longer hangs, and is killed: the slowest takes a fifth of it."""
@@ -40,6 +42,9 @@ RUN_FILES = {
     "SHA256SUMS",
 }
 """What a run that ended well leaves."""
+
+READ_ON_IMPORT = ("PYTHON", "MLFLOW_", "OMP_", "GOMP_")
+"""How variables begin that a process which has imported everything would not see."""
 
 T = TypeVar("T")
 
@@ -59,27 +64,12 @@ class Done:
         return self.stderr.splitlines()
 
 
-def environment(**extra: str) -> dict[str, str]:
-    """The variables for a command: this checkout's code, one thread, nothing of the caller's."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("MLFLOW_", "HYDRA_", "PYTEST_"))
-    }
-    return {
-        **kept,
-        "PYTHONPATH": str(CHECKOUT),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "OMP_NUM_THREADS": "1",  # two tests run side by side on two cores
-        **extra,
-    }
-
-
 def run(
     folder: Path,
     *arguments: str,
     module: str = "pipeline",
     before: Sequence[str] = (),
+    fresh: bool = False,
     **variables: str,
 ) -> Done:
     """Run `python -m module arguments` in a folder and wait for its end; see `started`."""
@@ -88,6 +78,7 @@ def run(
         *arguments,
         module=module,
         before=before,
+        fresh=fresh,
         limit_s=TIMEOUT_S,
         quiet=False,
         **variables,
@@ -108,23 +99,31 @@ def started(
     *arguments: str,
     module: str = "pipeline",
     before: Sequence[str] = (),
+    fresh: bool = False,
     limit_s: float = TIMEOUT_S,
     quiet: bool = False,
     **variables: str,
 ) -> Generator[subprocess.Popen[str]]:
     """Start `python -m module arguments` in a process group of its own, which ends with this.
 
+    It is forked from a process that has imported everything (`tests.warm`), unless it is started by
+    another command, with variables that are read on import, or is none of ours.
+
     Args:
         folder: where it is started.
         arguments: of the command.
         module: the command.
         before: a command that runs this one, such as `unshare`.
+        fresh: start a new interpreter in any case, as users do.
         limit_s: when it is killed in any case.
         quiet: throw its output away, for a command whose output nobody reads.
         variables: environment variables.
     """
     output = subprocess.DEVNULL if quiet else subprocess.PIPE
-    process = subprocess.Popen(
+    is_ours = module.startswith(("pipeline", "tests."))
+    is_new = fresh or before or not is_ours or any(map(is_read_on_import, variables))
+    start = subprocess.Popen[str] if is_new else warm.Command
+    process = start(
         [*before, sys.executable, "-m", module, *arguments],
         cwd=folder,
         env=environment(**variables),
@@ -142,6 +141,10 @@ def started(
         finally:
             watchdog.cancel()
             end_group(process)
+
+
+def is_read_on_import(variable: str) -> bool:
+    return variable.startswith(READ_ON_IMPORT)
 
 
 def end_group(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:

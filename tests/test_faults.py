@@ -5,11 +5,13 @@ More faults, each in its own module: tests/faults/.
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from matplotlib.image import imread
 
 from tests import command
 from tests.faults import sweeps
@@ -56,7 +58,28 @@ def test_a_run_that_diverges_spoils_none_of_the_others(diverging: Diverging):
     (row,) = [line for line in diverging.done.stdout.splitlines() if failed in line]
     assert "FAILED" in row
     assert "1e+30" in row
-    assert "error: 1 of 12 runs failed:" in diverging.done.errors
+    *_, heading, line = diverging.done.errors
+    assert heading == "error: 1 of 12 runs failed:"
+    assert failed in line
+    assert "optimizer.weight_decay=1e" in line
+
+
+def test_a_run_that_diverges_says_when_why_and_what_to_try(diverging: Diverging):
+    failed = diverging.runs[-1]
+    error = failed.data.tags["error"]
+    assert "epoch 1" in error
+    assert re.search(r"step \d+ of 63", error)
+    assert "optimizer.weight_decay" in error
+    assert error in (command.artifacts(failed) / "traceback.txt").read_text()
+
+
+def test_a_sweep_with_a_failed_run_still_shows_and_keeps_its_table(diverging: Diverging):
+    parent = command.parent(diverging.root)
+    assert parent.info.status == "FAILED"
+    assert [row["status"] for row in sweeps.rows(parent)] == ["FINISHED"] * 11 + ["FAILED"]
+    assert imread(command.artifacts(parent) / "comparison.png").size > 0
+    for run in diverging.runs:
+        assert run.info.run_id in diverging.done.stdout.partition("test accuracy")[2]
 
 
 def test_only_the_run_that_failed_is_tried_again(diverging: Diverging):

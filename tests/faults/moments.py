@@ -9,22 +9,6 @@ from pathlib import Path
 
 from tests import command
 
-HOOK = """
-import os, re, signal, sys
-
-event, pattern, left = os.environ["KILL_AT"].split("|")
-left = [int(left)]
-
-def end(seen, arguments):
-    if seen == event and any(re.search(pattern, str(argument)) for argument in arguments):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(end)
-"""
-"""Python itself imports a sitecustomize.py before anything else."""
-
 LIMIT_S = 300
 
 
@@ -49,15 +33,12 @@ TABLE_IS_WRITTEN = Moment("open", r"results\.csv")
 
 def kill_at(moment: Moment, root: Path, *arguments: str) -> command.Done:
     """Run the command on digits, everything below `root`, until a moment comes."""
-    hook = root.parent / f"{root.name}_hook"
-    hook.mkdir(exist_ok=True)
-    (hook / "sitecustomize.py").write_text(HOOK)
     done = command.run(
         root,
+        f"{moment.event}|{moment.file}|{moment.time}",
         *("data=digits", "trainer=cpu", f"root={root}"),
         *arguments,
-        PYTHONPATH=f"{hook}:{command.CHECKOUT}",
-        KILL_AT=f"{moment.event}|{moment.file}|{moment.time}",
+        module="tests.faults.killed",
     )
     assert done.code == -signal.SIGKILL, f"{moment} never came: {done.stdout}{done.stderr}"
     return done

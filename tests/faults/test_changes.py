@@ -33,8 +33,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def with_other_code(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Done]:
     """The command as a later version of the package has it, whose schema has a key more."""
     copy = tmp_path_factory.mktemp("later")
+    ignored = shutil.ignore_patterns("__pycache__")
     for folder in ("pipeline", "conf", "hydra_plugins"):
-        shutil.copytree(command.CHECKOUT / folder, copy / folder)
+        shutil.copytree(command.CHECKOUT / folder, copy / folder, ignore=ignored)
     schema = copy / "pipeline" / "config" / "schema.py"
     key = "    max_epochs: int = 5\n"
     source = schema.read_text()
@@ -57,10 +58,7 @@ def test_the_later_version_is_what_runs(root: Path, with_other_code: Callable[..
     ("resume", "code", "said"),
     [
         ("last", "warn", [f"{WARNING}count all the same (resume.code=warn).", "2 finished, 0"]),
-        ("last", "ignore", ["2 finished, 0"]),
-        ("last", "strict", [f"{WARNING}don't count (resume.code=strict).", "0 finished, 2"]),
-        ("any", "warn", [f"{WARNING}don't count (resume.code=warn).", "0 finished, 2"]),
-        ("any", "ignore", ["2 finished, 0"]),
+        ("any", "strict", [f"{WARNING}don't count (resume.code=strict).", "0 finished, 2"]),
     ],
 )
 def test_finished_runs_outlive_a_key_that_is_added_and_count_as_the_user_says(

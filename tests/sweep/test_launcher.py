@@ -104,11 +104,10 @@ class ParallelLauncher(BasicLauncher):
 
 def sweep(root: Path, launcher: str, *arguments: str) -> tuple[Done, list[dict[str, Any]]]:
     """Run a sweep; return what it says and what a callback sees of it."""
-    plugins = root / "plugins"
     for name, source in (("ask", ASK), ("parallel", PARALLEL)):
-        (plugins / "hydra_plugins" / name).mkdir(parents=True)
-        (plugins / "hydra_plugins" / name / "__init__.py").write_text(source)
-    (plugins / "probe.py").write_text(PROBE)
+        (root / "hydra_plugins" / name).mkdir(parents=True)
+        (root / "hydra_plugins" / name / "__init__.py").write_text(source)
+    (root / "probe.py").write_text(PROBE)
     notes = root / "notes.jsonl"
     done = command.run(
         root,
@@ -120,7 +119,6 @@ def sweep(root: Path, launcher: str, *arguments: str) -> tuple[Done, list[dict[s
         "+hydra.callbacks.probe._target_=probe.Probe",
         "+hydra.job.env_set.PROBE=seen",
         *arguments,
-        PYTHONPATH=f"{command.CHECKOUT}:{plugins}",
         PROBE_FILE=str(notes),
     )
     seen = notes.read_text().splitlines() if notes.exists() else []

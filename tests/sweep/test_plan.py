@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -232,18 +231,6 @@ def test_of_a_long_list_of_differences_the_first_ones_are_shown():
 GRID = ("-m", "trainer.max_epochs=1", "seed=0,1")
 
 
-@pytest.fixture(scope="module")
-def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The code with another comment in it."""
-    folder = tmp_path_factory.mktemp("changed")
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(command.CHECKOUT / "pipeline", folder / "pipeline", ignore=ignored)
-    shutil.copytree(command.CHECKOUT / "conf", folder / "pipeline" / "conf")
-    with (folder / "pipeline" / "engine" / "losses.py").open("a") as file:
-        file.write("# changed\n")
-    return folder
-
-
 @dataclass(frozen=True)
 class Strict:
     """The sweep after it was resumed with resume.code=strict."""
@@ -251,30 +238,20 @@ class Strict:
     root: Path
     sweep: str
     old: str
-    warned: list[str]
     done: Done
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory, changed: Path) -> Strict:
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Strict:
     root = tmp_path_factory.mktemp("strict")
     assert command.train(root, *GRID).code == 0
-    typed = ("data=digits", "trainer=cpu", f"root={root}", *GRID, "dry_run=true", "resume=last")
-    other = command.run(root, *typed, PYTHONPATH=f"{changed}:{command.CHECKOUT}")
     sweep, old = command.parent(root).info.run_id, command.children(root)[0].info.run_id
     store = command.client(root)
     store.set_tag(old, "code_hash", "another")
     store.set_tag(sweep, "error", "interrupted")
     store.update_run(sweep, "KILLED")
     done = command.train(root, *GRID, f"resume={sweep}", "resume.code=strict")
-    return Strict(root, sweep, old, other.stdout.splitlines(), done)
-
-
-def test_a_changed_comment_is_changed_code_which_is_said(strict: Strict):
-    assert strict.warned == [
-        "2 finished runs were made with other code; they count all the same (resume.code=warn).",
-        "2 finished, 0 to run",
-    ]
+    return Strict(root, sweep, old, done)
 
 
 def test_with_strict_code_what_has_changed_is_trained_anew(strict: Strict):

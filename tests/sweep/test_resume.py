@@ -179,10 +179,9 @@ def test_the_sweeper_gets_the_stored_results(root: Path, tmp_path: Path, launche
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(TELLING)
     done = command.run(
-        root,
+        tmp_path,
         *("data=digits", "trainer=cpu", f"root={root}", *GRID, "resume=last"),
         *("hydra/sweeper=telling", f"hydra/launcher={launcher}"),
-        PYTHONPATH=f"{command.CHECKOUT}:{tmp_path}",
     )
     assert done.code == 0, done.stderr
     told = [float(line.split()[-1]) for line in done.stdout.splitlines() if line[:4] == "told"]

@@ -271,21 +271,6 @@ def together(target: Callable[[Path, int], None], root: Path, num_processes: int
     assert [process.exitcode for process in processes] == [0] * num_processes
 
 
-def track_one(root: Path, number: int) -> None:
-    with tracked(root, str(number)) as run:
-        log_three_epochs(run)
-
-
-def test_processes_that_start_together_on_a_fresh_root_all_finish(tmp_path: Path):
-    together(track_one, tmp_path, 8)
-    runs = command.runs(tmp_path)
-    assert [run.info.status for run in runs] == ["FINISHED"] * 8
-    assert {run.info.run_name for run in runs} == {str(number) for number in range(8)}
-    assert len({run.info.experiment_id for run in runs}) == 1
-    for run in runs:
-        assert list(command.history(tmp_path, run, "train/loss")) == [1, 2, 3]
-
-
 def send_all(root: Path, _number: int) -> None:
     while send_records(open_store(TrackingConfig(), root)) != (0, 0):
         pass
