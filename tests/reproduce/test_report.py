@@ -252,4 +252,4 @@ def test_every_place_of_the_template_is_filled_by_something():
 def test_the_code_that_the_report_names_is_there():
     paths = re.findall(r"`((?:pipeline|conf)/.+?)`", TEMPLATE.read_text("utf-8"))
     assert len(paths) > 10
-    assert [path for path in paths if not (command.CHECKOUT / path).is_file()] == []
+    assert [path for path in paths if not (command.CHECKOUT / path).exists()] == []

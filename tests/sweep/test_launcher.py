@@ -79,7 +79,6 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
 from hydra.core.singleton import Singleton
 from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
 
 @dataclass
 class ParallelConf:
@@ -95,9 +94,7 @@ class ParallelLauncher(BasicLauncher):
     def launch(self, job_overrides, initial_job_idx):
         state, one = Singleton.get_state(), delayed(run_one)
         jobs = enumerate(job_overrides, initial_job_idx)
-        returns = Parallel(2)(one(self, state, overrides, number) for number, overrides in jobs)
-        get_reusable_executor().shutdown()
-        return returns
+        return Parallel(2)(one(self, state, overrides, number) for number, overrides in jobs)
 """
 """What launchers do that have worker processes: they send themselves there, with the callbacks."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -33,11 +34,11 @@ CASES = {
         "dropout=input",
         "dropout.p_keep=0.8",
     ),
-    "basic, early stopping": (
-        "hydra/launcher=basic",
+    "fused, some members have stopped early": (
+        "hydra/launcher=fused",
         "trainer.early_stopping=true",
-        "trainer.patience=25",
-        "optimizer.lr=1.0",
+        "trainer.patience=3",
+        "optimizer.lr=2.0",
     ),
 }
 
@@ -81,6 +82,25 @@ def test_a_killed_sweep_goes_on_to_the_numbers_of_an_undisturbed_one(case: str, 
     assert {run.info.status for run in command.runs(killed)} == {"FINISHED"}
     assert histories(killed) == histories(undisturbed)
     assert not list((killed / "mlruns" / "checkpoints").iterdir())
+
+
+def test_members_of_a_killed_group_go_on_one_by_one_none_from_the_start(tmp_path: Path):
+    kill_at(tmp_path, "epoch 2[0-9]/", *GRID)
+    one_by_one = (*GRID, f"root={tmp_path}", "resume=last", "hydra/launcher=basic")
+    with command.started(tmp_path, *one_by_one) as process:  # and killed again, in the second run
+        said = command.read_until(process, "run 2 of 4")
+        said += command.read_until(process, "epoch 5[0-9]/")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+    assert "epoch 20/" in said or "epoch 21/" in said
+    done = command.run(tmp_path, *one_by_one)
+    assert (done.code, done.stderr) == (0, "")
+    assert re.search("^epoch 1?[0-9]/", said + done.stdout, re.MULTILINE) is None
+    assert {run.info.status for run in command.runs(tmp_path)} == {"FINISHED"}
+    assert len(command.children(tmp_path)) == 4
+    for run in command.children(tmp_path):
+        assert sorted(command.history(tmp_path, run, "train/loss")) == list(range(1, EPOCHS + 1))
+    assert not list((tmp_path / "mlruns" / "checkpoints").iterdir())
 
 
 def test_a_damaged_checkpoint_is_named_and_training_starts_from_the_one_before(tmp_path: Path):
