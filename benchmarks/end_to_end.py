@@ -13,10 +13,6 @@ import tempfile
 from benchmarks.timing import Options, machine, make_parser, print_row
 from benchmarks.watch import Sampler, watch
 from pipeline.config.schema import Config, DataConfig
-from pipeline.process import quick_imports
-
-with quick_imports():
-    from pipeline.training.train import Job, train_group
 
 IMPORT = {"import": ["importlib"]}
 TRACK = {"track": ["pipeline.tracking"]}
@@ -40,11 +36,15 @@ def main() -> None:
 
 def _share_of_tracking(root: str, options: Options) -> float:
     """Return the share of tracking in the time of one run from its data to its record."""
+    from pipeline.training.train import Job, train_group  # only now: see `Watched.peak_gb`
+
     data = DataConfig(root=str(options.data.absolute()))
     if options.quick:
         data = DataConfig(name="digits", num_train=1242, num_val=200)
-    with Sampler(TRACK) as sampler:
-        (result,) = train_group([Job(Config(root=root, data=data), [])], parent_run_id=None)
+    sampler = Sampler(TRACK)
+    sampler.start()
+    (result,) = train_group([Job(Config(root=root, data=data), [])], parent_run_id=None)
+    sampler.stop()
     if isinstance(result, Exception):
         raise result
     return sampler.share("track")

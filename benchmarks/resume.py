@@ -27,6 +27,15 @@ RESUMABILITY = {
     ],
 }
 
+CHECKPOINTS = "trainer.checkpoint_every_s=1"
+
+SWEEPS = {
+    "28 runs, 5 epochs": [],
+    "28 runs, 200 epochs, checkpoints": ["trainer.max_epochs=200", CHECKPOINTS],
+}
+
+QUICK_SWEEPS = {"28 runs, 50 epochs, checkpoints": ["trainer.max_epochs=50", CHECKPOINTS]}
+
 
 def main() -> None:
     """Print both tables."""
@@ -57,15 +66,7 @@ def _look_up(options: Options) -> None:
 
 def _undisturbed(options: Options) -> None:
     """Measure the share of what makes a sweep resumable in one that comes to its end."""
-    num_epochs = 50 if options.quick else 200
-    sweeps = {
-        "28 runs, 5 epochs": [],
-        f"28 runs, {num_epochs} epochs, checkpoints": [
-            f"trainer.max_epochs={num_epochs}",
-            "trainer.checkpoint_every_s=1",
-        ],
-    }
-    for name, overrides in list(sweeps.items())[options.quick :]:
+    for name, overrides in (QUICK_SWEEPS if options.quick else SWEEPS).items():
         with tempfile.TemporaryDirectory() as root:
             done = [_sweep(root, "seed=range(0,28)", *overrides) for _ in range(options.num_rounds)]
         shares = [100 * it.parts["resumability"] / it.seconds for it in done]

@@ -92,7 +92,7 @@ def main() -> None:
     }
     print(machine())
     print(f"One layer, batch {BATCH}, {EPOCHS} epochs of {len(data.train):,} of {data.name}")
-    report(measure(contestants, options.num_rounds), reference="hand-written loop")
+    report(measure(contestants, options.num_rounds), {"to loop": "hand-written loop"})
 
 
 if __name__ == "__main__":

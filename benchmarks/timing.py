@@ -85,15 +85,26 @@ def measure(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dic
     return seconds
 
 
-def report(seconds: Mapping[str, Sequence[float]], reference: str) -> None:
-    """Print median, spread and the median of the ratios to the reference, round by round."""
-    print(f"{'':38}{'median':>10}{'min':>10}{'max':>10}{'ratio':>8}")
+def report(seconds: Mapping[str, Sequence[float]], references: Mapping[str, str]) -> None:
+    """Print a table: median and spread, and the median of the ratios, round by round.
+
+    Args:
+        seconds: per contestant, one value per round.
+        references: title of a column of ratios, and the contestant that they are to.
+    """
+    titles = "".join(f"{title:>10}" for title in references)
+    print(f"{'':38}{'median':>10}{'min':>10}{'max':>10}{titles}")
     for name, values in seconds.items():
-        ratios = [value / base for value, base in zip(values, seconds[reference], strict=True)]
-        print(
-            f"{name:38}{statistics.median(values):9.3f}s{min(values):9.3f}s{max(values):9.3f}s"
-            f"{statistics.median(ratios):8.2f}"
+        ratios = "".join(
+            f"{_median_ratio(values, seconds[reference]):10.2f}"
+            for reference in references.values()
         )
+        median = statistics.median(values)
+        print(f"{name:38}{median:9.3f}s{min(values):9.3f}s{max(values):9.3f}s{ratios}")
+
+
+def _median_ratio(values: Sequence[float], bases: Sequence[float]) -> float:
+    return statistics.median(value / base for value, base in zip(values, bases, strict=True))
 
 
 def print_row(name: str, values: Sequence[float], unit: str) -> None:

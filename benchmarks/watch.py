@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 __all__ = ["OTHER", "Parts", "Sampler", "Watched", "watch"]
@@ -38,7 +38,7 @@ INTERVAL_S = 0.002
 
 
 class Sampler:
-    """Adds up the seconds that the main thread spends in each part, while it is entered."""
+    """Adds up the seconds that the main thread spends in each part, from start to stop."""
 
     def __init__(self, parts: Parts) -> None:
         """Check that there are such modules.
@@ -53,19 +53,15 @@ class Sampler:
         self._known: dict[str, str | None] = {}
         self.seconds = dict.fromkeys((*parts, OTHER), 0.0)
 
-    def __enter__(self) -> Sampler:
+    def start(self) -> None:
+        """Look at what the main thread does, from now on."""
         self._last = time.perf_counter()
         signal.signal(signal.SIGALRM, self._sample)
-        signal.siginterrupt(signal.SIGALRM, False)
+        signal.siginterrupt(signal.SIGALRM, False)  # system calls go on after a look
         signal.setitimer(signal.ITIMER_REAL, INTERVAL_S, INTERVAL_S)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Look no more."""
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def share(self, part: str) -> float:
@@ -103,6 +99,7 @@ class Watched:
     seconds: float
     """From the start of its process to the end."""
     peak_gb: float
+    """Of memory, and at least what the process that starts it has: that one should be small."""
     parts: Mapping[str, float]
     """Seconds of each part of the work, and of OTHER."""
     questions: Mapping[str, int]
@@ -145,7 +142,7 @@ def _run_watched() -> None:
     sampler = Sampler(parts)
 
     def write_report() -> None:
-        sampler.__exit__(None, None, None)
+        sampler.stop()
         assert questions or not count_questions, "the store was asked past MlflowClient"
         found = {"parts": sampler.seconds, "questions": questions}
         Path(report).write_text(json.dumps(found))
@@ -153,7 +150,7 @@ def _run_watched() -> None:
     atexit.register(write_report)
     sys.argv[1:] = arguments
     if parts:
-        sampler.__enter__()
+        sampler.start()
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
