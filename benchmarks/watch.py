@@ -66,6 +66,7 @@ class Sampler:
 
     def share(self, part: str) -> float:
         """Return a part's share of all the time, from 0 to 1."""
+        assert self.seconds[part] > 0, f"no time was seen in {part}"
         return self.seconds[part] / sum(self.seconds.values())
 
     def _sample(self, number: int, frame: FrameType | None) -> None:
@@ -127,10 +128,13 @@ def watch(
             _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            words = " ".join([module, *arguments])
+        words = " ".join([module, *arguments])
+        if process.returncode != 0 or not report.exists():
             sys.exit(f"{words} ended with {process.returncode}:\n{output.read_text()}")
         found = json.loads(report.read_text())
+    for part in parts or ():
+        if not found["parts"][part]:
+            sys.exit(f"{words}: no time was seen in {part}: what does that is elsewhere now")
     return Watched(seconds, usage.ru_maxrss / 2**20, found["parts"], found["questions"])
 
 
