@@ -38,7 +38,7 @@ ACCELERATORS = ("cpu", "gpu", "auto")
 PRECISIONS = ("float32", "float64")
 
 LARGEST = 1e38
-"""Of rates and strengths: what a float32 can hold."""
+"""The largest rate or strength: what a float32 can hold."""
 
 LARGEST_LR = {"adam": 1e30, "adamw": 1e30}
 """They divide the rate by 1 - β."""
@@ -81,14 +81,14 @@ class LossConfig:
 
 @dataclass
 class RegularizerConfig:
-    """A penalty on the weights, not the biases, added to the loss of every mini-batch."""
+    """The term on the weights, not the biases, that is added to the loss of every mini-batch."""
 
     name: str = "none"
     """A module of pipeline/engine/regularizers."""
     strength: float = 0.0
     """λ ≥ 0; l1 = λΣ|w|, l2 = (λ/2)Σw²."""
     l1_ratio: float | None = None
-    """elastic only, in [0, 1]: the share of the l1 penalty, the rest is l2."""
+    """elastic only, in [0, 1]: the share of l1, the rest is l2."""
 
     def __post_init__(self) -> None:
         """Check names and ranges."""

@@ -27,8 +27,8 @@ def find_suspects(parameters: Parameters) -> Bool[Tensor, " members"]:
     """Return which members may have diverged, by one look at their parameters.
 
     While all parameters of L layers are well below the (L + 1)th root of the largest number, no
-    loss and no penalty can have overflowed: only a member that has larger ones, or none that are
-    finite, needs a closer look.
+    loss and no regularizer can have overflowed: only a member that has larger ones, or some that
+    aren't finite, needs a closer look.
     """
     largest = torch.finfo(parameters[0][0].dtype).max
     limit = SAFETY * largest ** (1 / (len(parameters) + 1))

@@ -36,7 +36,7 @@ MAX_NUMBERS = 25_000_000
 class Evaluation(Callback):
     """Evaluates every member on train, val and test at the end of every epoch.
 
-    Of each epoch it keeps split/loss, without penalty, and the metrics of
+    Of each epoch it keeps split/loss, without the regularizer's term, and the metrics of
     `pipeline.engine.metrics` as split/name, for the splits that have examples. train/loss is the
     loss over the whole training set with the weights that the epoch ends with. A member that has
     diverged or stopped gets no more of them; one whose early stopping is due stops here.
@@ -46,7 +46,7 @@ class Evaluation(Callback):
         self.epochs: list[Epochs] = [[] for _ in range(num_members)]
         """Metrics member by member."""
         self.test_predictions: UInt8[Tensor, "members examples"] = torch.empty(0, 0)
-        """Of each member's last epoch."""
+        """The classes that each member predicts at its last epoch."""
         self._parts: list[_Part] = []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

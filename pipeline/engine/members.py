@@ -16,7 +16,7 @@ from pipeline.engine.first_layer import Readers
 from pipeline.engine.losses import Loss, make_loss
 from pipeline.engine.regularizers import Regularizer, make_regularizer
 
-__all__ = ["Members", "Penalty", "input_p_keep", "sort_members"]
+__all__ = ["Members", "Regularized", "input_p_keep", "sort_members"]
 
 
 def sort_members(configs: Sequence[Config]) -> list[int]:
@@ -49,7 +49,7 @@ def input_p_keep(config: Config, purpose: str) -> float:
 
 
 @dataclass(frozen=True)
-class Penalty:
+class Regularized:
     """Members that lie together and have the same regularizer, each with its own strength λ."""
 
     members: slice
@@ -94,13 +94,13 @@ class Members:
         return list(zip(losses, rows, strict=True))
 
     @cached_property
-    def penalties(self) -> list[Penalty]:
+    def regularized(self) -> list[Regularized]:
         """The regularizers, one block for each kind where its members lie together.
 
         Two are of one kind if they differ in nothing but their strength.
         """
         kinds = [repr(_kind(config.regularizer)) for config in self.configs]
-        blocks: list[Penalty] = []
+        blocks: list[Regularized] = []
         for kind in dict.fromkeys(kinds):
             mine = [member for member, other in enumerate(kinds) if other == kind]
             together = mine[-1] - mine[0] + 1 == len(mine)
@@ -111,7 +111,7 @@ class Members:
             ]
             if any(strengths):
                 regularizer = make_regularizer(self.configs[mine[0]].regularizer)
-                blocks.append(Penalty(block, regularizer, self._column(strengths)))
+                blocks.append(Regularized(block, regularizer, self._column(strengths)))
         return blocks
 
     def _column(self, values: Sequence[float]) -> Float[Tensor, "values 1 1"]:

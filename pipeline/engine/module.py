@@ -101,15 +101,10 @@ class GroupModule(LightningModule):
         """Return parameters and the optimizer's memory by name; members lead in each."""
         return {**dict(self.named_buffers()), **self._optimizer.state()}
 
-    def load_state(self, state: Mapping[str, Tensor], rows: Sequence[int]) -> None:
-        """Put a state back, once training has been set up.
-
-        Args:
-            state: of a group that these members are of.
-            rows: each member's place in that group.
-        """
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Put a state back, once training has been set up."""
         for name, tensor in self.state().items():
-            tensor.copy_(state[name][list(rows)])
+            tensor.copy_(state[name])
 
     def stop(self, members: Sequence[int]) -> None:
         """Let no later step change these members, while the others go on."""

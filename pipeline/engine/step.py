@@ -62,20 +62,20 @@ class Step:
             else [[torch.empty_like(tensor) for tensor in layer] for layer in parameters]
         )
         self._strengths = [
-            block.strength * rate.view(-1, 1, 1)[block.members] for block in members.penalties
+            block.strength * rate.view(-1, 1, 1)[block.members] for block in members.regularized
         ]
-        self._penalised = [self._find_penalised(number) for number in range(len(parameters))]
+        self._regularized = [self._find_regularized(number) for number in range(len(parameters))]
         self._make_room(batch_size)
 
-    def _find_penalised(self, number: int) -> list[Target]:
-        """Return a layer's weights and their targets for each of the members' penalties."""
+    def _find_regularized(self, number: int) -> list[Target]:
+        """Return a layer's weights and their targets for each block of regularized members."""
         names = self._network.layers[number].parameter_names
         if "weight" not in names:
             return []
         place = names.index("weight")
         weights, target = self._parameters[number][place], self._targets[number][place]
         return [
-            (weights[block.members], target[block.members]) for block in self._members.penalties
+            (weights[block.members], target[block.members]) for block in self._members.regularized
         ]
 
     def _make_room(self, batch_size: int) -> None:
@@ -112,12 +112,12 @@ class Step:
         for number, error in self._network.errors(delta, done, self._parameters, masks):
             targets = self._targets[number - 1]
             if self._descends:
-                self._add_penalties(number)
+                self._add_regularizers(number)
             self._network.add_gradients(
                 number, targets, error, done, self._parameters, accumulate=self._descends
             )
             if not self._descends:
-                self._add_penalties(number)
+                self._add_regularizers(number)
         if not self._descends:
             self._optimizer.step([tensor for layer in self._targets for tensor in layer])
 
@@ -125,31 +125,31 @@ class Step:
         """Return whether what the step would descend is finite, member by member.
 
         That is the loss of every example of the batch and, for those with a regularizer, its mean
-        plus the penalty.
+        plus λ times its value.
         """
         done = self._network.forward(self._parameters, self._fetch_inputs(), self._masks())
         losses = self._losses(done.logits)
         finite = losses.isfinite().all(1)
         means = losses.mean(1)
-        for number, block in enumerate(self._members.penalties):
-            weights = [layer[number][0] for layer in self._penalised if layer]
+        for number, block in enumerate(self._members.regularized):
+            weights = [layer[number][0] for layer in self._regularized if layer]
             total = torch.stack([block.regularizer.value(tensor) for tensor in weights]).sum(0)
             strength = block.strength.flatten()
-            penalised = means[block.members] + strength * total
-            finite[block.members] &= penalised.isfinite() | (strength == 0)
+            regularized = means[block.members] + strength * total
+            finite[block.members] &= regularized.isfinite() | (strength == 0)
         return finite
 
     def stop(self, members: Sequence[int]) -> None:
         """Let no later step change these members."""
         self._scale[list(members)] = 0
-        for block, strength in zip(self._members.penalties, self._strengths, strict=True):
+        for block, strength in zip(self._members.regularized, self._strengths, strict=True):
             mine = range(len(self._members))[block.members]
             strength[[member - mine.start for member in members if member in mine]] = 0
 
-    def _add_penalties(self, number: int) -> None:
-        """Add the penalties' gradients, or plain descent's steps along them, to their targets."""
+    def _add_regularizers(self, number: int) -> None:
+        """Add the regularizers' gradients, or plain descent's steps along them."""
         blocks = zip(
-            self._members.penalties, self._strengths, self._penalised[number - 1], strict=False
+            self._members.regularized, self._strengths, self._regularized[number - 1], strict=False
         )
         for block, strength, (weights, target) in blocks:
             gradient = block.regularizer.gradient(weights)

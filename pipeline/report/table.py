@@ -15,7 +15,7 @@ from pipeline.tracking.record import RunResult
 __all__ = ["Table", "label", "make_table", "varied_params", "write_csv"]
 
 MAX_ROWS = 60
-"""Of the table on the terminal; results.csv has them all."""
+"""Rows of the table on the terminal, at most; results.csv has them all."""
 
 METRICS = [f"{split}/{name}" for split in ("train", "val", "test") for name in ("loss", "accuracy")]
 

@@ -30,11 +30,11 @@ class Grid:
     """What a sweep is about."""
 
     configs: list[Config]
-    """Of every cell; of a sweeper that asks as it goes, the one that its jobs start from."""
+    """Every cell's; for a sweeper that asks as it goes, the one that its jobs start from."""
     overrides: list[list[str]]
-    """Of every cell; empty for such a sweeper."""
+    """Every cell's; empty for such a sweeper."""
     typed: list[str]
-    """By the user."""
+    """What the user typed."""
 
     @cached_property
     def cells(self) -> Cells:

@@ -1,4 +1,4 @@
-"""What a sweep that is taken up again has to do: which cells are done, which run, which don't."""
+"""What a resumed sweep has to do: which of its cells are finished, which run, which are to run."""
 
 from __future__ import annotations
 

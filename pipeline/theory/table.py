@@ -15,7 +15,7 @@ STYLES = {
     Outcome.CONTRADICTED: "yellow",
     Outcome.FAILS: "bold red",
 }
-"""Of the claims that stand out."""
+"""The outcomes of claims that stand out."""
 
 
 def claim_table(claims: Sequence[Claim]) -> Table:

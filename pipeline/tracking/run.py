@@ -29,7 +29,7 @@ SEND_AFTER_S = 10.0
 """Metrics of runs that take longer are sent in between, so that one can watch them."""
 
 MAX_SHARE = 0.1
-"""Of the time, at most, that goes into sending them."""
+"""The share of the time, at most, that goes into sending them."""
 
 
 class TrackedRun:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from pipeline.config.schema import Config
+from pipeline.config.schema import Config, TrainerConfig
 from pipeline.engine.evaluation import Epochs, Evaluation
 from pipeline.engine.module import GroupModule
 from pipeline.tracking import paths
@@ -28,31 +28,37 @@ class Resumption:
     """The place of a group's checkpoints, and the one that it goes on from, if any."""
 
     def __init__(self, configs: Sequence[Config], interrupted: Sequence[RunResult | None]) -> None:
-        """Look for a checkpoint.
+        """Look for a checkpoint; what goes on without the rest of its group gets one of its own.
 
         Args:
             configs: of the group's members in their order.
             interrupted: the MLflow run that each goes on with; None of one that starts anew.
         """
-        self.configs = configs
+        self._members = [config_hash(config) for config in configs]
         self._runs = [run for run in interrupted if run is not None]
+        self._folders = paths.checkpoints(Path(configs[0].root))
+        self.name = uuid.uuid4().hex
         names = {run.tags.get("checkpoint", "") for run in self._runs}
-        root = Path(configs[0].root)
-        self.start: Checkpoint | None = None
+        together = len(self._runs) == len(configs) and len(names) == 1
+        self.start = self._find(names.pop()) if together else None
         """The checkpoint; None for training from the start."""
-        if len(self._runs) == len(configs) and len(names) == 1:
-            (self.name,) = names
-            self.start = self._fitting(load_newest(paths.checkpoints(root) / self.name))
-        if self.start is None:
-            self.name = uuid.uuid4().hex
-        self.folder = paths.checkpoints(root) / self.name
 
-    def _fitting(self, found: Checkpoint | None) -> Checkpoint | None:
-        """Return the checkpoint if it knows all members."""
-        if found is None:
+    def _find(self, name: str) -> Checkpoint | None:
+        """Return the newest checkpoint of a folder as far as it is about these members."""
+        found = load_newest(self._folders / name)
+        if found is None or not set(found.notes["members"]).issuperset(self._members):
             return None
-        known = set(found.notes["members"])
-        return found if known.issuperset(map(config_hash, self.configs)) else None
+        if found.notes["members"] == self._members:
+            self.name = name
+            return found
+        part = _part(found, self._members)
+        write(self.folder, part)
+        return part
+
+    @property
+    def folder(self) -> Path:
+        """Where this group's checkpoints are."""
+        return self._folders / self.name
 
     def run_id(self, member: int) -> str | None:
         """Return the MLflow run in which a member goes on, None for a new one."""
@@ -62,13 +68,6 @@ class Resumption:
     def given_up(self) -> list[str]:
         """The MLflow runs that were interrupted and left nothing to go on from."""
         return [] if self.start else [run.run_id for run in self._runs]
-
-    @property
-    def rows(self) -> list[int]:
-        """Each member's place among those of the checkpoint."""
-        assert self.start is not None
-        members: list[str] = self.start.notes["members"]
-        return [members.index(config_hash(config)) for config in self.configs]
 
     def restore(
         self,
@@ -85,11 +84,10 @@ class Resumption:
         if self.start is None:
             return
         failures: Mapping[str, str] = self.start.notes["failures"]
-        for member, (row, run) in enumerate(zip(self.rows, runs, strict=True)):
-            epochs: Epochs = self.start.notes["epochs"][row]
+        module.failures = {int(member): text for member, text in failures.items()}
+        for member, run in enumerate(runs):
+            epochs: Epochs = self.start.notes["epochs"][member]
             evaluation.epochs[member] = list(epochs)
-            if str(row) in failures:
-                module.failures[member] = failures[str(row)]
             for number, metrics in enumerate(epochs, start=1):
                 run.record.log(number, metrics)
             assert run.record.run_id is not None
@@ -100,49 +98,67 @@ class Resumption:
     def notes(self, module: GroupModule, evaluation: Evaluation) -> dict[str, Any]:
         """Return what a checkpoint says besides its tensors."""
         return {
-            "members": [config_hash(config) for config in self.configs],
+            "members": self._members,
             "epochs": evaluation.epochs,
             "failures": {str(member): text for member, text in module.failures.items()},
         }
 
     def discard(self) -> None:
-        """Remove the checkpoints, unless others go on from them: training has ended well."""
-        if self.start is None or len(self.start.notes["members"]) == len(self.configs):
-            remove(self.folder)
+        """Remove the checkpoints: training has ended well."""
+        remove(self.folder)
+
+
+def _part(whole: Checkpoint, members: Sequence[str]) -> Checkpoint:
+    """Return what a group's checkpoint says of some of its members."""
+    known: list[str] = whole.notes["members"]
+    rows = [known.index(member) for member in members]
+    failures: Mapping[str, str] = whole.notes["failures"]
+    notes = {
+        "members": list(members),
+        "epochs": [whole.notes["epochs"][row] for row in rows],
+        "failures": {
+            str(member): failures[str(row)]
+            for member, row in enumerate(rows)
+            if str(row) in failures
+        },
+    }
+    tensors = {name: tensor[rows] for name, tensor in whole.tensors.items()}
+    return Checkpoint(whole.epoch, tensors, notes)
 
 
 class KeepCheckpoints(Callback):
     """Puts the state back that training goes on from, and writes checkpoints when they are due."""
 
-    def __init__(self, resumption: Resumption, evaluation: Evaluation) -> None:
+    def __init__(
+        self, resumption: Resumption, config: TrainerConfig, evaluation: Evaluation
+    ) -> None:
         """Say what to keep.
 
         Args:
-            resumption: says where, when, and what to go on from.
+            resumption: says where, and what to go on from.
+            config: says when.
             evaluation: whose results are kept too; it must run before this.
         """
         self._resumption = resumption
         self._evaluation = evaluation
-        self._config = resumption.configs[0].trainer
-        self._schedule = Schedule(
-            self._config.checkpoint_every_s, self._config.checkpoint_every_epochs
-        )
+        self._max_epochs = config.max_epochs
+        self._schedule = Schedule(config.checkpoint_every_s, config.checkpoint_every_epochs)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the state back; members that had stopped remain so."""
         assert isinstance(pl_module, GroupModule)
         if self._resumption.start is None:
             return
-        tensors, rows = self._resumption.start.tensors, self._resumption.rows
-        pl_module.load_state(tensors, rows)
-        self._evaluation.test_predictions.copy_(tensors[PREDICTIONS][rows])
+        tensors = self._resumption.start.tensors
+        pl_module.load_state(tensors)
+        self._evaluation.test_predictions.copy_(tensors[PREDICTIONS])
         self._evaluation.stop_early(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write, if it is time; after the last epoch there is nothing to go on with."""
         assert isinstance(pl_module, GroupModule)
         epoch = trainer.current_epoch + 1
-        if epoch < self._config.max_epochs and self._schedule.is_due(epoch):
+        if epoch < self._max_epochs and self._schedule.is_due(epoch):
             tensors = {**pl_module.state(), PREDICTIONS: self._evaluation.test_predictions}
             notes = self._resumption.notes(pl_module, self._evaluation)
             write(self._resumption.folder, Checkpoint(epoch, tensors, notes))

@@ -75,7 +75,7 @@ def train_group(jobs: Sequence[Job], *, parent_run_id: str | None) -> list[RunRe
                 evaluation,
                 _Log(runs, evaluation),
                 make_progress(evaluation),
-                KeepCheckpoints(resumption, evaluation),
+                KeepCheckpoints(resumption, configs[0].trainer, evaluation),
             ],
         )
         resumption.restore(runs, trainer, module, evaluation)

@@ -87,7 +87,7 @@ def test_a_key_that_is_added_to_the_schema_splits_groups_or_counts_for_each_memb
         for config in configs:
             config.regularizer.name, config.regularizer.strength = "l2", 0.1
         members = Members(configs, torch.device("cpu"))
-        kinds = [penalty.regularizer.config.surprise for penalty in members.penalties]  # pyright: ignore[reportAttributeAccessIssue]
+        kinds = [block.regularizer.config.surprise for block in members.regularized]  # pyright: ignore[reportAttributeAccessIssue]
         assert kinds == [0.0, 1.0]
     else:
         assert groups(configs) == [[0], [1]]

@@ -15,7 +15,10 @@ from pipeline.config import registry
 from pipeline.config.schema import ModelConfig
 from pipeline.engine.autodiff import gradient
 
-__all__ = ["Activation", "make_activation"]
+__all__ = ["Activation", "Units", "make_activation"]
+
+Units = Float[Tensor, "*units"]
+"""A number for each unit."""
 
 
 class Activation(ABC):
@@ -26,12 +29,10 @@ class Activation(ABC):
         self.config = config
 
     @abstractmethod
-    def __call__(self, z: Float[Tensor, "*units"]) -> Float[Tensor, "*units"]:
+    def __call__(self, z: Units) -> Units:
         """Return σ(z)."""
 
-    def derivative(
-        self, z: Float[Tensor, "*units"], a: Float[Tensor, "*units"]
-    ) -> Float[Tensor, "*units"]:
+    def derivative(self, z: Units, a: Units) -> Units:
         """Return σ'(z), the diagonal of the book's Σ'(z).
 
         By automatic differentiation, unless an activation has it written.
@@ -43,12 +44,7 @@ class Activation(ABC):
         del a
         return gradient(self, z)
 
-    def backward(
-        self,
-        error: Float[Tensor, "*units"],
-        z: Float[Tensor, "*units"],
-        a: Float[Tensor, "*units"],
-    ) -> Float[Tensor, "*units"]:
+    def backward(self, error: Units, z: Units, a: Units) -> Units:
         """Return ∂C/∂z = Σ'(z) ∂C/∂a.
 
         Args:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
-from torch import Tensor
-
-from pipeline.engine.activations import Activation
+from pipeline.engine.activations import Activation, Units
 
 __all__ = ["Sigmoid"]
 
@@ -13,13 +10,11 @@ __all__ = ["Sigmoid"]
 class Sigmoid(Activation):
     """σ(z) = 1 / (1 + e^-z) (Nielsen's equation 3)."""
 
-    def __call__(self, z: Float[Tensor, "*units"]) -> Float[Tensor, "*units"]:
+    def __call__(self, z: Units) -> Units:
         """Return σ(z), between 0 and 1."""
         return z.sigmoid()
 
-    def derivative(
-        self, z: Float[Tensor, "*units"], a: Float[Tensor, "*units"]
-    ) -> Float[Tensor, "*units"]:
+    def derivative(self, z: Units, a: Units) -> Units:
         """Return a (1 - a)."""
         del z
         return a * (1 - a)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
-from torch import Tensor
-
-from pipeline.engine.activations import Activation
+from pipeline.engine.activations import Activation, Units
 
 __all__ = ["Tanh"]
 
@@ -13,13 +10,11 @@ __all__ = ["Tanh"]
 class Tanh(Activation):
     """σ(z) = tanh z."""
 
-    def __call__(self, z: Float[Tensor, "*units"]) -> Float[Tensor, "*units"]:
+    def __call__(self, z: Units) -> Units:
         """Return tanh z, between -1 and 1."""
         return z.tanh()
 
-    def derivative(
-        self, z: Float[Tensor, "*units"], a: Float[Tensor, "*units"]
-    ) -> Float[Tensor, "*units"]:
+    def derivative(self, z: Units, a: Units) -> Units:
         """Return 1 - a²."""
         del z
         return 1 - a.square()

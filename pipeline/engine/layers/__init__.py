@@ -15,7 +15,12 @@ from torch import Generator, Tensor
 
 from pipeline.config.schema import ModelConfig
 
-__all__ = ["Layer"]
+__all__ = ["Layer", "Tensors", "Units"]
+
+Tensors = Sequence[Float[Tensor, "members ..."]]
+"""A layer's parameters, or what there is for each of them."""
+Units = Float[Tensor, "members _units batch"]
+"""A number for each unit; examples lie side by side."""
 
 
 class Layer(ABC):
@@ -42,11 +47,7 @@ class Layer(ABC):
         """
 
     @abstractmethod
-    def forward(
-        self,
-        parameters: Sequence[Float[Tensor, "members ..."]],
-        units: Float[Tensor, "members _in batch"],
-    ) -> Float[Tensor, "members _out batch"]:
+    def forward(self, parameters: Tensors, units: Units) -> Units:
         """Return the weighted inputs z of this layer, before any activation function.
 
         Args:
@@ -54,12 +55,7 @@ class Layer(ABC):
             units: what the layer reads.
         """
 
-    def backward(
-        self,
-        parameters: Sequence[Float[Tensor, "members ..."]],
-        units: Float[Tensor, "members _in batch"],
-        error: Float[Tensor, "members _out batch"],
-    ) -> Float[Tensor, "members _in batch"]:
+    def backward(self, parameters: Tensors, units: Units, error: Units) -> Units:
         """Return ∂C/∂units from ∂C/∂z (the matrix product of BP2).
 
         Args:
@@ -71,10 +67,10 @@ class Layer(ABC):
 
     def add_gradients(
         self,
-        targets: Sequence[Float[Tensor, "members ..."]],
-        parameters: Sequence[Float[Tensor, "members ..."]],
-        units: Float[Tensor, "members _in batch"],
-        error: Float[Tensor, "members _out batch"],
+        targets: Tensors,
+        parameters: Tensors,
+        units: Units,
+        error: Units,
         *,
         accumulate: bool,
     ) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
@@ -11,7 +9,7 @@ from torch import Generator, Tensor
 from pipeline.config.schema import ModelConfig
 from pipeline.engine.first_layer import SharedInputs
 from pipeline.engine.initialization import standard_deviations
-from pipeline.engine.layers import Layer
+from pipeline.engine.layers import Layer, Tensors, Units
 
 __all__ = ["Dense"]
 
@@ -35,33 +33,24 @@ class Dense(Layer):
         bias = torch.randn(self.num_units, generator=generator, dtype=torch.float64)
         return [weight * weight_std, bias * bias_std]
 
-    def forward(
-        self,
-        parameters: Sequence[Float[Tensor, "members ..."]],
-        units: SharedInputs | Float[Tensor, "members _in batch"],
-    ) -> Float[Tensor, "members _out batch"]:
+    def forward(self, parameters: Tensors, units: SharedInputs | Units) -> Units:
         """Return W u + b."""
         weight, bias = parameters
         if isinstance(units, SharedInputs):
             return units.weighted_by(weight).add_(bias.unsqueeze(-1))
         return torch.baddbmm(bias.unsqueeze(-1), weight, units)
 
-    def backward(
-        self,
-        parameters: Sequence[Float[Tensor, "members ..."]],
-        units: SharedInputs | Float[Tensor, "members _in batch"],
-        error: Float[Tensor, "members _out batch"],
-    ) -> Float[Tensor, "members _in batch"]:
+    def backward(self, parameters: Tensors, units: SharedInputs | Units, error: Units) -> Units:
         """Return Wᵀ δ (BP2)."""
         del units
         return parameters[0].mT @ error
 
     def add_gradients(
         self,
-        targets: Sequence[Float[Tensor, "members ..."]],
-        parameters: Sequence[Float[Tensor, "members ..."]],
-        units: SharedInputs | Float[Tensor, "members _in batch"],
-        error: Float[Tensor, "members _out batch"],
+        targets: Tensors,
+        parameters: Tensors,
+        units: SharedInputs | Units,
+        error: Units,
         *,
         accumulate: bool,
     ) -> None:

@@ -18,7 +18,15 @@ from pipeline.config import registry
 from pipeline.config.schema import LossConfig
 from pipeline.engine.autodiff import gradient
 
-__all__ = ["Loss", "is_target", "make_loss"]
+__all__ = ["Logits", "Loss", "Losses", "OneHot", "Targets", "is_target", "make_loss"]
+
+Logits = Float[Tensor, "members classes batch"]
+"""z^L, or a number for each of them; examples lie side by side."""
+Targets = Int[Tensor, "#members batch"]
+"""The right class of every example, for each member or for all."""
+OneHot = Bool[Tensor, "#members classes batch"]
+Losses = Float[Tensor, "members batch"]
+"""C of every example."""
 
 
 class Loss(ABC):
@@ -38,11 +46,7 @@ class Loss(ABC):
         self.output = output
 
     @abstractmethod
-    def value(
-        self,
-        logits: Float[Tensor, "members classes batch"],
-        targets: Int[Tensor, "#members batch"],
-    ) -> Float[Tensor, "members batch"]:
+    def value(self, logits: Logits, targets: Targets) -> Losses:
         """Return C of every example.
 
         Args:
@@ -50,37 +54,27 @@ class Loss(ABC):
             targets: the right class of every example, for each member or for all.
         """
 
-    def error(
-        self,
-        logits: Float[Tensor, "members classes batch"],
-        targets: Int[Tensor, "#members batch"],
-    ) -> Float[Tensor, "members classes batch"]:
+    def error(self, logits: Logits, targets: Targets) -> Logits:
         """Return δ^L = ∂C/∂z^L of every example (BP1).
 
         By automatic differentiation at the logits, unless a loss has it written.
         """
         return gradient(lambda z: self.value(z, targets), logits)
 
-    def activations(
-        self, logits: Float[Tensor, "members classes batch"]
-    ) -> Float[Tensor, "members classes batch"]:
+    def activations(self, logits: Logits) -> Logits:
         """Return a^L, the output function of the logits."""
         return logits.softmax(1) if self.output == "softmax" else logits.sigmoid()
 
-    def reduce(
-        self, terms: Float[Tensor, "members classes batch"]
-    ) -> Float[Tensor, "members batch"]:
+    def reduce(self, terms: Logits) -> Losses:
         """Combine the terms of an example's outputs as `loss.reduction` says."""
         return terms.mean(1) if self.config.reduction == "mean" else terms.sum(1)
 
-    def share(self, logits: Float[Tensor, "members classes batch"]) -> float:
+    def share(self, logits: Logits) -> float:
         """Return the weight of one output's term in `reduce`: 1 / classes for the mean, else 1."""
         return 1 / logits.shape[1] if self.config.reduction == "mean" else 1.0
 
 
-def is_target(
-    logits: Float[Tensor, "members classes batch"], targets: Int[Tensor, "#members batch"]
-) -> Bool[Tensor, "#members classes batch"]:
+def is_target(logits: Logits, targets: Targets) -> OneHot:
     """Return the targets one-hot, as booleans."""
     classes = torch.arange(logits.shape[1], device=logits.device)
     return targets.unsqueeze(1) == classes.unsqueeze(-1)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from jaxtyping import Float, Int
-from torch import Tensor
-
-from pipeline.engine.losses import Loss, is_target
+from pipeline.engine.losses import Logits, Loss, Losses, Targets, is_target
 
 __all__ = ["LossOfDifferences"]
 
@@ -16,31 +13,19 @@ class LossOfDifferences(Loss):
     """f(a - y) of every output."""
 
     @abstractmethod
-    def terms(
-        self, difference: Float[Tensor, "members classes batch"]
-    ) -> Float[Tensor, "members classes batch"]:
+    def terms(self, difference: Logits) -> Logits:
         """Return f(a - y)."""
 
     @abstractmethod
-    def slopes(
-        self, difference: Float[Tensor, "members classes batch"]
-    ) -> Float[Tensor, "members classes batch"]:
+    def slopes(self, difference: Logits) -> Logits:
         """Return f'(a - y), ∇_a C of the output's term; may change its argument."""
 
-    def value(
-        self,
-        logits: Float[Tensor, "members classes batch"],
-        targets: Int[Tensor, "#members batch"],
-    ) -> Float[Tensor, "members batch"]:
+    def value(self, logits: Logits, targets: Targets) -> Losses:
         """Return the terms of every example, combined."""
         difference = self.activations(logits) - is_target(logits, targets).to(logits.dtype)
         return self.reduce(self.terms(difference))
 
-    def error(
-        self,
-        logits: Float[Tensor, "members classes batch"],
-        targets: Int[Tensor, "#members batch"],
-    ) -> Float[Tensor, "members classes batch"]:
+    def error(self, logits: Logits, targets: Targets) -> Logits:
         """Apply Σ' to ∇_a C; for the softmax it isn't diagonal: diag(a) - a aᵀ."""
         a = self.activations(logits)
         slopes = self.slopes(a - is_target(logits, targets).to(a.dtype)).mul_(self.share(logits))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 
-from pipeline.engine.losses import Loss, is_target
+from pipeline.engine.losses import Logits, Loss, Losses, OneHot, Targets, is_target
 
 __all__ = ["Ce"]
 
@@ -15,11 +13,7 @@ __all__ = ["Ce"]
 class Ce(Loss):
     """-[y ln a + (1 - y) ln(1 - a)] of every output; summed, Nielsen's equation 63."""
 
-    def value(
-        self,
-        logits: Float[Tensor, "members classes batch"],
-        targets: Int[Tensor, "#members batch"],
-    ) -> Float[Tensor, "members batch"]:
+    def value(self, logits: Logits, targets: Targets) -> Losses:
         """Return the terms of every example, combined."""
         if self.output == "softmax":
             log_a, log_not_a = _log_softmax_both_ways(logits)
@@ -27,11 +21,7 @@ class Ce(Loss):
             log_a, log_not_a = F.logsigmoid(logits), F.logsigmoid(-logits)
         return self.reduce(-torch.where(is_target(logits, targets), log_a, log_not_a))
 
-    def error(
-        self,
-        logits: Float[Tensor, "members classes batch"],
-        targets: Int[Tensor, "#members batch"],
-    ) -> Float[Tensor, "members classes batch"]:
+    def error(self, logits: Logits, targets: Targets) -> Logits:
         """Return δ^L = a - y for sigmoid outputs; with the softmax, outputs push each other too."""
         y = is_target(logits, targets)
         if self.output == "sigmoid":
@@ -41,9 +31,7 @@ class Ce(Loss):
         return delta.mul_(self.share(logits))
 
 
-def _softmax_error(
-    logits: Float[Tensor, "members classes batch"], y: Bool[Tensor, "#members classes batch"]
-) -> Float[Tensor, "members classes batch"]:
+def _softmax_error(logits: Logits, y: OneHot) -> Logits:
     """Return δ^L for softmax outputs.
 
     With h = a ∇_a C, which is -1 for the right class and a/(1 - a) for the others,
@@ -61,9 +49,7 @@ def _softmax_error(
     return (a - y.to(a.dtype)).sub_(a * others).sub_(pushed)
 
 
-def _log_softmax_both_ways(
-    logits: Float[Tensor, "members classes batch"],
-) -> tuple[Float[Tensor, "members classes batch"], Float[Tensor, "members classes batch"]]:
+def _log_softmax_both_ways(logits: Logits) -> tuple[Logits, Logits]:
     """Return ln a and ln(1 - a) for a = softmax(z).
 
     1 - a cancels where a is near 1, which only the largest a can be; there it is the sum of the

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from pipeline.config.schema import LossConfig
+from pipeline.engine.losses import Logits
 from pipeline.engine.losses._outputs import LossOfDifferences
 
 __all__ = ["Huber"]
@@ -24,16 +23,12 @@ class Huber(LossOfDifferences):
         assert config.delta is not None
         self.delta = config.delta
 
-    def terms(
-        self, difference: Float[Tensor, "members classes batch"]
-    ) -> Float[Tensor, "members classes batch"]:
+    def terms(self, difference: Logits) -> Logits:
         """Return ½d² or δ(|d| - ½δ)."""
         distance = difference.abs()
         linear = self.delta * (distance - self.delta / 2)
         return torch.where(distance <= self.delta, difference.square() / 2, linear)
 
-    def slopes(
-        self, difference: Float[Tensor, "members classes batch"]
-    ) -> Float[Tensor, "members classes batch"]:
+    def slopes(self, difference: Logits) -> Logits:
         """Return d, at most δ in size."""
         return difference.clamp_(-self.delta, self.delta)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
-from torch import Tensor
-
+from pipeline.engine.losses import Logits
 from pipeline.engine.losses._outputs import LossOfDifferences
 
 __all__ = ["Quadratic"]
@@ -13,14 +11,10 @@ __all__ = ["Quadratic"]
 class Quadratic(LossOfDifferences):
     """½(a - y)² of every output; summed, it is Nielsen's quadratic cost (equation 6)."""
 
-    def terms(
-        self, difference: Float[Tensor, "members classes batch"]
-    ) -> Float[Tensor, "members classes batch"]:
+    def terms(self, difference: Logits) -> Logits:
         """Return ½(a - y)²."""
         return difference.square() / 2
 
-    def slopes(
-        self, difference: Float[Tensor, "members classes batch"]
-    ) -> Float[Tensor, "members classes batch"]:
+    def slopes(self, difference: Logits) -> Logits:
         """Return a - y."""
         return difference

@@ -15,7 +15,13 @@ from torch import Tensor
 
 from pipeline.config import registry
 
-__all__ = ["Metric", "metrics_of_split"]
+__all__ = ["Labels", "Metric", "PerMember", "Predictions", "metrics_of_split"]
+
+Predictions = UInt8[Tensor, "members examples"]
+"""The class that each member finds likeliest."""
+Labels = Integer[Tensor, " examples"]
+"""The right classes."""
+PerMember = Float[Tensor, " members"]
 
 
 class Metric(ABC):
@@ -25,12 +31,7 @@ class Metric(ABC):
     """Where it is measured."""
 
     @abstractmethod
-    def __call__(
-        self,
-        predictions: UInt8[Tensor, "members examples"],
-        labels: Integer[Tensor, " examples"],
-        num_classes: int,
-    ) -> Float[Tensor, " members"]:
+    def __call__(self, predictions: Predictions, labels: Labels, num_classes: int) -> PerMember:
         """Return the metric of every member.
 
         Args:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float, Integer, UInt8
-from torch import Tensor
-
-from pipeline.engine.metrics import Metric
+from pipeline.engine.metrics import Labels, Metric, PerMember, Predictions
 
 __all__ = ["Accuracy"]
 
@@ -13,12 +10,7 @@ __all__ = ["Accuracy"]
 class Accuracy(Metric):
     """Share of the examples whose class is predicted, from 0 to 1."""
 
-    def __call__(
-        self,
-        predictions: UInt8[Tensor, "members examples"],
-        labels: Integer[Tensor, " examples"],
-        num_classes: int,
-    ) -> Float[Tensor, " members"]:
+    def __call__(self, predictions: Predictions, labels: Labels, num_classes: int) -> PerMember:
         """Return the accuracy of every member."""
         del num_classes
         return (predictions == labels).double().mean(1)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Integer, UInt8
-from torch import Tensor
 
-from pipeline.engine.metrics import Metric
+from pipeline.engine.metrics import Labels, Metric, PerMember, Predictions
 
 __all__ = ["IgnoredClasses"]
 
@@ -23,12 +21,7 @@ class IgnoredClasses(Metric):
 
     splits = ("test",)
 
-    def __call__(
-        self,
-        predictions: UInt8[Tensor, "members examples"],
-        labels: Integer[Tensor, " examples"],
-        num_classes: int,
-    ) -> Float[Tensor, " members"]:
+    def __call__(self, predictions: Predictions, labels: Labels, num_classes: int) -> PerMember:
         """Return the number of every member's ignored classes."""
         is_class = labels.unsqueeze(1) == torch.arange(num_classes, device=labels.device)
         sizes = is_class.sum(0)

@@ -18,7 +18,10 @@ from torch import Tensor
 from pipeline.config import registry
 from pipeline.config.schema import OptimizerConfig
 
-__all__ = ["Optimizer", "given", "make_optimizer"]
+__all__ = ["Optimizer", "Tensors", "given", "make_optimizer"]
+
+Tensors = Sequence[Float[Tensor, "members ..."]]
+"""Parameters, or what there is for each of them; the first axis is the member."""
 
 Setting = TypeVar("Setting")
 
@@ -26,11 +29,7 @@ Setting = TypeVar("Setting")
 class Optimizer(ABC):
     """Takes steps along gradients; holds what it remembers from step to step."""
 
-    def __init__(
-        self,
-        parameters: Sequence[Float[Tensor, "members ..."]],
-        configs: Sequence[OptimizerConfig],
-    ) -> None:
+    def __init__(self, parameters: Tensors, configs: Sequence[OptimizerConfig]) -> None:
         """Take the parameters, whose first axis is the member, and each member's numbers."""
         self.parameters = list(parameters)
         self.lr = self.per_member([config.lr for config in configs])
@@ -38,7 +37,7 @@ class Optimizer(ABC):
         self.weight_decay = self.per_member(decay) if any(decay) else None
 
     @abstractmethod
-    def step(self, gradients: Sequence[Float[Tensor, "members ..."]]) -> None:
+    def step(self, gradients: Tensors) -> None:
         """Change the parameters in place. The gradients may be changed too."""
 
     def state(self) -> dict[str, Tensor]:
@@ -87,9 +86,7 @@ def given(setting: Setting | None) -> Setting:
     return setting
 
 
-def make_optimizer(
-    parameters: Sequence[Float[Tensor, "members ..."]], configs: Sequence[OptimizerConfig]
-) -> Optimizer:
+def make_optimizer(parameters: Tensors, configs: Sequence[OptimizerConfig]) -> Optimizer:
     """Return the optimizer that the members share, with the numbers of each."""
     (name,) = {config.name for config in configs}
     return cast("Optimizer", registry.find("optimizer", name)(parameters, configs))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.config.schema import OptimizerConfig
-from pipeline.engine.optimizers import Optimizer, given
+from pipeline.engine.optimizers import Optimizer, Tensors, given
 
 __all__ = ["Adam"]
 
@@ -17,11 +16,7 @@ __all__ = ["Adam"]
 class Adam(Optimizer):
     """m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², θ ← θ - η m̂/(√v̂ + ε) (Kingma and Ba, 2015)."""
 
-    def __init__(
-        self,
-        parameters: Sequence[Float[Tensor, "members ..."]],
-        configs: Sequence[OptimizerConfig],
-    ) -> None:
+    def __init__(self, parameters: Tensors, configs: Sequence[OptimizerConfig]) -> None:
         """Start from m = v = 0."""
         super().__init__(parameters, configs)
         betas = [given(config.betas) for config in configs]
@@ -40,7 +35,7 @@ class Adam(Optimizer):
             mean=self.means, square=self.squares, power1=self.powers1, power2=self.powers2
         )
 
-    def step(self, gradients: Sequence[Float[Tensor, "members ..."]]) -> None:
+    def step(self, gradients: Tensors) -> None:
         """Take one step."""
         self.decay(gradients)
         for index, (parameter, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
@@ -53,6 +48,6 @@ class Adam(Optimizer):
             rate = self.lr[index] / correction1
             parameter.sub_(mean.mul(rate).div_(denominator))
 
-    def decay(self, gradients: Sequence[Float[Tensor, "members ..."]]) -> None:
+    def decay(self, gradients: Tensors) -> None:
         """Apply the weight decay, here by way of the gradients."""
         self.add_weight_decay(gradients)

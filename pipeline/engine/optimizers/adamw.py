@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from jaxtyping import Float
-from torch import Tensor
-
+from pipeline.engine.optimizers import Tensors
 from pipeline.engine.optimizers.adam import Adam
 
 __all__ = ["AdamW"]
@@ -15,7 +11,7 @@ __all__ = ["AdamW"]
 class AdamW(Adam):
     """Adam whose weight decay acts on θ, not on g (Loshchilov and Hutter, 2019)."""
 
-    def decay(self, gradients: Sequence[Float[Tensor, "members ..."]]) -> None:
+    def decay(self, gradients: Tensors) -> None:
         """Apply the weight decay, θ ← (1 - η · weight_decay) θ."""
         del gradients
         if self.weight_decay is None:

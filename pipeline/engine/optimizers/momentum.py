@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.config.schema import OptimizerConfig
-from pipeline.engine.optimizers import Optimizer, given
+from pipeline.engine.optimizers import Optimizer, Tensors, given
 
 __all__ = ["Momentum"]
 
@@ -17,11 +16,7 @@ __all__ = ["Momentum"]
 class Momentum(Optimizer):
     """v ← μ v + g, θ ← θ - η v."""
 
-    def __init__(
-        self,
-        parameters: Sequence[Float[Tensor, "members ..."]],
-        configs: Sequence[OptimizerConfig],
-    ) -> None:
+    def __init__(self, parameters: Tensors, configs: Sequence[OptimizerConfig]) -> None:
         """Start from v = 0."""
         super().__init__(parameters, configs)
         self.momentum = self.per_member([given(config.momentum) for config in configs])
@@ -31,7 +26,7 @@ class Momentum(Optimizer):
         """Return the velocities v."""
         return self.memory(velocity=self.velocities)
 
-    def step(self, gradients: Sequence[Float[Tensor, "members ..."]]) -> None:
+    def step(self, gradients: Tensors) -> None:
         """Take one step."""
         self.add_weight_decay(gradients)
         for index, (parameter, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from jaxtyping import Float
-from torch import Tensor
-
-from pipeline.engine.optimizers import Optimizer
+from pipeline.engine.optimizers import Optimizer, Tensors
 
 __all__ = ["Sgd"]
 
@@ -20,7 +15,7 @@ class Sgd(Optimizer):
         """Whether there is no weight decay either."""
         return self.weight_decay is None
 
-    def step(self, gradients: Sequence[Float[Tensor, "members ..."]]) -> None:
+    def step(self, gradients: Tensors) -> None:
         """Take one step."""
         self.add_weight_decay(gradients)
         for parameter, gradient, lr in zip(self.parameters, gradients, self.lr, strict=True):

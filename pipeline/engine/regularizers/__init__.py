@@ -1,4 +1,4 @@
-"""Regularizers: penalties on the weights, each with its gradient.
+"""Regularizers: functions of the weights that are added to the loss, each with its gradient.
 
 To add one: a module here with its class, its YAML in conf/regularizer, a row in
 tests/engine/test_regularizers.py.
@@ -16,7 +16,11 @@ from pipeline.config import registry
 from pipeline.config.schema import RegularizerConfig
 from pipeline.engine.autodiff import gradient
 
-__all__ = ["Regularizer", "make_regularizer"]
+__all__ = ["PerMember", "Regularizer", "Weights", "make_regularizer"]
+
+Weights = Float[Tensor, "members ..."]
+"""One layer's weights, of whatever shape."""
+PerMember = Float[Tensor, " members"]
 
 
 class Regularizer(ABC):
@@ -27,11 +31,11 @@ class Regularizer(ABC):
         self.config = config
 
     @abstractmethod
-    def value(self, weights: Float[Tensor, "members ..."]) -> Float[Tensor, " members"]:
-        """Return the penalty of every member, before it is multiplied by λ."""
+    def value(self, weights: Weights) -> PerMember:
+        """Return the value of every member, before it is multiplied by λ."""
 
-    def gradient(self, weights: Float[Tensor, "members ..."]) -> Float[Tensor, "members ..."]:
-        """Return the derivative of the penalty by the weights.
+    def gradient(self, weights: Weights) -> Weights:
+        """Return the derivative of the value by the weights.
 
         By automatic differentiation, unless a regularizer has it written.
         """

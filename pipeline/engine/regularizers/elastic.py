@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
-from torch import Tensor
-
 from pipeline.config.schema import RegularizerConfig
-from pipeline.engine.regularizers import Regularizer
+from pipeline.engine.regularizers import PerMember, Regularizer, Weights
 from pipeline.engine.regularizers.l1 import L1
 from pipeline.engine.regularizers.l2 import L2
 
@@ -23,11 +20,11 @@ class Elastic(Regularizer):
         self.l1_ratio = config.l1_ratio
         self._l1, self._l2 = L1(config), L2(config)
 
-    def value(self, weights: Float[Tensor, "members ..."]) -> Float[Tensor, " members"]:
+    def value(self, weights: Weights) -> PerMember:
         """Return r Σ|w| + (1 - r) ½Σw²."""
         l1, l2 = self._l1.value(weights), self._l2.value(weights)
         return self.l1_ratio * l1 + (1 - self.l1_ratio) * l2
 
-    def gradient(self, weights: Float[Tensor, "members ..."]) -> Float[Tensor, "members ..."]:
+    def gradient(self, weights: Weights) -> Weights:
         """Return r sign(w) + (1 - r) w."""
         return self.l1_ratio * weights.sign() + (1 - self.l1_ratio) * weights

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
-from torch import Tensor
-
-from pipeline.engine.regularizers import Regularizer
+from pipeline.engine.regularizers import PerMember, Regularizer, Weights
 
 __all__ = ["L2"]
 
@@ -13,10 +10,10 @@ __all__ = ["L2"]
 class L2(Regularizer):
     """½Σw²."""
 
-    def value(self, weights: Float[Tensor, "members ..."]) -> Float[Tensor, " members"]:
+    def value(self, weights: Weights) -> PerMember:
         """Return ½Σw²."""
         return weights.flatten(1).square().sum(1) / 2
 
-    def gradient(self, weights: Float[Tensor, "members ..."]) -> Float[Tensor, "members ..."]:
+    def gradient(self, weights: Weights) -> Weights:
         """Return the weights themselves, not a copy."""
         return weights

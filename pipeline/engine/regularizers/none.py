@@ -1,23 +1,21 @@
-"""No penalty."""
+"""No regularizer."""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from pipeline.engine.regularizers import Regularizer
+from pipeline.engine.regularizers import PerMember, Regularizer, Weights
 
-__all__ = ["NoPenalty"]
+__all__ = ["NoRegularizer"]
 
 
-class NoPenalty(Regularizer):
-    """No penalty."""
+class NoRegularizer(Regularizer):
+    """0, whatever the weights are."""
 
-    def value(self, weights: Float[Tensor, "members ..."]) -> Float[Tensor, " members"]:
+    def value(self, weights: Weights) -> PerMember:
         """Return 0."""
         return weights.new_zeros(len(weights))
 
-    def gradient(self, weights: Float[Tensor, "members ..."]) -> Float[Tensor, "members ..."]:
+    def gradient(self, weights: Weights) -> Weights:
         """Return 0."""
         return torch.zeros_like(weights)

@@ -17,7 +17,7 @@ from pipeline.tracking import paths
 __all__ = ["moved_artifacts"]
 
 NUM_NAMED = 3
-"""Of lost runs, in one line."""
+"""So many lost runs are named in one line."""
 
 TIMEOUT_S = 20
 """As long as MLflow itself waits for a database that another process writes."""
@@ -43,14 +43,14 @@ class _Place:
 
     @property
     def is_right(self) -> bool:
-        """Whether both are the same, through a link perhaps."""
+        """Say whether both are the same, through a link perhaps."""
         if self.said == self.home:
             return True
         return self.said.exists() and self.home.exists() and self.said.samefile(self.home)
 
     @property
     def is_nowhere(self) -> bool:
-        """Whether there is nothing in either place, and they aren't the same."""
+        """Say whether there is nothing in either place, and they aren't the same."""
         return self.said != self.home and not self.said.exists() and not self.home.exists()
 
 

@@ -46,12 +46,12 @@ class Site:
 
     @property
     def has_own_store(self) -> bool:
-        """Whether the store is the database in the root."""
+        """Say whether the store is the database in the root."""
         return self.store.database == paths.database(self.root)
 
     @property
     def has_store(self) -> bool:
-        """Whether anything was ever tracked in the store; a server is taken to be there."""
+        """Say whether anything was ever tracked in the store; a server is taken to be there."""
         file = self.store.database
         return file is None or (file.exists() and file.stat().st_size > 0)
 
@@ -100,13 +100,13 @@ class Site:
 
     @cached_property
     def is_quiet(self) -> bool:
-        """Whether nobody is at work, so that what no run names can't be in use."""
+        """Say whether no process is working here, so that what no run names can't be in use."""
         return not any(self.locks.values()) and all(self.is_dead(run) for run in self.running)
 
     def is_dead(self, run: RunResult) -> bool | None:
         """Return whether a run's process has ended, None if nobody can tell from here.
 
-        Until a sweep that is taken up again has come to a run, that run names its first process;
+        Until a resumed sweep has come to a run, that run names its first process;
         so the locks that the sweep holds count too. A shared store has runs of other roots, whose
         locks aren't here.
         """
@@ -138,5 +138,5 @@ def count(number: int, noun: str) -> str:
 
 
 def is_old(path: Path) -> bool:
-    """Whether nobody has touched a file for an hour."""
+    """Return whether nobody has touched a file for an hour."""
     return time.time() - path.stat().st_mtime > OLD_AFTER_S
