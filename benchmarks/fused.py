@@ -1,29 +1,30 @@
-"""Fused training: a grid as one batched network, against the floor and against other ways.
+"""A group: a grid trained as one batched network, against the floor and against other ways.
 
-    python -m benchmarks.fused [--rounds N] [--data FOLDER] [--only NAME]
+    python -m benchmarks.fused [--quick] [--rounds N] [--data FOLDER] [--only NAME]
 
 Training only. The floor is the two matrix products of the first layer alone, by torch.mm. Claims
 for 28 members of 784-10, batch 100, one epoch on 2 cores: at most 1.4 times the floor; at least
 10 times faster than the hand-written loop run by run and 80 times than Lightning over a
-DataLoader; at least 2 times faster than torch.func's vmap(grad), and faster than JAX.
+DataLoader; at least 2 times faster than torch.func's vmap(grad), and faster than JAX. To be quick,
+digits take the place of MNIST.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
-import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 
-from benchmarks.single_run import BATCH, hand_written, lightning_dataloader
-from benchmarks.timing import machine, measure, report
+from benchmarks.single_run import BATCH, hand_written, lightning_dataloader, load_data
+from benchmarks.timing import Options, machine, make_parser, measure, report
 from pipeline.config.schema import (
     Config,
     DropoutConfig,
@@ -32,20 +33,26 @@ from pipeline.config.schema import (
     RegularizerConfig,
     TrainerConfig,
 )
-from pipeline.data.tensors import Data, load
+from pipeline.data.tensors import Data
 from pipeline.engine.first_layer import times_transposed
 from pipeline.engine.members import sort_members
 from pipeline.engine.module import GroupModule
 from pipeline.training.train import make_trainer
 
-LAMBDAS = (0.0, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 0.1)
+STRENGTHS = (0.0, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 0.1)
 TRAINER = TrainerConfig("auto", max_epochs=1)
 
 
-def grid(num_members: int = 28, seeds: int = 1, hidden: tuple[int, ...] = ()) -> list[Config]:
-    """Return 7 λ x L1 and L2 x two learning rates for each seed, as many as are asked for."""
+class FusedOptions(Options):
+    """What this benchmark can be told besides."""
+
+    only: str | None
+
+
+def grid(num_members: int = 28, hidden: Sequence[int] = ()) -> list[Config]:
+    """Return so many configs: 7 strengths of L1 and of L2 x two learning rates, seed by seed."""
     model = ModelConfig(hidden=list(hidden), init="scaled_normal", init_std=1.0)
-    choices = [
+    configs = [
         Config(
             seed=seed,
             regularizer=RegularizerConfig(name, strength),
@@ -53,45 +60,52 @@ def grid(num_members: int = 28, seeds: int = 1, hidden: tuple[int, ...] = ()) ->
             model=model,
             trainer=TRAINER,
         )
-        for seed in range(max(seeds, -(-num_members // 28)))
+        for seed in range(-(-num_members // 28))
         for name in ("l1", "l2")
-        for strength in LAMBDAS
+        for strength in STRENGTHS
         for lr in (0.5, 0.3)
     ]
-    return choices[: num_members * seeds]
+    return configs[:num_members]
 
 
-def train_fused(configs: list[Config], data: Data) -> None:
-    """Train the configs as one group."""
+def train_group(configs: Sequence[Config], data: Data) -> None:
+    """Train the configs as one group, less evaluation and tracking."""
     ordered = [configs[position] for position in sort_members(configs)]
     make_trainer(TRAINER).fit(GroupModule(ordered, data))
 
 
-def floor(num_members: int, data: Data) -> None:
-    """Compute the first layer's two products of every step by torch.mm, and nothing else."""
+def first_layer_products(
+    num_members: int, data: Data, product: Callable[[Tensor, Tensor, Tensor], object]
+) -> None:
+    """Compute the first layer's two products of every step of an epoch, and nothing else.
+
+    Args:
+        num_members: of the group.
+        data: that it would learn from.
+        product: computes a bᵀ of the first two; it may use the third for the result.
+    """
     inputs = data.train.inputs
-    weights = torch.randn(num_members * 10, inputs.shape[1], device=inputs.device)
-    delta = torch.randn(num_members * 10, BATCH, device=inputs.device)
+    num_units = num_members * data.num_classes
+    weights = torch.randn(num_units, data.num_features, device=inputs.device)
+    delta = torch.randn(num_units, BATCH, device=inputs.device)
     batch = inputs[:BATCH].clone()
     z, gradient = torch.empty_like(delta), torch.empty_like(weights)
     for _ in range(len(inputs) // BATCH):
-        torch.mm(weights, batch.T, out=z)
-        torch.mm(delta, batch, out=gradient)
+        product(weights, batch, z)
+        product(delta, batch.T, gradient)
     if inputs.is_cuda:
         torch.cuda.synchronize()
 
 
-def products(num_members: int, data: Data) -> None:
-    """Compute the same products as fused training does, and nothing else."""
-    inputs = data.train.inputs
-    weights = torch.randn(num_members * 10, inputs.shape[1], device=inputs.device)
-    delta = torch.randn(num_members * 10, BATCH, device=inputs.device)
-    batch = inputs[:BATCH].clone()
-    for _ in range(len(inputs) // BATCH):
-        times_transposed(weights, batch)
-        times_transposed(delta, batch.T)
-    if inputs.is_cuda:
-        torch.cuda.synchronize()
+def by_mm(a: Tensor, b: Tensor, out: Tensor) -> None:
+    """Compute a bᵀ as anybody would."""
+    torch.mm(a, b.T, out=out)
+
+
+def as_in_training(a: Tensor, b: Tensor, out: Tensor) -> None:
+    """Compute a bᵀ as a group does when it trains."""
+    del out
+    times_transposed(a, b)
 
 
 def vmap_grad(num_members: int, data: Data) -> None:
@@ -115,43 +129,37 @@ def vmap_grad(num_members: int, data: Data) -> None:
 
 
 def against_other_ways(data: Data, rounds: int) -> None:
-    """28 members of 784-10, one seed, one epoch."""
-    print(f"\n28 members of 784-10, batch {BATCH}, one epoch of 55,000, training only")
+    """Compare 28 members of one layer and one seed with what else could train them."""
+    print(f"\n28 members of one layer, batch {BATCH}, one epoch, training only")
     contestants: dict[str, Callable[[], object]] = {
-        "floor: two products per step": lambda: floor(28, data),
-        "the same as fused makes them": lambda: products(28, data),
-        "fused, 28 members": lambda: train_fused(grid(), data),
+        "floor: two products per step": partial(first_layer_products, 28, data, by_mm),
+        "the same as a group makes them": partial(first_layer_products, 28, data, as_in_training),
+        "a group of 28 members": lambda: train_group(grid(), data),
         "torch.func vmap(grad), 28": lambda: vmap_grad(28, data),
         "hand-written loop, 1 of 28": lambda: hand_written(data, 1),
         "Lightning over a DataLoader, 1 of 28": lambda: lightning_dataloader(data, 1),
     }
-    jax = _jax_contestant(data)
-    if jax is None:
+    if find_spec("jax") is None:
         print("JAX is not installed (pip install '.[bench]'): left out")
     else:
-        contestants["JAX vmap and jit, 28"] = jax
+        contestants["JAX vmap and jit, 28"] = _jax_contestant(data)
     seconds = measure(contestants, rounds)
     for name in ("hand-written loop, 1 of 28", "Lightning over a DataLoader, 1 of 28"):
         seconds[name.replace("1 of 28", "28 x 1")] = [28 * value for value in seconds.pop(name)]
-    report(seconds, reference="floor: two products per step")
-    fused = seconds["fused, 28 members"]
-    for name in seconds:
-        ratios = [other / own for other, own in zip(seconds[name], fused, strict=True)]
-        print(f"  {name:38} {statistics.median(ratios):7.2f} x the time of fused")
-
-
-def _jax_contestant(data: Data) -> Callable[[], object] | None:
-    try:
-        from benchmarks.jax_baseline import make_vmap_jit
-    except ModuleNotFoundError:
-        return None
-    return make_vmap_jit(
-        data.train.inputs.cpu().numpy(), data.train.labels.cpu().numpy(), 28, BATCH
+    report(
+        seconds, {"to floor": "floor: two products per step", "to group": "a group of 28 members"}
     )
 
 
+def _jax_contestant(data: Data) -> Callable[[], object]:
+    from benchmarks.jax_baseline import make_vmap_jit  # imports jax
+
+    inputs, labels = data.train.inputs.cpu().numpy(), data.train.labels.cpu().numpy()
+    return make_vmap_jit(inputs, labels, 28, BATCH)
+
+
 def other_shapes(data: Data, rounds: int) -> None:
-    """Deeper networks, more seeds, dropped inputs, small batches."""
+    """Compare deeper networks, more seeds, dropped inputs and small batches."""
     print("\nOther shapes, one epoch")
     dropped = [
         Config(dropout=DropoutConfig("input", p_keep=p), trainer=TRAINER)
@@ -160,30 +168,31 @@ def other_shapes(data: Data, rounds: int) -> None:
     small = grid()
     for config in small:
         config.data.batch_size = 10
-    contestants: dict[str, Callable[[], object]] = {
-        "784-10 x 28": lambda: train_fused(grid(), data),
-        "784-30-10 x 28": lambda: train_fused(grid(hidden=(30,)), data),
-        "784-100-10 x 28": lambda: train_fused(grid(hidden=(100,)), data),
-        "784-10 x 28 x 5 seeds": lambda: train_fused(grid(28, seeds=5), data),
-        "784-10 x 7 p_keep at the input": lambda: train_fused(dropped, data),
-        "784-10 x 28, batch 10": lambda: train_fused(small, data),
+    shapes = {
+        "one layer x 28": grid(),
+        "30 hidden units x 28": grid(hidden=[30]),
+        "100 hidden units x 28": grid(hidden=[100]),
+        "one layer x 28 x 5 seeds": grid(140),
+        "one layer x 7 p_keep at the input": dropped,
+        "one layer x 28, batch 10": small,
     }
-    report(measure(contestants, rounds), reference="784-10 x 28")
+    contestants = {name: partial(train_group, shape, data) for name, shape in shapes.items()}
+    report(measure(contestants, rounds), {"to first": "one layer x 28"})
 
 
-def scaling(data: Data) -> None:
-    """Seconds and memory per member from 1 member to 1,000, and the loop's time for as many."""
+def scaling(data: Data, largest: int) -> None:
+    """Print seconds and memory per member up to `largest`, and the loop's time for as many."""
     hand_written(data, 1)
     started = time.perf_counter()
     hand_written(data, 1)
     loop_seconds = time.perf_counter() - started
-    print("\nMembers of 784-10, one epoch; the hand-written loop takes them one after the other")
-    print(f"{'members':>7}{'seconds':>10}{'ms each':>10}{'MB each':>10}{'loop / fused':>14}")
-    for count in (1, 3, 10, 30, 100, 300, 1000):
+    print("\nMembers of one layer, one epoch; the hand-written loop takes them one by one")
+    print(f"{'members':>7}{'seconds':>10}{'ms each':>10}{'MB each':>10}{'loop / group':>14}")
+    for count in (count for count in (1, 3, 10, 30, 100, 300, 1000) if count <= largest):
         configs = grid(count)
         before = _reset_peak_mb()
         started = time.perf_counter()
-        train_fused(configs, data)
+        train_group(configs, data)
         seconds = time.perf_counter() - started
         megabytes = (_peak_mb() - before) / count
         ratio = count * loop_seconds / seconds
@@ -217,21 +226,19 @@ def _memory_mb(entry: str) -> float:
 def main() -> None:
     """Print the tables."""
     warnings.filterwarnings("ignore", ".*num_workers.*")
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--data", type=Path, default=Path("data/mnist"))
+    parser = make_parser(__doc__, rounds=5)
     parser.add_argument("--only", choices=["ways", "shapes", "scaling"])
-    arguments = parser.parse_args()
-    data = load("mnist", arguments.data, num_train=55_000, num_val=5_000, download=True)
+    options = parser.parse_args(namespace=FusedOptions())
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    data = data.to(device, torch.float32)
+    data = load_data(options).to(device, torch.float32)
     print(machine(), torch.cuda.get_device_name() if device == "cuda" else "")
-    if arguments.only in (None, "ways"):
-        against_other_ways(data, arguments.rounds)
-    if arguments.only in (None, "shapes"):
-        other_shapes(data, arguments.rounds)
-    if arguments.only in (None, "scaling"):
-        scaling(data)
+    print(f"{len(data.train):,} examples of {data.name}, {data.num_features} features")
+    if options.only in (None, "ways"):
+        against_other_ways(data, options.num_rounds)
+    if options.only in (None, "shapes"):
+        other_shapes(data, options.num_rounds)
+    if options.only in (None, "scaling"):
+        scaling(data, largest=100 if options.quick else 1000)
 
 
 if __name__ == "__main__":

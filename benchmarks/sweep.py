@@ -1,93 +1,56 @@
-"""Whole fused sweeps, from process start to all runs in MLflow, and where the time goes.
+"""Whole sweeps, from process start to all runs in MLflow, and where the time goes.
 
-    python -m benchmarks.sweep [--rounds N] [--data FOLDER]
+    python -m benchmarks.sweep [--quick] [--rounds N] [--data FOLDER]
 
 Claims, on 2 cores and warm: 28 runs of 5 epochs within 12 s, 1,000 runs of one epoch within 180 s.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from pathlib import Path
 
-from benchmarks.timing import machine
+from benchmarks.timing import Options, machine, make_parser, print_row
+from benchmarks.watch import watch
 
-LAMBDAS = "0,0.0001,0.0005,0.001,0.005,0.01,0.1"
+PARTS = {
+    "import": ["importlib"],
+    "check": ["pipeline.config", "pipeline.sweep", "hydra_plugins"],
+    "train": ["pipeline.data", "pipeline.engine", "pipeline.training"],
+    "files": ["pipeline.training.artifacts", "pipeline.report"],
+    "track": ["pipeline.tracking"],
+}
 
-SWEEPS = {
-    "28 runs, 5 epochs": [f"regularizer.strength={LAMBDAS}", "seed=0,1"],
+STRENGTHS = "0,0.0001,0.0005,0.001,0.005,0.01,0.1"
+
+GRIDS = {
+    "28 runs, 5 epochs": [f"regularizer.strength={STRENGTHS}", "seed=0,1"],
     "1,000 runs, 1 epoch": [
-        f"regularizer.strength={LAMBDAS},0.00001,0.0002,0.002",
+        f"regularizer.strength={STRENGTHS},0.00001,0.0002,0.002",
         "seed=range(0,50)",
         "trainer.max_epochs=1",
     ],
 }
 
-TIMED_COMMAND = """
-import atexit, json, sys, time
-import pipeline.__main__ as command
-import pipeline.sweep.hydra_callback as sweep
-from pipeline.process import quick_imports
-
-started = time.perf_counter()
-with quick_imports():
-    import pipeline.fused, pipeline.tracking.run
-    from pytorch_lightning import Trainer
-spent = {"import": time.perf_counter() - started, "check": 0.0, "train": 0.0, "track": 0.0}
-
-def timed(owner, name, part):
-    function = getattr(owner, name)
-    def wrapper(*args, **kwargs):
-        started = time.perf_counter()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            spent[part] += time.perf_counter() - started
-    setattr(owner, name, wrapper)
-
-timed(sweep, "_checked_grid", "check")
-timed(Trainer, "fit", "train")
-timed(pipeline.fused, "start_tracking", "track")
-timed(pipeline.tracking.run.TrackedRun, "close", "track")
-timed(pipeline.tracking.run.TrackedRun, "children", "track")
-atexit.register(lambda: print(json.dumps(spent), file=sys.stderr))
-command.main()
-"""
-"""The command, with the seconds of its parts on the last line of standard error."""
-
 
 def main() -> None:
-    """Print a table per sweep."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--data", type=Path, default=Path("data/mnist"))
-    arguments = parser.parse_args()
+    """Print a row and its parts per sweep, all in one root; to be quick, of the first one alone."""
+    options = make_parser(__doc__, rounds=3).parse_args(namespace=Options())
+    names = list(GRIDS)[:1] if options.quick else list(GRIDS)
     print(machine())
-    for name, overrides in SWEEPS.items():
-        totals: list[float] = []
-        parts: list[dict[str, float]] = []
-        with tempfile.TemporaryDirectory() as root:
-            command = [sys.executable, "-c", TIMED_COMMAND, "-m", "regularizer=l1,l2"]
-            command += [f"root={root}", f"data.root={arguments.data.absolute()}"]
-            subprocess.run([*command, "trainer.max_epochs=1"], capture_output=True, check=True)
-            for _ in range(arguments.rounds):
-                started = time.perf_counter()
-                done = subprocess.run(
-                    [*command, *overrides], capture_output=True, text=True, check=True
-                )
-                totals.append(time.perf_counter() - started)
-                parts.append(json.loads(done.stderr.splitlines()[-1]))
-        split = ", ".join(
-            f"{part} {statistics.median(values[part] for values in parts):.1f} s"
-            for part in parts[0]
-        )
-        print(f"{name:22}{statistics.median(totals):7.1f} s   ({split})")
+    with tempfile.TemporaryDirectory() as root:
+        command = ["-m", "regularizer=l1,l2", f"root={root}", *options.data_overrides]
+        if not options.quick:  # makes the store, and warms the disk's cache
+            watch("pipeline", *command, "trainer.max_epochs=1")
+        for name in names:
+            done = [
+                watch("pipeline", *command, *GRIDS[name], parts=PARTS)
+                for _ in range(options.num_rounds)
+            ]
+            print_row(name, [it.seconds for it in done], "s")
+            for part in done[0].parts:
+                seconds = statistics.median(it.parts[part] for it in done)
+                print(f"  {part:36}{seconds:8.2f} s")
 
 
 if __name__ == "__main__":
