@@ -15,10 +15,10 @@ docs: .venv/installed
 	$(BIN)/python -m pipeline.reproduce --output docs/problem_set.md
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: .venv/installed-test
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist loadfile $(SELECT)
 
 lint: .venv/installed-test
 	$(BIN)/ruff format --check

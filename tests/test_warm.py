@@ -76,7 +76,8 @@ def test_it_has_imported_what_takes_long(tmp_path: Path):
 
 
 def test_output_is_read_while_it_runs_and_its_group_ends_with_a_kill(tmp_path: Path):
-    statements = "import os, time; os.fork(); print(os.getpgid(0), flush=True); time.sleep(60)"
+    tell = "os.write(1, f'{os.getpgid(0)}\\n'.encode())"  # as one piece
+    statements = f"import os, time; os.fork(); {tell}; time.sleep(60)"
     with command.started(tmp_path, statements, module="tests.statements") as process:
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in range(2)] == [f"{process.pid}\n"] * 2
