@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: run ui docs test test-slow lint clean
+.PHONY: run ui docs bench test test-slow lint clean
 
 run: .venv/installed
 	$(BIN)/python -m pipeline -m loss=mse,ce,nll
@@ -13,6 +13,9 @@ ui: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python -m pipeline.reproduce --output docs/problem_set.md
+
+bench: .venv/installed-test
+	$(BIN)/python -m benchmarks $(BUDGET)
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
