@@ -179,7 +179,7 @@ class Step:
 
     def _targets_of(self, members: Tensor | slice) -> Int[Tensor, "#members batch"]:
         """Return the right classes of the batch, for some members or, where it is one, for all."""
-        targets = self._train.labels[self._rows]
+        targets = self._train.labels.index_select(0, self._rows.flatten()).view_as(self._rows)
         return targets if len(targets) == 1 else targets[self._members.seed_of_member[members]]
 
     def _output_error(

@@ -8,6 +8,7 @@ tests/engine/test_losses.py.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cache
 from typing import cast
 
 import torch
@@ -76,8 +77,12 @@ class Loss(ABC):
 
 def is_target(logits: Logits, targets: Targets) -> OneHot:
     """Return the targets one-hot, as booleans."""
-    classes = torch.arange(logits.shape[1], device=logits.device)
-    return targets.unsqueeze(1) == classes.unsqueeze(-1)
+    return targets.unsqueeze(1) == _classes(logits.shape[1], logits.device)
+
+
+@cache
+def _classes(number: int, device: torch.device) -> Int[Tensor, "classes 1"]:
+    return torch.arange(number, device=device).unsqueeze(-1)
 
 
 def make_loss(config: LossConfig, output: str) -> Loss:
