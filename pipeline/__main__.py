@@ -17,10 +17,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from pipeline.config.allowed_calls import refuse_other_calls
 from pipeline.config.compose import register, to_config
 from pipeline.config.explain import CONFIG_ERRORS, explain
 from pipeline.config.options import conf_dir
-from pipeline.config.targets import only_known_targets
 from pipeline.errors import UserError
 from pipeline.process import exit_on_signals, leave
 from pipeline.secrets import password_to_environment
@@ -70,7 +70,7 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves errors to us
     logging.raiseExceptions = False  # a log file on a full disk is no reason for a traceback
     exit_on_signals()
-    only_known_targets()
+    refuse_other_calls()
     register()
     arguments = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
     sys.argv[1:] = [_in_full(password_to_environment(argument)) for argument in arguments]

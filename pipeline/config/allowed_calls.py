@@ -1,7 +1,7 @@
-"""What a config may have Hydra call: its plugins and this package's hooks, nothing else.
+"""A config file can't run code: all that it may have called is Hydra's plugins and our own hooks.
 
-Hydra makes objects of what `_target_` names, and so does Python's logging of `()` and `class`. A
-config file that somebody else wrote could thereby call anything; what is typed may do so.
+Hydra calls what the key `_target_` names, and Python's logging what `()` and `class` name, so a
+config file that somebody else wrote could call anything. What a user types may do so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.errors import UserError
 
-__all__ = ["only_known_targets"]
+__all__ = ["refuse_other_calls"]
 
 CALLING_KEYS = ("_target_", "()", "class")
 
@@ -30,46 +30,49 @@ KNOWN = (
     "logging.FileHandler",
     "colorlog.ColoredFormatter",
 )
-"""Names, and beginnings of names, that a config file may have called."""
+"""What a config file may call: whole names, and beginnings of names."""
 
 
-def only_known_targets() -> None:
-    """Have every config that Hydra composes in this process checked before anything is made."""
+def refuse_other_calls() -> None:
+    """Let Hydra refuse, from now on, every config that would call what isn't allowed.
+
+    The error comes when the config is composed, before anything is called.
+    """
     original = ConfigLoaderImpl.load_configuration
 
     @wraps(original)
     def load(self: ConfigLoaderImpl, *args: Any, **kwargs: Any) -> DictConfig:
         config = original(self, *args, **kwargs)
-        _check_targets(config)
+        _check_calls(config)
         return config
 
     ConfigLoaderImpl.load_configuration = load
 
 
-def _check_targets(config: DictConfig) -> None:
+def _check_calls(config: DictConfig) -> None:
     """Refuse what a config would have called, unless it is known or was typed.
 
     Raises:
         UserError: naming the key and the value.
     """
     hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
-    for key, target in _targets(hydra, "hydra"):
-        typed = any(argument.endswith(f"={target}") for argument in sys.argv)
-        if not typed and not str(target).startswith(KNOWN):
+    for key, called in _calls(hydra, "hydra"):
+        typed = any(argument.endswith(f"={called}") for argument in sys.argv)
+        if not typed and not str(called).startswith(KNOWN):
             raise UserError(
-                f"{key}={target}: a config file can't have this called, only Hydra's plugins. If "
+                f"{key}={called}: a config file can't have this called, only Hydra's plugins. If "
                 "you trust it, type it on the command line."
             )
 
 
-def _targets(node: object, path: str) -> Iterator[tuple[str, object]]:
+def _calls(node: object, path: str) -> Iterator[tuple[str, object]]:
     """Find what is called in a tree of dicts and lists, with its key in full."""
     if isinstance(node, list):
         for entry in cast("list[object]", node):
-            yield from _targets(entry, path)
+            yield from _calls(entry, path)
     if not isinstance(node, dict):
         return
     for key, value in cast("dict[object, object]", node).items():
         if key in CALLING_KEYS and isinstance(value, str):
             yield f"{path}.{key}", value
-        yield from _targets(value, f"{path}.{key}")
+        yield from _calls(value, f"{path}.{key}")
