@@ -14,7 +14,7 @@ COPY pyproject.toml constraints.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     pip install --no-deps ${TORCH_INDEX:+--index-url="$TORCH_INDEX"} \
-        --constraint constraints.txt torch torchvision \
+        --constraint constraints.txt torch \
     && python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
         print(*project["dependencies"], sep="\n")' > requirements.txt \
     && pip install --constraint constraints.txt --requirement requirements.txt
