@@ -81,10 +81,11 @@ AWAY_S = 30
 def test_a_server_that_comes_back_while_the_sweep_goes_on_misses_nothing(
     tmp_path: Path, server: Server
 ):
-    root, long = tmp_path / "root", "6000"
+    root, long = tmp_path / "root", "2000"  # more than twice AWAY_S, for a network this wide
     root.mkdir()
     typed = ("data=digits", "trainer=cpu", f"root={root}", *place(server))
-    grid = ("-m", f"trainer.max_epochs=1,{long}", "seed=0,1")
+    wide = ("model=mlp", "model.hidden=[1000]")
+    grid = ("-m", f"trainer.max_epochs=1,{long}", "seed=0,1", *wide)
     with command.started(root, *typed, *grid, limit_s=600) as process:
         seen = command.read_until(process, "epoch 3/")
         server.kill()
