@@ -28,11 +28,11 @@ FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 # Any user may write to the root, and what libraries cache goes to /tmp.
-RUN install --directory --mode=1777 /work
+RUN install --directory --mode=1777 /project
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONSAFEPATH=1 HOME=/tmp
 USER 1000:1000
-WORKDIR /work
-# The root, and with it the data in /work/data, where another folder may be mounted;
+WORKDIR /project
+# The root, and with it the data in /project/data, where another folder may be mounted;
 # /tmp too, so that a container runs on a read-only file system.
-VOLUME ["/work", "/tmp"]
+VOLUME ["/project", "/tmp"]
 ENTRYPOINT ["python", "-m", "pipeline"]
