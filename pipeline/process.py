@@ -48,7 +48,7 @@ class _ExitOnce:
 def leave(code: int) -> None:
     """End the process, but spare the interpreter the 1.7 s of taking torch's modules apart."""
     # As the interpreter does at its end; there is no public way.
-    threading._shutdown()  # noqa: SLF001  # pyright: ignore  (workers of a parallel launcher end)
+    threading._shutdown()  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]  (workers end)
     atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     with suppress(BrokenPipeError):
         sys.stdout.flush()

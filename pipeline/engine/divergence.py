@@ -20,15 +20,15 @@ from pipeline.engine.step import Step
 __all__ = ["EpochStart", "find_suspects"]
 
 SAFETY = 1e-3
-"""For sums over the units of a layer."""
+"""How far below the root is well below: room for the sum of a million weights' squares."""
 
 
 def find_suspects(parameters: Parameters) -> Bool[Tensor, " members"]:
     """Return which members may have diverged, by one look at their parameters.
 
-    While all parameters of L layers are well below the (L + 1)th root of the largest number, no
-    loss and no regularizer can have overflowed: only a member that has larger ones, or some that
-    aren't finite, needs a closer look.
+    While all parameters of L layers are well below the (L + 1)th root of the largest number, and
+    inputs are at most 1, no loss and no regularizer can have overflowed: only a member that has
+    larger ones, or some that aren't finite, needs a closer look.
     """
     largest = torch.finfo(parameters[0][0].dtype).max
     limit = SAFETY * largest ** (1 / (len(parameters) + 1))

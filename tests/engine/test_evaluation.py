@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.config.schema import Config, DataConfig, DropoutConfig, ModelConfig, TrainerConfig
+from pipeline.config.schema import Config, DataConfig, DropoutConfig, TrainerConfig
 from pipeline.data.tensors import load
 from pipeline.engine import evaluation
 from pipeline.engine.evaluation import Evaluation, best_on_val, confusion_counts
@@ -48,10 +48,8 @@ def test_without_validation_examples_there_are_no_validation_metrics():
 
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch):
-    dropout = DropoutConfig("hidden", p_keep=0.5, phase="test")
-    configs = [of_digits(), of_digits(dropout=DropoutConfig("input", 0.5, phase="test"))]
-    configs += [of_digits(seed=1, model=ModelConfig(), dropout=configs[1].dropout)]
-    assert dropout.phase == "test"
+    dropout = DropoutConfig("input", 0.5, phase="test")
+    configs = [of_digits(), of_digits(dropout=dropout), of_digits(seed=1, dropout=dropout)]
     _, whole = fit(*configs)
     monkeypatch.setattr(evaluation, "CHUNK", 77)
     _, chunked = fit(*configs)
