@@ -15,7 +15,7 @@ from pipeline.config.schema import INITS, OUTPUTS, PHASES, REDUCTIONS
 from pipeline.data.tensors import Data, load
 from pipeline.engine.evaluation import Evaluation
 from pipeline.engine.module import GroupModule
-from pipeline.training.train import make_trainer
+from pipeline.training.fit import make_trainer
 
 if TYPE_CHECKING:
     from pipeline.config.schema import Config
