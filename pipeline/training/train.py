@@ -74,7 +74,7 @@ def train_runs(
     cores = (num_workers or num_cores()) if on_cpu else None
     plans = _divide(jobs, max_members, max_memory_mb, cores)
     draws_figures = len(jobs) <= MAX_FIGURES
-    groups = [_Group([jobs[it] for it in plan], parent_run_id, draws_figures) for plan in plans]
+    groups = [_Group(jobs, plan, parent_run_id, draws_figures) for plan in plans]
     num_processes = min(cores or 1, len(groups))
     with (
         num_threads(1),  # a process that has used more of them can't be forked well
@@ -149,11 +149,16 @@ class _Group:
     """A group while it is tracked: its MLflow runs, and what is known of them."""
 
     def __init__(
-        self, members: Sequence[Job], parent_run_id: str | None, draws_figures: bool
+        self,
+        jobs: Sequence[Job],
+        plan: Sequence[int],
+        parent_run_id: str | None,
+        draws_figures: bool,
     ) -> None:
-        """Take the jobs, in the order of `sort_members`."""
-        self._members = list(members)
-        self._configs = [member.config for member in members]
+        """Take the jobs of a sweep, and the positions of this group's in the members' order."""
+        self._plan = list(plan)
+        self._members = [jobs[position] for position in plan]
+        self._configs = [member.config for member in self._members]
         self._parent_run_id = parent_run_id
         self._draws_figures = draws_figures
         self._runs: list[TrackedRun] = []
@@ -188,13 +193,15 @@ class _Group:
         )
         open_store(config.tracking, Path(config.root)).remove(self._resumption.given_up)
         data = load_data(config)
-        for number, job in enumerate(self._members):
-            run_id = self._resumption.run_id(number)
+        started: dict[int, TrackedRun] = {}
+        for position, member in sorted(zip(self._plan, range(len(self._plan)), strict=True)):
+            job, run_id = self._members[member], self._resumption.run_id(member)
             run = _start_run(job, data, self._parent_run_id, self._resumption.name, run_id)
-            self._runs.append(run)
+            started[position] = run
             write_configs(run.artifacts, job.config, job.overrides)
-            self._epochs.append(self._resumption.epochs(number))
-            run.go_on(self._epochs[-1])
+            run.go_on(self._resumption.epochs(member))
+        self._runs = [started[position] for position in self._plan]
+        self._epochs = [self._resumption.epochs(member) for member in range(len(self._plan))]
         self._live = LiveMetrics(self._runs)
         many = multiplications(config) * len(self._members) > MANY_MULTIPLICATIONS
         return Task(
