@@ -114,7 +114,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(command.CHECKOUT / folder, copy / folder, ignore=ignored)
     for name, content in ADDED.items():
         (copy / name).write_text(content)
-    schema = copy / "pipeline" / "config" / "schema.py"
+    schema = copy / "pipeline" / "config" / "schema" / "loss.py"
     text = schema.read_text()
     key = "    delta: float | None = None\n"
     assert text.count(key) == 1
