@@ -22,7 +22,17 @@ from pipeline.training.train import make_trainer
 if TYPE_CHECKING:
     from pipeline.config.schema import Config
 
-GROUPS = ("loss", "regularizer", "dropout", "optimizer", "model", "data", "trainer", "tracking")
+GROUPS = (
+    "loss",
+    "regularizer",
+    "dropout",
+    "optimizer",
+    "schedule",
+    "model",
+    "data",
+    "trainer",
+    "tracking",
+)
 
 NEEDED = {
     "dropout=hidden": ["model=mlp"],

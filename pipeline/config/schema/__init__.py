@@ -14,6 +14,7 @@ from pipeline.config.schema.optimizer import OptimizerConfig
 from pipeline.config.schema.regularizer import RegularizerConfig
 from pipeline.config.schema.resume import ResumeConfig
 from pipeline.config.schema.run import Config
+from pipeline.config.schema.schedule import ScheduleConfig
 from pipeline.config.schema.tracking import TrackingConfig
 from pipeline.config.schema.trainer import TrainerConfig
 
@@ -26,6 +27,7 @@ __all__ = [
     "OptimizerConfig",
     "RegularizerConfig",
     "ResumeConfig",
+    "ScheduleConfig",
     "TrackingConfig",
     "TrainerConfig",
 ]

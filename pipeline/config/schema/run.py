@@ -12,6 +12,7 @@ from pipeline.config.schema.model import ModelConfig
 from pipeline.config.schema.optimizer import OptimizerConfig
 from pipeline.config.schema.regularizer import RegularizerConfig
 from pipeline.config.schema.resume import ResumeConfig
+from pipeline.config.schema.schedule import ScheduleConfig
 from pipeline.config.schema.tracking import TrackingConfig
 from pipeline.config.schema.trainer import TrainerConfig
 from pipeline.errors import UserError
@@ -29,6 +30,7 @@ class Config:
     regularizer: RegularizerConfig = field(default_factory=RegularizerConfig)
     dropout: DropoutConfig = field(default_factory=DropoutConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
@@ -42,6 +44,12 @@ class Config:
     def __post_init__(self) -> None:
         """Check the rules that tie keys of different groups together."""
         require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number ≥ 0")
+        require(
+            self.schedule.warmup_epochs < self.trainer.max_epochs,
+            "schedule.warmup_epochs",
+            self.schedule.warmup_epochs,
+            f"less than trainer.max_epochs={self.trainer.max_epochs}",
+        )
         if self.loss.name == "nll" and self.model.output != "softmax":
             raise UserError(
                 f"loss=nll with model.output={self.model.output}: nll is -ln of the probability "
