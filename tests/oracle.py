@@ -9,6 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional as F  # noqa: N812  (torch's own convention)
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LinearLR,
+    LRScheduler,
+    SequentialLR,
+    StepLR,
+)
 
 from pipeline.config.schema import Config, LossConfig, OptimizerConfig, RegularizerConfig
 from pipeline.data.tensors import Data, Split
@@ -45,7 +54,10 @@ def train(config: Config, data: Data) -> Oracle:
     """
     oracle = Oracle(config, data, _initial_parameters(config, data))
     optimizer = _make_optimizer(oracle.parameters, config.optimizer)
+    steps_per_epoch = -(-len(data.train) // config.data.batch_size)
+    scheduler = make_scheduler(optimizer, config, steps_per_epoch)
     draws = Draws(config.seed, "train")
+    rate = config.optimizer.lr
     for epoch in range(1, config.trainer.max_epochs + 1):
         draws.start_epoch(epoch)
         order = example_order(config.seed, epoch, len(data.train))
@@ -58,7 +70,11 @@ def train(config: Config, data: Data) -> Oracle:
             optimizer.zero_grad()
             objective.backward()
             optimizer.step()
+            rate = float(scheduler.get_last_lr()[0])
+            scheduler.step()
         oracle.epochs.append(_evaluate(oracle, epoch))
+        if not config.schedule.is_constant:
+            oracle.epochs[-1]["train/lr"] = rate
     return oracle
 
 
@@ -87,6 +103,25 @@ def _make_optimizer(parameters: list[nn.Parameter], config: OptimizerConfig) -> 
     # torch refuses Nesterov's with momentum 0, where it changes nothing.
     nesterov = config.name == "nesterov" and momentum > 0
     return optim.SGD(parameters, momentum=momentum, nesterov=nesterov, **shared)
+
+
+def make_scheduler(optimizer: optim.Optimizer, config: Config, steps_per_epoch: int) -> LRScheduler:
+    """Return torch's own scheduler of a config, to be advanced after every step."""
+    schedule = config.schedule
+    warm_up = round(schedule.warmup_epochs * steps_per_epoch)
+    num_steps = config.trainer.max_epochs * steps_per_epoch
+    gamma, every = schedule.gamma or 0.0, schedule.every_epochs or 0
+    lowest = config.optimizer.lr * (schedule.end_factor or 0.0)
+    main = {
+        "constant": lambda: ConstantLR(optimizer, factor=1.0),
+        "step": lambda: StepLR(optimizer, every * steps_per_epoch, gamma),
+        "exponential": lambda: ExponentialLR(optimizer, gamma ** (1 / steps_per_epoch)),
+        "cosine": lambda: CosineAnnealingLR(optimizer, num_steps - warm_up, lowest),
+    }[schedule.name]()
+    if warm_up == 0:
+        return main
+    rising = LinearLR(optimizer, start_factor=1 / warm_up, total_iters=warm_up - 1)
+    return SequentialLR(optimizer, [rising, main], milestones=[warm_up])
 
 
 def _logits(oracle: Oracle, inputs: Tensor, draws: Draws, purpose: str) -> Tensor:
@@ -119,10 +154,20 @@ def loss(config: LossConfig, output: str, logits: Tensor, labels: Tensor) -> Ten
     terms = {
         "mse": lambda: F.mse_loss(a, y, reduction="none"),
         "quadratic": lambda: F.mse_loss(a, y, reduction="none") / 2,
-        "ce": lambda: F.binary_cross_entropy(a, y, reduction="none"),
+        "ce": lambda: cross_entropies(output, logits, y),
         "huber": lambda: F.huber_loss(a, y, reduction="none", delta=config.delta or 0.0),
     }[config.name]()
     return terms.mean(-1) if config.reduction == "mean" else terms.sum(-1)
+
+
+def cross_entropies(output: str, logits: Tensor, targets: Tensor) -> Tensor:
+    """Return that of every output. F.binary_cross_entropy loses the digits of 1 - a near a = 1."""
+    if output == "sigmoid":
+        return F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    log_a = logits.log_softmax(-1)
+    itself = torch.eye(logits.shape[-1], dtype=torch.bool)
+    log_not_a = log_a.unsqueeze(-2).masked_fill(itself, -torch.inf).logsumexp(-1)
+    return -(targets * log_a + (1 - targets) * log_not_a)
 
 
 def penalty(config: RegularizerConfig, weights: list[nn.Parameter]) -> Tensor:

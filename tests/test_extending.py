@@ -65,6 +65,19 @@ class SignDescent(Optimizer):
             parameter.sub_(gradient.sign() * lr)
 '''
 
+SCHEDULE = '''
+from pipeline.engine.schedules import Schedule
+
+__all__ = ["Hyperbola"]
+
+
+class Hyperbola(Schedule):
+    """η / (1 + epochs)."""
+
+    def factors(self, steps):
+        return 1 / (1 + steps / self.steps_per_epoch)
+'''
+
 METRIC = '''
 from pipeline.engine.metrics import Metric
 
@@ -86,6 +99,8 @@ ADDED = {
     "pipeline/engine/activations/softplus.py": ACTIVATION,
     "pipeline/engine/optimizers/sign_descent.py": OPTIMIZER,
     "conf/optimizer/sign_descent.yaml": "name: sign_descent\nlr: 0.001\nweight_decay: 0.0\n",
+    "pipeline/engine/schedules/hyperbola.py": SCHEDULE,
+    "conf/schedule/hyperbola.yaml": "name: hyperbola\nwarmup_epochs: 0.0\n",
     "pipeline/engine/metrics/error_rate.py": METRIC,
 }
 
@@ -96,6 +111,7 @@ GRID = (
     "regularizer=fourth",
     "regularizer.strength=0.001,0.1",
     "optimizer=sign_descent",
+    "schedule=hyperbola",
     "model=mlp",
     "model.activation=softplus",
     "data=digits",
@@ -114,7 +130,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(command.CHECKOUT / folder, copy / folder, ignore=ignored)
     for name, content in ADDED.items():
         (copy / name).write_text(content)
-    schema = copy / "pipeline" / "config" / "schema.py"
+    schema = copy / "pipeline" / "config" / "schema" / "loss.py"
     text = schema.read_text()
     key = "    delta: float | None = None\n"
     assert text.count(key) == 1
@@ -140,6 +156,7 @@ def test_what_is_added_from_outside_trains_in_a_group_as_alone(extended: Path, t
     assert len({round(loss, 6) for loss in losses}) == 4  # every key has its effect
     for run in runs:
         metrics = run.data.metrics
+        assert metrics["train/lr"] == pytest.approx(0.001 / (1 + 125 / 63))  # the 126th step's
         assert metrics["test/error_rate"] == pytest.approx(1 - metrics["test/accuracy"])
 
 

@@ -22,6 +22,7 @@ PACKAGES = {
     "metric": "pipeline.engine.metrics",
     "optimizer": "pipeline.engine.optimizers",
     "regularizer": "pipeline.engine.regularizers",
+    "schedule": "pipeline.engine.schedules",
 }
 """Where the choices of each kind are."""
 

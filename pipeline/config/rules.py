@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
 
-__all__ = ["is_store", "require", "require_p_keep", "require_unset"]
+__all__ = ["LARGEST", "either", "is_store", "require", "require_p_keep", "require_unset"]
+
+LARGEST = 1e38
+"""The largest rate or strength: what a float32 can hold."""
 
 STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 
@@ -15,6 +19,12 @@ def require(holds: bool, key: str, value: object, allowed: str, remedy: str = ""
     """Raise the error of one bad value: key, value, what is allowed and what to do."""
     if not holds:
         raise UserError(f"{key}={value}: must be {allowed}.{' ' + remedy if remedy else ''}")
+
+
+def either(names: Sequence[str]) -> str:
+    """Return the names but for "none" as people list them: "a, b or c"."""
+    *others, last = [name for name in names if name != "none"]
+    return f"{', '.join(others)} or {last}"
 
 
 def require_unset(key: str, value: object, owner: str, remedy: str) -> None:

@@ -15,6 +15,7 @@ from pipeline.engine.dropout import Draws
 from pipeline.engine.members import Members
 from pipeline.engine.network import Network, Parameters
 from pipeline.engine.optimizers import make_optimizer
+from pipeline.engine.schedules import Rates
 from pipeline.engine.step import Step
 
 __all__ = ["EpochStart", "find_suspects"]
@@ -88,15 +89,20 @@ class EpochStart:
         for stream in draws:
             stream.start_epoch(epoch)
         rows = torch.stack([order[seed] for seed in members.seeds])
-        batches = torch.split(rows, own[0].data.batch_size, dim=1)[:num_steps]
+        whole_epoch = torch.split(rows, own[0].data.batch_size, dim=1)
+        batches, before = whole_epoch[:num_steps], (epoch - 1) * len(whole_epoch)
+        rates = Rates(own, len(whole_epoch)).at(range(before, before + num_steps))
         steps = {
             size: Step(size, members, network, parameters, optimizer, train)
             for size in {batch.shape[1] for batch in batches}
         }
         first_bad = torch.full((len(own),), num_steps, device=train.inputs.device)
-        for number, batch in enumerate(batches):
+        for number, (batch, own_rates) in enumerate(
+            zip(batches, rates.to(optimizer.rates), strict=True)
+        ):
             step = steps[batch.shape[1]]
             step.load(batch, draws)
+            step.set_rates(own_rates)
             bad = ~step.has_finite_objective()
             first_bad = torch.where(bad & (first_bad == num_steps), number, first_bad)
             step()

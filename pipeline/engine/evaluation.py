@@ -38,8 +38,9 @@ class Evaluation(Callback):
 
     Of each epoch it keeps split/loss, without the regularizer's term, and the metrics of
     `pipeline.engine.metrics` as split/name, for the splits that have examples. train/loss is the
-    loss over the whole training set with the weights that the epoch ends with. A member that has
-    diverged or stopped gets no more of them; one whose early stopping is due stops here.
+    loss over the whole training set with the weights that the epoch ends with; train/lr, where
+    there is a schedule, the learning rate of its last step. A member that has diverged or stopped
+    gets no more of them; one whose early stopping is due stops here.
     """
 
     def __init__(self, num_members: int) -> None:
@@ -81,6 +82,8 @@ class Evaluation(Callback):
             if name == "test":
                 self.test_predictions[active] = predictions[active]
         for member in active:
+            if not pl_module.configs[member].schedule.is_constant:
+                table[member]["train/lr"] = pl_module.last_rates[member].item()
             self.epochs[member].append(table[member])
         self.stop_early(trainer, pl_module)
 

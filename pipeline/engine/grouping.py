@@ -46,6 +46,7 @@ PER_MEMBER = (
     "optimizer.betas",
     "optimizer.eps",
     "optimizer.weight_decay",
+    "schedule",
     "model.init",
     "model.init_std",
     "trainer.early_stopping",
@@ -56,8 +57,8 @@ PER_MEMBER = (
 """The config's keys, and parts of it, that each member of a group has for itself.
 
 All others are what a group has in common, also those that are added to the schema later: runs that
-differ in one of them never train together, so that none can be ignored. Of `loss` and
-`regularizer` every key counts, whatever it is (see `Members`).
+differ in one of them never train together, so that none can be ignored. Of `loss`,
+`regularizer` and `schedule` every key counts, whatever it is.
 """
 
 

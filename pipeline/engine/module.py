@@ -19,6 +19,7 @@ from pipeline.engine.dropout import Draws
 from pipeline.engine.members import Members
 from pipeline.engine.network import Network, make_layers
 from pipeline.engine.optimizers import make_optimizer
+from pipeline.engine.schedules import Rates
 from pipeline.engine.step import Step
 from pipeline.engine.streams import example_order, generator
 
@@ -54,6 +55,8 @@ class GroupModule(LightningModule):
                 self.register_buffer(name, tensor)
         self.failures: dict[int, str] = {}
         """Members that have diverged, and how."""
+        self.last_rates: Float[Tensor, " members"] = torch.empty(0)
+        """The learning rates of the step that was taken last, if they change at all."""
         self.stopped: set[int] = set()
         """Members that have stopped early, whose parameters change no more."""
 
@@ -109,9 +112,10 @@ class GroupModule(LightningModule):
     def stop(self, members: Sequence[int]) -> None:
         """Let no later step change these members, while the others go on."""
         self.stopped.update(members)
-        self._optimizer.stop(members)
+        self._rates.stop(members)
+        self._optimizer.rates[list(members)] = 0
         for step, _ in self._step_of_size.values():
-            step.stop(members)
+            step.set_rates(self._optimizer.rates)
 
     @property
     def batch_size(self) -> int:
@@ -140,6 +144,7 @@ class GroupModule(LightningModule):
             [tensor for layer in parameters for tensor in layer],
             [config.optimizer for config in self.configs],
         )
+        self._rates = Rates(self.configs, self.num_steps)
         last_size = len(self.data.train) % self.batch_size or self.batch_size
         self._step_of_size = {size: self._make_step(size) for size in (self.batch_size, last_size)}
         self._draws = [Draws(seed, "train") for seed in self.members.seeds]
@@ -168,13 +173,25 @@ class GroupModule(LightningModule):
         The device is asked for nothing before they are all taken.
         """
         last_step = min(first_step + STEPS_PER_CALL, self.num_steps)
-        for step_number in range(first_step, last_step):
+        numbers = range(first_step, last_step)
+        for step_number, rates in zip(numbers, self._rates_at(numbers), strict=True):
             first = step_number * self.batch_size
             rows = self._order[:, first : first + self.batch_size]
             step, take = self._step_of_size[rows.shape[1]]
             step.load(rows, self._draws)
+            if rates is not None:
+                step.set_rates(rates)
             take()
         self._name_failures(last_step)
+
+    def _rates_at(self, steps: range) -> Sequence[Float[Tensor, " members"] | None]:
+        """Return the members' rates at some steps of this epoch; None where they stay the same."""
+        if self._rates.is_constant:
+            return [None] * len(steps)
+        before = self.current_epoch * self.num_steps
+        rates = self._rates.at(range(before + steps.start, before + steps.stop))
+        self.last_rates = rates[-1]
+        return rates.to(self._optimizer.rates).unbind()
 
     def _name_failures(self, num_steps: int) -> None:
         """Note the members that have diverged by now; if none is left, training ends."""

@@ -54,18 +54,17 @@ class Step:
         self._train = train
         # Plain descent adds -η δ aᵀ to the weights at once; the others need the gradients.
         self._descends = optimizer.is_plain_descent
-        rate = -optimizer.lr[0] if self._descends else torch.ones_like(optimizer.lr[0])
-        self._scale = rate.view(-1, 1, 1) / batch_size
+        self._batch_size = batch_size
+        self._scale = torch.full_like(optimizer.rates, 1 / batch_size).view(-1, 1, 1)
         self._targets = (
             parameters
             if self._descends
             else [[torch.empty_like(tensor) for tensor in layer] for layer in parameters]
         )
-        self._strengths = [
-            block.strength * rate.view(-1, 1, 1)[block.members] for block in members.regularized
-        ]
+        self._strengths = [block.strength.clone() for block in members.regularized]
         self._regularized = [self._find_regularized(number) for number in range(len(parameters))]
         self._make_room(batch_size)
+        self.set_rates(optimizer.rates)
 
     def _find_regularized(self, number: int) -> list[Target]:
         """Return a layer's weights and their targets for each block of regularized members."""
@@ -104,6 +103,15 @@ class Step:
             for place, stream in zip(places, draws, strict=True):
                 stream.draw_into(place, layer)
 
+    def set_rates(self, rates: Float[Tensor, " members"]) -> None:
+        """Say what every member's learning rate is from the next step on; 0 stops a member."""
+        self._optimizer.rates.copy_(rates)
+        if not self._descends:
+            return
+        torch.div(rates, -self._batch_size, out=self._scale.view(-1))
+        for block, strength in zip(self._members.regularized, self._strengths, strict=True):
+            torch.mul(rates[block.members], -block.strength.view(-1), out=strength.view(-1))
+
     def __call__(self) -> None:
         """Take the step."""
         masks = self._masks()
@@ -138,13 +146,6 @@ class Step:
             regularized = means[block.members] + strength * total
             finite[block.members] &= regularized.isfinite() | (strength == 0)
         return finite
-
-    def stop(self, members: Sequence[int]) -> None:
-        """Let no later step change these members."""
-        self._scale[list(members)] = 0
-        for block, strength in zip(self._members.regularized, self._strengths, strict=True):
-            mine = range(len(self._members))[block.members]
-            strength[[member - mine.start for member in members if member in mine]] = 0
 
     def _add_regularizers(self, number: int) -> None:
         """Add the regularizers' gradients, or plain descent's steps along them."""

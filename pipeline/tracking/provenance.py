@@ -38,7 +38,7 @@ CANNOT_CHANGE_RESULTS = (
 CODE = (
     "data/**/*.py",
     "engine/**/*.py",
-    "config/schema.py",
+    "config/schema/*.py",
     "training/train.py",
     "training/resumption.py",
     "training/checkpoint.py",

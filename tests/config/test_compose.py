@@ -11,7 +11,9 @@ from hydra import compose, initialize_config_dir
 from pipeline.config.compose import register, to_config
 from pipeline.config.options import conf_dir, options
 from pipeline.config.registry import names
-from pipeline.config.schema import INITS, OUTPUTS, PHASES, REDUCTIONS
+from pipeline.config.schema.dropout import PHASES
+from pipeline.config.schema.loss import REDUCTIONS
+from pipeline.config.schema.model import INITS, OUTPUTS
 from pipeline.data.tensors import Data, load
 from pipeline.engine.evaluation import Evaluation
 from pipeline.engine.module import GroupModule
@@ -20,7 +22,17 @@ from pipeline.training.fit import make_trainer
 if TYPE_CHECKING:
     from pipeline.config.schema import Config
 
-GROUPS = ("loss", "regularizer", "dropout", "optimizer", "model", "data", "trainer", "tracking")
+GROUPS = (
+    "loss",
+    "regularizer",
+    "dropout",
+    "optimizer",
+    "schedule",
+    "model",
+    "data",
+    "trainer",
+    "tracking",
+)
 
 NEEDED = {
     "dropout=hidden": ["model=mlp"],

@@ -3,7 +3,8 @@ import torch
 from torch import Tensor
 
 from pipeline.config.options import options
-from pipeline.config.schema import DROPOUTS, DropoutConfig
+from pipeline.config.schema import DropoutConfig
+from pipeline.config.schema.dropout import DROPOUTS
 from pipeline.engine.dropout import Draws, dropout_mask, keep_probabilities
 
 INPUTS, HIDDEN = 0, 1

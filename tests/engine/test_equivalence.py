@@ -25,6 +25,7 @@ from pipeline.config.schema import (
     ModelConfig,
     OptimizerConfig,
     RegularizerConfig,
+    ScheduleConfig,
     TrainerConfig,
 )
 from pipeline.data.tensors import Data, Split
@@ -70,6 +71,13 @@ OWN: dict[str, list[Any]] = {
     "init": ["normal", "scaled_normal", "zeros", "xavier", "he"],
     "rate": [0.05, 0.2],
     "decay": [0.0, 0.02],
+    "schedule": [
+        ScheduleConfig(),
+        ScheduleConfig("constant", 1.0),
+        ScheduleConfig("step", 0.0, 0.5, 1),
+        ScheduleConfig("exponential", 0.4, 0.3),
+        ScheduleConfig("cosine", 0.5, end_factor=0.1),
+    ],
     "seed": [0, 1, 12],
 }
 
@@ -113,6 +121,7 @@ def config(shared: dict[str, Any], own: dict[str, Any]) -> Config | None:
         own["regularizer"],
         dropout(own["place"], own["phase"]),
         optimizer(shared["optimizer"], own),
+        own["schedule"],
         ModelConfig(shared["hidden"], shared["activation"], shared["output"], own["init"], std),
         DataConfig("digits", batch_size=40, num_train=num_train, num_val=50),
         TrainerConfig("cpu", max_epochs=2, precision="float64"),

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.config.schema import Config, DataConfig, DropoutConfig, TrainerConfig
+from pipeline.config.schema import Config, DataConfig, DropoutConfig, ScheduleConfig, TrainerConfig
 from pipeline.data.tensors import load
 from pipeline.engine import evaluation
 from pipeline.engine.evaluation import Evaluation, best_on_val, confusion_counts
@@ -45,6 +45,17 @@ def test_without_validation_examples_there_are_no_validation_metrics():
         "test/accuracy",
         "test/ignored_classes",
     }
+
+
+def test_the_rate_of_an_epochs_last_step_is_a_metric_where_it_changes():
+    _, callback = fit(
+        of_digits(),
+        of_digits(schedule=ScheduleConfig("step", 0.0, 0.5, 1)),
+        of_digits(schedule=ScheduleConfig("constant", warmup_epochs=1.5)),
+        epochs=2,
+    )
+    rates = [[metrics.get("train/lr") for metrics in epochs] for epochs in callback.epochs]
+    assert rates == [[None, None], [0.5, 0.25], pytest.approx([0.5 * 10 / 15, 0.5])]
 
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch):

@@ -15,10 +15,12 @@ from pipeline.config.schema import (
     ModelConfig,
     OptimizerConfig,
     RegularizerConfig,
+    ScheduleConfig,
     TrainerConfig,
 )
 from pipeline.engine.grouping import PER_MEMBER, bytes_per_member, plan_groups
 from pipeline.engine.members import Members
+from pipeline.engine.schedules import Rates
 
 BASE = Config()
 
@@ -35,6 +37,7 @@ def groups(configs: list[Config], max_members: int = 1000, max_memory_mb: float 
         replace(BASE, regularizer=RegularizerConfig("l1", 0.1)),
         replace(BASE, dropout=DropoutConfig("input", 0.5)),
         replace(BASE, optimizer=OptimizerConfig(lr=0.1, weight_decay=0.1)),
+        replace(BASE, schedule=ScheduleConfig("step", 1.0, 0.5, 2)),
         replace(BASE, model=ModelConfig(init="he")),
         replace(BASE, trainer=TrainerConfig(early_stopping=True)),
     ],
@@ -89,6 +92,9 @@ def test_a_key_that_is_added_to_the_schema_splits_groups_or_counts_for_each_memb
         members = Members(configs, torch.device("cpu"))
         kinds = [block.regularizer.config.surprise for block in members.regularized]  # pyright: ignore[reportAttributeAccessIssue]
         assert kinds == [0.0, 1.0]
+    elif part == "schedule":
+        ((schedule, _),) = Rates(configs, 1)._schedules
+        assert [config.surprise for config in schedule.configs] == [0.0, 1.0]  # pyright: ignore[reportAttributeAccessIssue]
     else:
         assert groups(configs) == [[0], [1]]
 

@@ -20,6 +20,7 @@ from pipeline.config.schema import (
     ModelConfig,
     OptimizerConfig,
     RegularizerConfig,
+    ScheduleConfig,
     TrainerConfig,
 )
 from pipeline.data.tensors import Data, load
@@ -153,6 +154,12 @@ DIVERGING = {
     "in the second epoch": make_config(
         epochs=2, optimizer=OptimizerConfig(lr=1.0), regularizer=RegularizerConfig("l2", 2.5)
     ),
+    "while the rate grows": make_config(
+        epochs=2,
+        optimizer=OptimizerConfig(lr=1.0),
+        schedule=ScheduleConfig(warmup_epochs=1.5),
+        regularizer=RegularizerConfig("l2", 3.5),
+    ),
     "with dropout": make_config(
         epochs=2,
         batch_size=10,
@@ -237,6 +244,11 @@ def test_a_member_that_stops_early_is_what_it_would_be_alone_while_others_go_on(
     configs = [
         replace(base, optimizer=OptimizerConfig(lr=5.0)),
         replace(base, optimizer=OptimizerConfig(lr=1.0)),
+        replace(
+            base,
+            optimizer=OptimizerConfig(lr=8.0),
+            schedule=ScheduleConfig("cosine", 2.0, end_factor=0.1),
+        ),
         replace(base, trainer=replace(STOPPING, early_stopping=False, max_epochs=80)),
         replace(base, seed=1, dropout=DropoutConfig("input", 0.5, phase="test")),
     ]

@@ -135,14 +135,14 @@ def test_without_momentum_it_is_sgd(name):
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_member_that_is_stopped_changes_no_more(name):
+def test_a_member_whose_rate_is_0_changes_no_more(name):
     configs = of_name(name)
     weights = torch.tensor([START] * len(configs))
     optimizer = make_optimizer([weights], configs)
     gradient = torch.ones_like(weights)
     optimizer.step([gradient.clone()])
     before = weights.clone()
-    optimizer.stop([0])
+    optimizer.rates[0] = 0
     optimizer.step([gradient.clone()])
     assert torch.equal(weights[0], before[0])
     assert (weights[1:] != before[1:]).all()

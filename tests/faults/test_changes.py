@@ -36,7 +36,7 @@ def with_other_code(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., D
     ignored = shutil.ignore_patterns("__pycache__")
     for folder in ("pipeline", "conf", "hydra_plugins"):
         shutil.copytree(command.CHECKOUT / folder, copy / folder, ignore=ignored)
-    schema = copy / "pipeline" / "config" / "schema.py"
+    schema = copy / "pipeline" / "config" / "schema" / "trainer.py"
     key = "    max_epochs: int = 5\n"
     source = schema.read_text()
     assert source.count(key) == 1

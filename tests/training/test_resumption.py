@@ -34,6 +34,13 @@ CASES = {
         "dropout=input",
         "dropout.p_keep=0.8",
     ),
+    "fused, schedules with a warm-up": (
+        "hydra/launcher=fused",
+        "optimizer=adam",
+        "optimizer.lr=0.002",
+        "schedule=cosine",
+        "schedule.warmup_epochs=25.5",
+    ),
     "fused, some members have stopped early": (
         "hydra/launcher=fused",
         "trainer.early_stopping=true",

@@ -32,7 +32,14 @@ class Optimizer(ABC):
     def __init__(self, parameters: Tensors, configs: Sequence[OptimizerConfig]) -> None:
         """Take the parameters, whose first axis is the member, and each member's numbers."""
         self.parameters = list(parameters)
-        self.lr = self.per_member([config.lr for config in configs])
+        self.rates = torch.tensor(
+            [config.lr for config in configs],
+            dtype=self.parameters[0].dtype,
+            device=self.parameters[0].device,
+        )
+        """η of every member at the next step; it stays where it is."""
+        self.lr = [self.rates.view(-1, *[1] * (p.ndim - 1)) for p in self.parameters]
+        """The same, for each parameter as it broadcasts over it."""
         decay = [config.weight_decay for config in configs]
         self.weight_decay = self.per_member(decay) if any(decay) else None
 
@@ -48,11 +55,6 @@ class Optimizer(ABC):
     def is_plain_descent(self) -> bool:
         """Whether a step is θ ← θ - η g and nothing else, so that it needs no stored gradients."""
         return False
-
-    def stop(self, members: Sequence[int]) -> None:
-        """Let no later step change these members: their rate is 0 from now on."""
-        for rate in self.lr:
-            rate[list(members)] = 0
 
     def per_member(self, values: Sequence[float]) -> list[Tensor]:
         """Return one tensor per parameter that broadcasts a number of each member over it."""

@@ -1,0 +1,46 @@
+"""`trainer`: how long, where and how exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.config.options import one_of
+from pipeline.config.rules import require
+
+__all__ = ["TrainerConfig"]
+
+ACCELERATORS = ("cpu", "gpu", "auto")
+PRECISIONS = ("float32", "float64")
+
+
+@dataclass
+class TrainerConfig:
+    """How long, where and how exactly to train."""
+
+    accelerator: str = "auto"
+    """cpu, gpu, or auto: a GPU if there is one."""
+    max_epochs: int = 5
+    """Passes over the training examples, ≥ 1."""
+    precision: str = "float32"
+    """float32 or float64."""
+    deterministic: bool = False
+    """Ask PyTorch for deterministic kernels on a GPU; a CPU run is deterministic anyway."""
+    early_stopping: bool = False
+    """Stop when val/loss has not improved for `patience` epochs."""
+    patience: int = 3
+    """Epochs without improvement that early stopping waits, ≥ 1."""
+    checkpoint_every_s: float = 60.0
+    """Seconds of training, > 0, after which the end of an epoch is kept, to go on from there."""
+    checkpoint_every_epochs: int | None = None
+    """Keep the end of every so many epochs, ≥ 1; null leaves it to the seconds."""
+
+    def __post_init__(self) -> None:
+        """Check names and ranges."""
+        one_of("trainer.accelerator", self.accelerator, ACCELERATORS)
+        one_of("trainer.precision", self.precision, PRECISIONS)
+        require(self.max_epochs >= 1, "trainer.max_epochs", self.max_epochs, "a whole number ≥ 1")
+        require(self.patience >= 1, "trainer.patience", self.patience, "a whole number ≥ 1")
+        seconds, epochs = self.checkpoint_every_s, self.checkpoint_every_epochs
+        require(seconds > 0, "trainer.checkpoint_every_s", seconds, "a number > 0")
+        some = epochs is None or epochs >= 1
+        require(some, "trainer.checkpoint_every_epochs", epochs, "a whole number ≥ 1, or null")
