@@ -126,7 +126,7 @@ class Optimizers:
     """None if there is but one."""
     nesterov: str | None = None
     """The key that makes momentum Nesterov's."""
-    default: str = ""
+    default: str = "SGD"
     defaults: Mapping[str, str] = field(default_factory=dict[str, str])
     """What goes without saying, by the dialect's name of the optimizer: "key=value key=value"."""
 
@@ -146,6 +146,8 @@ class Dialect:
     """By our name."""
     fixed: Mapping[str, float] = field(default_factory=dict[str, float])
     """Numbers that can't be chosen, by concept."""
+    if_unsaid: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the library does where a concept isn't mentioned and that isn't nothing."""
     only_told: tuple[str, ...] = ("classes",)
     """Concepts that are read to reckon with, but are no settings."""
     instead: Mapping[str, str] = field(default_factory=dict[str, str])

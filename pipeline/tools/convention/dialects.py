@@ -263,6 +263,7 @@ SKLEARN = Dialect(
     ),
     activation_key="activation",
     activations={"sigmoid": "logistic", "tanh": "tanh", "relu": "relu", "identity": "identity"},
+    if_unsaid={"l2": "alpha: not said, and its default is 0.0001, not 0. Say alpha=0 for none."},
     only_told=("n", "classes"),
     instead={
         "l1": "it has no such term: PyTorch and Keras can have it",
@@ -270,8 +271,9 @@ SKLEARN = Dialect(
     },
     notes=(
         "`alpha` is divided by the examples of each mini-batch, so a last one that is smaller has "
-        "more of it: let the size divide n. What isn't said isn't translated: left alone, alpha is "
-        "0.0001 and the solver Adam.",
+        "more of it: let the size divide n.",
+        "What isn't said isn't translated. Left alone, alpha is 0.0001, the solver Adam and the "
+        "activation relu.",
         "`loss` follows from the labels: log_loss for a class per example, binary_log_loss, a "
         "sigmoid per class, for rows of 0 and 1.",
         "Adam's `epsilon` is added as Keras's is.",
@@ -281,9 +283,10 @@ SKLEARN = Dialect(
 SGD_CLASSIFIER = Dialect(
     title="scikit-learn's SGDClassifier",
     losses=(Loss({"loss": "log_loss"}, "cross-entropy", SUM, ("sigmoid",)),),
-    optimizers=Optimizers({"sgd": "sgd"}),
+    optimizers=Optimizers({"sgd": "SGD"}),
     numbers=(*SIZES, Number("epochs", "max_iter"), Number("lr", "eta0"), Number("l2", "alpha")),
     fixed={"batch": 1},
+    if_unsaid={"l2": "alpha: not said, and its default is 0.0001, not 0. Say alpha=0 for none."},
     only_told=("n", "classes"),
     instead={"l1": "its l1 is made by truncation, which no regularizer of ours is"},
     notes=(
@@ -297,6 +300,7 @@ LOGISTIC_REGRESSION = Dialect(
     losses=(Loss({"loss": "log_loss"}, "log-likelihood", SUM, ("softmax",)),),
     optimizers=Optimizers({}),
     numbers=(*SIZES, Number("l2", "C", Inverse(Scale(n=1)))),
+    if_unsaid={"l2": "C: not said, and its default is 1, not infinite."},
     only_told=("n", "classes"),
     instead={"l1": "penalty='l1' has C = 1/(n · strength) too"},
     notes=("It finds the minimum, without hidden layers, so it has no rate and no mini-batches.",),

@@ -135,7 +135,7 @@ def _read_optimizer(dialect: Dialect, settings: Settings) -> tuple[str | None, S
     keys = {optimizers.key, optimizers.nesterov, *(number.key for number in numbers)}
     if not keys & settings.keys():
         return None, settings
-    name = settings.get(optimizers.key or "", optimizers.default or "SGD")
+    name = settings.get(optimizers.key or "", optimizers.default)
     if optimizers.key:
         one_of(optimizers.key, name, dict.fromkeys(optimizers.names.values()))
     defaults = dict(pair.split("=") for pair in optimizers.defaults.get(name, "").split())

@@ -38,8 +38,8 @@ outputs; a regularizer is added to it once, on the weights and not the biases, l
 `optimizer.weight_decay` acts on weights and biases; `p_keep` is the probability to keep. If no \
 loss of the other side has the same factor, the translation takes one that differs by a factor c: \
 the learning rate is then c times as large and what is added to the loss c times smaller, which \
-makes the same steps. Where an option isn't said its own default counts; groups of which nothing is said are left \
-out.
+makes the same steps. Where an option isn't said its own default counts; groups of which nothing \
+is said are left out.
 
 {LETTERS}
 """

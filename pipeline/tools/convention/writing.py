@@ -25,9 +25,12 @@ def write(training: Training, source: Dialect, target: Dialect) -> tuple[Setting
     """
     settings: dict[str, str] = {}
     remarks = _no_loss(training, source)
+    defaults = {**source.if_unsaid, **target.if_unsaid}
+    remarks += [text for concept, text in defaults.items() if concept not in training.numbers]
     if training.loss:
         loss = _find_loss(training, source, target)
-        training, remarks = _rescale(training, loss, source)
+        training, more = _rescale(training, loss, source)
+        remarks += more
         settings |= loss.settings
     if target.output_key and training.output:
         settings[target.output_key] = training.output
