@@ -105,7 +105,7 @@ def _read_output(dialect: Dialect, settings: Settings, loss: Loss | None) -> str
     """Return the output function: what is said, or the only one that the loss goes with."""
     key = dialect.output_key
     said = settings.get(key) if key else None
-    allowed = loss.outputs if loss else ("softmax", "sigmoid")
+    allowed: tuple[str, ...] = loss.outputs if loss else ("softmax", "sigmoid")
     if said is None and loss and len(allowed) > 1:
         name = loss.settings[dialect.loss_keys[0]]
         raise UserError(
