@@ -45,7 +45,9 @@ def settings_of(overrides: Sequence[str]) -> Settings:
     groups = {key.partition(".")[0] for key in keys}
     found: dict[str, str] = dict(override.split("=", 1) for override in told)
     if "loss" in groups:
-        found |= {**_loss(config.loss), "model.output": config.model.output}
+        found |= _loss(config.loss)
+    if "loss" in groups or keys & {"model", "model.output"}:
+        found["model.output"] = config.model.output
     if "regularizer" in groups:
         found |= _regularizer(config.regularizer)
     if "dropout" in groups:

@@ -105,18 +105,21 @@ def _read_output(dialect: Dialect, settings: Settings, loss: Loss | None) -> str
     """Return the output function: what is said, or the only one that the loss goes with."""
     key = dialect.output_key
     said = settings.get(key) if key else None
-    allowed: tuple[str, ...] = loss.outputs if loss else ("softmax", "sigmoid")
-    if said is None and loss and len(allowed) > 1:
+    allowed = loss.outputs if loss else ("softmax", "sigmoid")
+    if said is not None:
+        assert key is not None
+        one_of(key, said, allowed)
+        return said
+    if loss is None:
+        return None
+    first, *others = allowed
+    if others:
         name = loss.settings[dialect.loss_keys[0]]
         raise UserError(
             f"{key}: is needed for {name}, which takes whatever it is given. "
             f"Say {key}={' or '.join(allowed)} as well."
         )
-    if said is None:
-        return allowed[0] if loss else None
-    assert key is not None
-    one_of(key, said, allowed)
-    return said
+    return first
 
 
 def _read_activation(dialect: Dialect, settings: Settings) -> str | None:
