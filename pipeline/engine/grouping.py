@@ -30,8 +30,10 @@ PER_MEMBER = (
     "optimizer.lr",
     "optimizer.momentum",
     "optimizer.betas",
+    "optimizer.alpha",
     "optimizer.eps",
     "optimizer.weight_decay",
+    "optimizer.clip_norm",
     "schedule",
     "model.init",
     "model.init_std",
@@ -100,7 +102,7 @@ def bytes_per_member(config: Config) -> int:
     dataset = find_dataset(config.data.name)
     sizes = [dataset.num_features, *config.model.hidden, dataset.num_classes]
     weights = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
-    copies = 8 if config.optimizer.name in ("adam", "adamw") else 5
+    copies = 8 if config.optimizer.name in ("adam", "adamw", "rmsprop") else 5
     units = sum(sizes[1:])
     item = 8 if config.trainer.precision == "float64" else 4
     return item * (copies * weights + (sizes[0] + 3 * units) * config.data.batch_size)
