@@ -36,14 +36,14 @@ def main() -> None:
 
 def _share_of_tracking(root: str, options: Options) -> float:
     """Return the share of tracking in the time of one run from its data to its record."""
-    from pipeline.training.train import Job, train_group  # only now: see `Watched.peak_gb`
+    from pipeline.training.train import Job, train_runs  # only now: see `Watched.peak_gb`
 
     data = DataConfig(root=str(options.data.absolute()))
     if options.quick:
         data = DataConfig(name="digits", num_train=1242, num_val=200)
     sampler = Sampler(TRACK)
     sampler.start()
-    (result,) = train_group([Job(Config(root=root, data=data), [])], parent_run_id=None)
+    (result,) = train_runs([Job(Config(root=root, data=data), [])], parent_run_id=None)
     sampler.stop()
     if isinstance(result, Exception):
         raise result

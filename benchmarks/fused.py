@@ -37,7 +37,7 @@ from pipeline.data.tensors import Data
 from pipeline.engine.first_layer import times_transposed
 from pipeline.engine.members import sort_members
 from pipeline.engine.module import GroupModule
-from pipeline.training.train import make_trainer
+from pipeline.training.fit import make_trainer
 
 STRENGTHS = (0.0, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 0.1)
 TRAINER = TrainerConfig("auto", max_epochs=1)

@@ -17,7 +17,7 @@ from benchmarks.timing import Options, machine, make_parser, measure, report
 from pipeline.config.schema import Config, TrainerConfig
 from pipeline.data.tensors import Data, load
 from pipeline.engine.module import GroupModule
-from pipeline.training.train import make_trainer
+from pipeline.training.fit import make_trainer
 
 BATCH = 100
 LR = 0.5

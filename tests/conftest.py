@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two tests run side by side on two cores
-
 from pathlib import Path
 
 import pytest

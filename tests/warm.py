@@ -43,8 +43,9 @@ LATE_IMPORTS = (
 )
 """What commands need and no module of ours imports on its first line."""
 
-NO_THREAD = "background_thread:false"
-"""For pyarrow, which MLflow imports: only a process without other threads can be forked safely."""
+NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false", "OPENBLAS_NUM_THREADS": "1"}
+"""For pyarrow, which MLflow imports, and numpy: only a process without other threads can be forked
+safely."""
 
 LONGEST_REQUEST = 2**18
 """Linux takes 208 kB in one message; an environment has some ten."""
@@ -53,7 +54,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """The variables for a command: this checkout's code, one thread, nothing of the caller's."""
+    """The variables for a command: this checkout's code, nothing of the caller's."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -63,7 +64,6 @@ def environment(**extra: str) -> dict[str, str]:
         **kept,
         "PYTHONPATH": str(CHECKOUT),
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "OMP_NUM_THREADS": "1",  # two tests run side by side on two cores
         **extra,
     }
 
@@ -107,7 +107,7 @@ def _warm_process() -> socket.socket:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.warm", str(its.fileno())],
         cwd=CHECKOUT,
-        env=environment(JE_ARROW_MALLOC_CONF=NO_THREAD),
+        env=environment(**NO_THREADS),
         pass_fds=[its.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,  # commands inherit a stream that knows that it is no terminal

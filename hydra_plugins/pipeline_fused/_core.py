@@ -1,9 +1,9 @@
-"""What the fused launcher does with a batch of jobs: compose all, group, train, report."""
+"""What the fused launcher does with a batch of jobs: check all, train, report."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, chdir, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from hydra.core.utils import (
     env_override,
     setup_globals,
 )
+from hydra.experimental.callback import Callback
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -25,11 +26,11 @@ from pipeline.config.compose import without_hydra
 from pipeline.config.composer import Composer
 from pipeline.config.explain import CONFIG_ERRORS, explain
 from pipeline.config.schema import Config
-from pipeline.engine.grouping import plan_groups
 from pipeline.errors import UserError
 from pipeline.process import quick_imports
 from pipeline.sweep.context import current
 from pipeline.sweep.headline import headline, spans
+from pipeline.sweep.hydra_callback import SweepCallback
 from pipeline.tracking.record import RunResult
 
 __all__ = ["Runner"]
@@ -37,17 +38,13 @@ __all__ = ["Runner"]
 log = logging.getLogger("pipeline")
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Job:
-    """One job: its number in the sweep, its config as Hydra has it and as checked."""
+    """One job: its number in the sweep, what sets it apart, and its checked config."""
 
     number: int
-    composed: DictConfig
+    overrides: Sequence[str]
     config: Config
-
-    @property
-    def overrides(self) -> list[str]:
-        return list(self.composed.hydra.overrides.task)
 
 
 class Runner:
@@ -60,48 +57,39 @@ class Runner:
         sweep: DictConfig,
         max_members: int,
         max_memory_mb: float,
+        num_workers: int | None,
     ) -> None:
         """Take what Hydra gives a launcher.
 
         Raises:
             UserError: the limits are out of their ranges.
         """
-        _check_limits(max_members, max_memory_mb)
+        _check_limits(max_members, max_memory_mb, num_workers)
         self._callbacks = hydra_context.callbacks
         self._task = task
         self._sweep = sweep
-        self._max_members = max_members
-        self._max_memory_mb = max_memory_mb
+        self._limits = {
+            "max_members": max_members,
+            "max_memory_mb": max_memory_mb,
+            "num_workers": num_workers,
+        }
         self._context = current()
         self._composer = self._context.composer or Composer(hydra_context.config_loader, sweep)
+        callbacks = cast("list[Callback]", self._callbacks.callbacks)
+        self._is_watched = not all(isinstance(it, SweepCallback) for it in callbacks)
 
     def run(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
         """Run a batch of jobs; see `FusedLauncher.launch`."""
         setup_globals()
         self._log_as_the_sweep()
         Path(str(self._sweep.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-        jobs, returns = self._compose_all(job_overrides, first)
-        for group in self._groups(jobs):
-            for job, job_return in zip(group, self._run_group(group), strict=True):
+        jobs, returns = self._check_all(job_overrides, first)
+        for together in self._apart(jobs):
+            for job, job_return in zip(together, self._run_together(together), strict=True):
                 returns[job.number] = job_return
         return [returns[number] for number in sorted(returns)]
 
-    def _groups(self, jobs: Sequence[_Job]) -> Iterator[list[_Job]]:
-        """Divide the jobs: those of one checkpoint go on together, the others start."""
-        alike: dict[str | None, list[_Job]] = {}
-        for job in jobs:
-            run = self._context.interrupted(job.config)
-            alike.setdefault(run.tags["checkpoint"] if run else None, []).append(job)
-        for together in alike.values():
-            groups = plan_groups(
-                [job.config for job in together],
-                max_members=self._max_members,
-                max_memory_mb=self._max_memory_mb,
-            )
-            for group in groups:
-                yield from _apart([together[position] for position in group])
-
-    def _compose_all(
+    def _check_all(
         self, job_overrides: Sequence[Sequence[str]], first: int
     ) -> tuple[list[_Job], dict[int, JobReturn]]:
         """Return the jobs to train, and the returns of the finished ones and the bad ones."""
@@ -110,95 +98,120 @@ class Runner:
         with quick_imports():  # there is no garbage here either
             for number, overrides in enumerate(job_overrides, first):
                 try:
-                    done = self._context.done(self._composer.check(overrides))
-                    if done is None:
-                        jobs.append(self._compose(number, overrides))
-                    else:
-                        returns[number] = _ended(_new_return(overrides), done.objective)
+                    config = self._composer.check(overrides)
                 except CONFIG_ERRORS as error:
                     log.error("run %d can't start: %s", number + 1, explain(error))  # noqa: TRY400  (it says all)
                     returns[number] = _ended(_new_return(overrides), error)
+                    continue
+                done = self._context.done(config)
+                if done is None:
+                    jobs.append(_Job(number, overrides, config))
+                else:
+                    returns[number] = _ended(_new_return(overrides), done.objective)
         return jobs, returns
 
-    def _compose(self, number: int, overrides: Sequence[str]) -> _Job:
-        composed, config = self._composer.job(overrides)
-        with open_dict(composed):
-            composed.hydra.job.id = number
-            composed.hydra.job.num = number
-        return _Job(number, composed, config)
+    def _apart(self, jobs: list[_Job]) -> list[list[_Job]]:
+        """Divide the jobs into such that can share a process; say why if none can."""
+        leads = {self._composer.choices(job.overrides): job for job in jobs}
+        settings = [self._compose(job).hydra.job for job in leads.values()]
+        texts = {OmegaConf.to_yaml(setting.env_set, resolve=False) for setting in settings}
+        if any(setting.chdir for setting in settings):
+            reason = "hydra.job.chdir gives each run a folder of its own"
+        elif len(texts) > 1 or any("${" in text for text in texts):
+            reason = "hydra.job.env_set is not the same for all"
+        else:
+            return [jobs] if jobs else []
+        if len(jobs) > 1:
+            numbers = spans([job.number for job in jobs])
+            log.info("runs %s train one by one: %s", numbers, reason)
+        return [[job] for job in jobs]
 
-    def _run_group(self, jobs: Sequence[_Job]) -> list[JobReturn]:
-        """Do for a group what Hydra's run_job does for one job."""
+    def _compose(self, job: _Job) -> DictConfig:
+        composed = self._composer.compose(job.overrides)
+        with open_dict(composed):
+            composed.hydra.job.id = job.number
+            composed.hydra.job.num = job.number
+        return composed
+
+    def _run_together(self, jobs: Sequence[_Job]) -> list[JobReturn]:
+        """Do for several jobs what Hydra's run_job does for one.
+
+        Composing all of a job takes milliseconds, so only the first one is, and all if a callback
+        that isn't ours wants to see them.
+        """
         hydra_cfg_before = cast("DictConfig | None", HydraConfig.instance().cfg)
-        lead = jobs[0].composed
+        seen = jobs if self._is_watched else jobs[:1]
+        returns = [_new_return(job.overrides) for job in jobs]
         try:
             with quick_imports():  # there is no garbage here either
-                returns = [_begin(job.composed) for job in jobs]
-            _configure_log(lead)
-            with _working_folder(lead):
-                with env_override(lead.hydra.job.env_set):
-                    for job, job_return in zip(jobs, returns, strict=True):
-                        _activate(job_return.hydra_cfg)
-                        job_return.working_dir = str(Path.cwd())
-                        self._callbacks.on_job_start(
-                            job.composed, task_function=self._task, fused=True
-                        )
+                composed = [self._compose(job) for job in seen]
+                for config, job_return in zip(composed, returns, strict=False):
+                    _begin(config, job_return)
+            _configure_log(composed[0])
+            with _working_folder(composed[0]):
+                with env_override(composed[0].hydra.job.env_set):
+                    self._start(composed, returns)
                     results = self._train(jobs)
-                for job, job_return, result in zip(jobs, returns, results, strict=True):
-                    _activate(job_return.hydra_cfg)
-                    self._callbacks.on_job_end(job.composed, job_return=_ended(job_return, result))
+                for job_return, result in zip(returns, results, strict=True):
+                    _ended(job_return, result)
+                self._end(composed, returns)
         finally:
             _activate(hydra_cfg_before)
             self._log_as_the_sweep()
         return returns
 
+    def _start(self, composed: Sequence[DictConfig], returns: Sequence[JobReturn]) -> None:
+        for config, job_return in zip(composed, returns, strict=False):
+            _activate(job_return.hydra_cfg)
+            job_return.working_dir = str(Path.cwd())
+            self._callbacks.on_job_start(config, task_function=self._task, fused=True)
+
+    def _end(self, composed: Sequence[DictConfig], returns: Sequence[JobReturn]) -> None:
+        for config, job_return in zip(composed, returns, strict=False):
+            _activate(job_return.hydra_cfg)
+            self._callbacks.on_job_end(config, job_return=job_return)
+
     def _train(self, jobs: Sequence[_Job]) -> list[float | Exception]:
-        """Train a group; return every job's objective, or what it failed of."""
-        numbers = [job.number for job in jobs]
-        overrides = [job.overrides for job in jobs]
-        goes_on = self._context.interrupted(jobs[0].config) is not None
-        log.info(headline(numbers, self._context.num_jobs, overrides, goes_on=goes_on))
-        results = self._context.train([(job.config, job.overrides) for job in jobs])
-        _log_failures(numbers, results)
+        """Train jobs; return every job's objective, or what it failed of."""
+        overrides = [self._composer.typed(job.overrides) for job in jobs]
+
+        def say(positions: list[int]) -> None:
+            numbers = [jobs[position].number for position in positions]
+            typed = [overrides[position] for position in positions]
+            goes_on = self._context.interrupted(jobs[positions[0]].config) is not None
+            log.info(headline(numbers, self._context.num_jobs, typed, goes_on=goes_on))
+
+        pairs = [(job.config, typed) for job, typed in zip(jobs, overrides, strict=True)]
+        results = self._context.train(pairs, on_start=say, **self._limits)
+        _log_failures([job.number for job in jobs], results)
         return [it if isinstance(it, Exception) else it.objective for it in results]
 
     def _log_as_the_sweep(self) -> None:
         configure_log(self._sweep.hydra.hydra_logging, self._sweep.hydra.verbose)
 
 
-def _check_limits(max_members: int, max_memory_mb: float) -> None:
+def _check_limits(max_members: int, max_memory_mb: float, num_workers: int | None) -> None:
     if max_members < 1:
         raise UserError(f"hydra.launcher.max_members={max_members}: must be a whole number ≥ 1.")
     if not max_memory_mb > 0:
         raise UserError(f"hydra.launcher.max_memory_mb={max_memory_mb}: must be a number > 0.")
+    if num_workers is not None and num_workers < 1:
+        raise UserError(
+            f"hydra.launcher.num_workers={num_workers}: must be a whole number ≥ 1, or null for "
+            "one per core."
+        )
 
 
-def _apart(jobs: list[_Job]) -> list[list[_Job]]:
-    """Divide a group into runs alone where they can't share a process; say why."""
-    settings = [job.composed.hydra.job for job in jobs]
-    if any(setting.chdir for setting in settings):
-        reason = "hydra.job.chdir gives each run a folder of its own"
-    elif any(setting.env_set != settings[0].env_set for setting in settings):
-        reason = "hydra.job.env_set is not the same for all"
-    else:
-        return [jobs]
-    if len(jobs) > 1:
-        numbers = spans([job.number for job in jobs])
-        log.info("runs %s train one by one: %s", numbers, reason)
-    return [[job] for job in jobs]
-
-
-def _begin(composed: DictConfig) -> JobReturn:
-    """Return what is known of a job before it has run."""
+def _begin(composed: DictConfig, job_return: JobReturn) -> None:
+    """Note what is known of a job before it has run."""
     hydra = composed.hydra
     hydra_cfg = _hydra_part(composed)
     _activate(hydra_cfg)  # the folder's name may ask for it
     folder = Path(str(hydra.sweep.dir)) / str(hydra.sweep.subdir)
     with read_write(hydra.runtime), open_dict(hydra.runtime):
         hydra.runtime.output_dir = str(folder.absolute())
-    job_return = _new_return(hydra.overrides.task)
+    job_return.overrides = list(hydra.overrides.task)
     job_return.cfg, job_return.hydra_cfg = without_hydra(composed), hydra_cfg
-    return job_return
 
 
 def _new_return(overrides: Sequence[str]) -> JobReturn:

@@ -20,13 +20,15 @@ __all__ = ["FusedLauncher", "FusedLauncherConf"]
 
 @dataclass
 class FusedLauncherConf:
-    """How many runs train together, at most."""
+    """How many runs train together, and how many groups side by side, at most."""
 
     _target_: str = "hydra_plugins.pipeline_fused.fused_launcher.FusedLauncher"
     max_members: int = MAX_MEMBERS
     """Runs in one group, ≥ 1."""
     max_memory_mb: float = MAX_MEMORY_MB
     """For the weights, gradients, optimizer state and activations of one group, > 0."""
+    num_workers: int | None = None
+    """Processes that train groups side by side, ≥ 1; null for one per core."""
 
 
 ConfigStore.instance().store(
@@ -37,9 +39,12 @@ ConfigStore.instance().store(
 class FusedLauncher(Launcher):
     """Trains the runs of a batch together where they differ only in numbers."""
 
-    def __init__(self, max_members: int, max_memory_mb: float) -> None:
-        self._max_members = max_members
-        self._max_memory_mb = max_memory_mb
+    def __init__(self, max_members: int, max_memory_mb: float, num_workers: int | None) -> None:
+        self._limits = {
+            "max_members": max_members,
+            "max_memory_mb": max_memory_mb,
+            "num_workers": num_workers,
+        }
         self._runner: Runner | None = None
 
     def setup(
@@ -48,8 +53,7 @@ class FusedLauncher(Launcher):
         """Take what the sweeper knows."""
         from hydra_plugins.pipeline_fused import _core  # Hydra imports this module at every start
 
-        limits = (self._max_members, self._max_memory_mb)
-        self._runner = _core.Runner(hydra_context, task_function, config, *limits)
+        self._runner = _core.Runner(hydra_context, task_function, config, **self._limits)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from pipeline.config.explain import no_such_key
-from pipeline.config.options import options, project_root
+from pipeline.config.explain import CONFIG_ERRORS, explain, no_such_key
+from pipeline.config.options import conf_dir, options, project_root
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
 
-__all__ = ["register", "to_config", "without_hydra"]
+__all__ = ["configure", "register", "to_config", "without_hydra"]
 
 
 def register() -> None:
     """Make the schema and the default of `root` known to Hydra."""
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver("project_root", lambda: str(project_root()), replace=True)
+
+
+def configure(overrides: Sequence[str]) -> Config:
+    """Return the checked config that overrides make, outside of the command.
+
+    Raises:
+        UserError: they make none.
+    """
+    register()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return to_config(compose("config", overrides=list(overrides)))
+    except CONFIG_ERRORS as error:
+        raise UserError(explain(error)) from error
 
 
 def to_config(config: DictConfig) -> Config:

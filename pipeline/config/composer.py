@@ -59,7 +59,7 @@ class Composer:
         return config
 
     def check(self, overrides: Sequence[str]) -> Config:
-        """Return a job as checked, and keep it for `job`.
+        """Return a job as checked, and keep it.
 
         Raises:
             Exception: one of explain.CONFIG_ERRORS.
@@ -70,13 +70,15 @@ class Composer:
             self._checked[key] = quick or to_config(self.compose(overrides))
         return self._checked[key]
 
-    def job(self, overrides: Sequence[str]) -> tuple[DictConfig, Config]:
-        """Return a job as composed and as checked.
+    def typed(self, overrides: Sequence[str]) -> list[str]:
+        """Return a job's overrides but for those of Hydra's own keys."""
+        parsed = map(self._parse, overrides)
+        return [str(it.input_line) for it in parsed if not it.is_hydra_override()]
 
-        Raises:
-            Exception: one of explain.CONFIG_ERRORS.
-        """
-        return self.compose(overrides), self.check(overrides)
+    def choices(self, overrides: Sequence[str]) -> tuple[str, ...]:
+        """Return what a job chooses besides plain values, as which all of Hydra's part follows."""
+        divided = self._divide(overrides)
+        return tuple(overrides if divided is None else (str(it.input_line) for it in divided[1]))
 
     def _check_quickly(self, overrides: Sequence[str]) -> Config | None:
         """Check a job without composing it; None if that isn't the same."""

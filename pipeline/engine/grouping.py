@@ -10,13 +10,27 @@ from pipeline.config.keys import plain
 from pipeline.config.schema import Config
 from pipeline.data.catalog import find_dataset
 
-__all__ = ["MAX_MEMBERS", "MAX_MEMORY_MB", "PER_MEMBER", "bytes_per_member", "plan_groups"]
+__all__ = [
+    "MAX_MEMBERS",
+    "MAX_MEMORY_MB",
+    "PER_MEMBER",
+    "bytes_per_member",
+    "multiplications",
+    "plan_groups",
+]
 
 MAX_MEMBERS = 1000
 """Runs of one group, unless a sweep says otherwise."""
 
 MAX_MEMORY_MB = 4000.0
 """Memory of one group, unless a sweep says otherwise."""
+
+CACHE_BYTES = 8 * 2**20
+"""What a step of a group may touch again and again: one core's share of the last cache. With four
+times as much, members of 784-100-10 take 1.2 times as long each (benchmarks/fused.py)."""
+
+WORTH_A_CORE = 3_000_000
+"""Multiplications of a step that take a core as long as the step's other work does."""
 
 PER_MEMBER = (
     "seed",
@@ -55,16 +69,19 @@ def plan_groups(
     *,
     max_members: int = MAX_MEMBERS,
     max_memory_mb: float = MAX_MEMORY_MB,
+    num_cores: int | None = None,
 ) -> list[list[int]]:
     """Divide the runs of a sweep into groups, in the order of each group's first run.
 
-    Runs share a group if they differ in nothing but what is PER_MEMBER. Groups are as equal in
-    size as the limits allow.
+    Runs share a group if they differ in nothing but what is PER_MEMBER. Groups of such runs are
+    as equal in size as the limits allow.
 
     Args:
         configs: checked configs, run by run.
         max_members: runs per group, at most.
         max_memory_mb: for weights, gradients, optimizer state and activations of a group.
+        num_cores: which groups fill, one each, if they are worth it: then none is larger than a
+            core's cache is quick at. None for groups as large as the other limits allow.
 
     Returns:
         Groups as positions in configs, which together hold every position once.
@@ -77,9 +94,22 @@ def plan_groups(
         member_mb = bytes_per_member(configs[positions[0]]) / 2**20
         limit = max(1, min(max_members, int(max_memory_mb / member_mb)))
         num_groups = -(-len(positions) // limit)
+        if num_cores is not None:
+            num_groups = _fill_cores(configs[positions[0]], len(positions), num_groups, num_cores)
         size = -(-len(positions) // num_groups)
         groups += [positions[first : first + size] for first in range(0, len(positions), size)]
     return sorted(groups)
+
+
+def _fill_cores(config: Config, num_runs: int, num_groups: int, num_cores: int) -> int:
+    """Return how many groups of such runs keep all cores busy, `num_groups` or more."""
+    step = _multiplications_per_step(config)
+    worth_it = max(1, int(num_runs * step / WORTH_A_CORE))
+    cached = -(-num_runs * _bytes_in_step(config) // CACHE_BYTES)
+    num_groups = max(num_groups, cached, min(num_cores, worth_it))
+    if num_groups > 1:
+        num_groups = -(-num_groups // num_cores) * num_cores
+    return min(num_groups, num_runs)
 
 
 def _in_common(config: Config) -> str:
@@ -92,6 +122,32 @@ def _in_common(config: Config) -> str:
     return json.dumps(shared, sort_keys=True)
 
 
+def multiplications(config: Config) -> int:
+    """Return how many multiplications a member's largest product of a step has."""
+    return max(inputs * units for inputs, units in _shapes(config)) * config.data.batch_size
+
+
+def _shapes(config: Config) -> list[tuple[int, int]]:
+    """Return (inputs, units) of every layer."""
+    dataset = find_dataset(config.data.name)
+    return list(pairwise([dataset.num_features, *config.model.hidden, dataset.num_classes]))
+
+
+def _multiplications_per_step(config: Config) -> int:
+    """Return those of the products, and as many as the update of the weights is worth."""
+    update = 32
+    weights = sum(inputs * units for inputs, units in _shapes(config))
+    return weights * (config.data.batch_size + update)
+
+
+def _bytes_in_step(config: Config) -> int:
+    """Return what a member's step touches: weights, their gradients, and four numbers a unit."""
+    weights = sum((inputs + 1) * units for inputs, units in _shapes(config))
+    units = sum(units for _, units in _shapes(config))
+    item = 8 if config.trainer.precision == "float64" else 4
+    return item * (2 * weights + 4 * units * config.data.batch_size)
+
+
 def bytes_per_member(config: Config) -> int:
     """Return an estimate of the memory that one member of a group takes at most while it trains.
 
@@ -99,10 +155,9 @@ def bytes_per_member(config: Config) -> int:
     epoch began with; and the inputs, weighted inputs, activations and errors of one mini-batch.
     Members with the same seed that drop the same inputs, or none, share the inputs and take less.
     """
-    dataset = find_dataset(config.data.name)
-    sizes = [dataset.num_features, *config.model.hidden, dataset.num_classes]
-    weights = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
+    shapes = _shapes(config)
+    weights = sum((inputs + 1) * units for inputs, units in shapes)
     copies = 8 if config.optimizer.name in ("adam", "adamw", "rmsprop") else 5
-    units = sum(sizes[1:])
+    units = sum(units for _, units in shapes)
     item = 8 if config.trainer.precision == "float64" else 4
-    return item * (copies * weights + (sizes[0] + 3 * units) * config.data.batch_size)
+    return item * (copies * weights + (shapes[0][0] + 3 * units) * config.data.batch_size)

@@ -17,13 +17,12 @@ from pipeline.config.composer import Composer, grid_jobs
 from pipeline.config.keys import plain
 from pipeline.config.options import conf_dir
 from pipeline.config.schema import Config
-from pipeline.engine.grouping import plan_groups
 from pipeline.errors import UserError
 from pipeline.tracking.provenance import code_hash, config_hash
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.spool import send_records
 from pipeline.tracking.store import open_store
-from pipeline.training.train import Job, train_group
+from pipeline.training.train import Job, train_runs
 
 __all__ = ["StudyRuns", "compose_jobs", "find_runs", "train_missing"]
 
@@ -147,9 +146,6 @@ def train_missing(study: StudyRuns, parent_run_id: str) -> None:
         study: what is there of the study.
         parent_run_id: the MLflow run that the new runs belong to.
     """
-    jobs = study.missing
-    for group in plan_groups([job.config for job in jobs]):
-        members = [jobs[position] for position in group]
-        for outcome in train_group(members, parent_run_id=parent_run_id):
-            if isinstance(outcome, Exception):
-                log.error("%s", outcome)
+    for outcome in train_runs(study.missing, parent_run_id=parent_run_id):
+        if isinstance(outcome, Exception):
+            log.error("%s", outcome)

@@ -57,23 +57,23 @@ class SweepContext:
         """Return the run that a job goes on with, if there is one with a checkpoint."""
         return self.plan.continued.get(config_hash(config)) if self.plan.continued else None
 
-    def train(self, jobs: Sequence[tuple[Config, list[str]]]) -> list[RunResult | Exception]:
-        """Train jobs together.
+    def train(
+        self, jobs: Sequence[tuple[Config, list[str]]], **options: Any
+    ) -> list[RunResult | Exception]:
+        """Train jobs, together where that is possible.
 
         Args:
-            jobs: config and overrides of every member of one group.
+            jobs: config and overrides of each.
+            options: see `train_runs`.
 
         Returns:
             Job by job its result, or what it failed of.
         """
         with quick_imports():
-            from pipeline.training.train import Job, train_group  # imports torch and mlflow
+            from pipeline.training.train import Job, train_runs  # imports torch and mlflow
 
         members = [Job(config, overrides, self.interrupted(config)) for config, overrides in jobs]
-        try:
-            return train_group(members, parent_run_id=self.parent_run_id)
-        except Exception as error:
-            return [error] * len(members)
+        return train_runs(members, parent_run_id=self.parent_run_id, **options)
 
 
 _current = SweepContext()

@@ -60,6 +60,20 @@ class TrackedRun:
                 raise self.store.unavailable(error) from error
             log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
 
+    def go_on(self, epochs: Sequence[dict[str, float]]) -> None:
+        """Take over the metrics that were logged before the run was interrupted.
+
+        What the store has of them isn't sent twice: numbers and their order are the same as
+        before, so it has the first so many of them.
+
+        Args:
+            epochs: metrics of every epoch so far, the first epoch first.
+        """
+        for number, metrics in enumerate(epochs, start=1):
+            self.record.log(number, metrics)
+        if epochs and self.record.run_id is not None:
+            self.record.num_metrics_sent = self.store.num_metrics(self.record.run_id)
+
     def close(self, error: BaseException | None) -> None:
         """End the run with an honest status and send its record.
 

@@ -1,117 +1,127 @@
-"""Progress of a group: a bar on a terminal, a line per epoch otherwise."""
+"""Progress of groups: a bar on a terminal, a line per epoch otherwise."""
 
 from __future__ import annotations
 
 import logging
 import sys
-import time
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pytorch_lightning import Callback, LightningModule, Trainer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from pipeline.training.fit import Epoch
 
-from pipeline.engine.evaluation import Evaluation
-from pipeline.engine.module import STEPS_PER_CALL, GroupModule
-
-__all__ = ["make_progress"]
+__all__ = ["GroupSize", "Progress", "make_progress"]
 
 log = logging.getLogger(__name__)
 
 
-def make_progress(evaluation: Evaluation) -> Callback:
-    """Return the callback that fits where standard output goes.
+@dataclass(frozen=True)
+class GroupSize:
+    """How much there is to do for a group."""
 
-    Args:
-        evaluation: the callback that measures every epoch; it must run before this one.
-    """
-    return _Bar(evaluation) if sys.stdout.isatty() else _Lines(evaluation)
-
-
-def _describe(module: GroupModule, epoch: int, evaluation: Evaluation) -> str | None:
-    """Return an epoch's results in words: a run's metrics, or the best one of several members.
-
-    Returns:
-        None if every member had diverged before the epoch's end.
-    """
-    reached = [epochs[-1] for epochs in evaluation.epochs if len(epochs) == epoch]
-    if not reached:
-        return None
-    if len(module.configs) > 1:
-        best = max(metrics["test/accuracy"] for metrics in reached)
-        return f"{len(reached)}/{len(module.configs)} members  best test/accuracy {best:.4f}"
-    (metrics,) = reached
-    parts = [f"train/loss {metrics['train/loss']:.4g}"]
-    if "val/accuracy" in metrics:
-        parts.append(f"val/accuracy {metrics['val/accuracy']:.4f}")
-    parts.append(f"test/accuracy {metrics['test/accuracy']:.4f}")
-    return "  ".join(parts)
+    num_members: int
+    max_epochs: int
+    num_steps: int
+    """Per epoch."""
 
 
-class _Lines(Callback):
-    def __init__(self, evaluation: Evaluation) -> None:
-        self._evaluation = evaluation
-        self._started = 0.0
+class Progress:
+    """Shows how far groups are that may train side by side, numbered from 0; this one nothing."""
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        del trainer, pl_module
-        self._started = time.perf_counter()
+    def __init__(self, groups: Sequence[GroupSize]) -> None:
+        """Take all groups, those that start later too."""
+        self._groups = groups
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, GroupModule)
-        seconds = time.perf_counter() - self._started
-        epoch = trainer.current_epoch + 1
-        said = _describe(pl_module, epoch, self._evaluation)
-        if said is not None:
-            log.info("epoch %d/%d  %s  %.2f s", epoch, trainer.max_epochs, said, seconds)
+    def epoch(self, group: int, epoch: Epoch) -> None:
+        """Show what an epoch of a group has brought."""
+
+    def steps(self, group: int, number: int) -> None:
+        """Show how many steps a group has taken in all."""
+
+    def end(self, group: int) -> None:
+        """Show that a group has ended."""
+
+    def close(self) -> None:
+        """Show nothing any more."""
+
+    def _describe(self, group: int, epoch: Epoch) -> str:
+        """Return an epoch's results in words: a run's metrics, or the best one of several."""
+        reached, size = list(epoch.metrics.values()), self._groups[group]
+        if size.num_members > 1:
+            best = max(metrics["test/accuracy"] for metrics in reached)
+            return f"{len(reached)}/{size.num_members} members  best test/accuracy {best:.4f}"
+        (metrics,) = reached
+        parts = [f"train/loss {metrics['train/loss']:.4g}"]
+        if "val/accuracy" in metrics:
+            parts.append(f"val/accuracy {metrics['val/accuracy']:.4f}")
+        parts.append(f"test/accuracy {metrics['test/accuracy']:.4f}")
+        return "  ".join(parts)
 
 
-class _Bar(Callback):
-    def __init__(self, evaluation: Evaluation) -> None:
-        self._evaluation = evaluation
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+class _Lines(Progress):
+    def epoch(self, group: int, epoch: Epoch) -> None:
+        if not epoch.metrics:  # every member had diverged before the epoch's end
+            return
+        several = len(self._groups) > 1
+        who = f"group {group + 1}/{len(self._groups)}  " if several else ""
+        of_all = f"{epoch.number}/{self._groups[group].max_epochs}"
+        said = self._describe(group, epoch)
+        log.info("%sepoch %s  %s  %.2f s", who, of_all, said, epoch.seconds)
+
+
+class _Bar(Progress):
+    def __init__(self, groups: Sequence[GroupSize]) -> None:
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        super().__init__(groups)
+        self._done = [0] * len(groups)
+        self._ended: set[int] = set()
+        self._bar = Bar(
+            TextColumn("{task.fields[epoch]}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[metrics]}"),
         )
-        self._task = self._bar.add_task("", total=None, epoch="", metrics="")
+        total = sum(map(self._work, groups))
+        self._task = self._bar.add_task("", total=total, epoch="", count="", metrics="")
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, GroupModule)
-        assert trainer.max_epochs is not None
-        self._bar.update(self._task, total=trainer.max_epochs * pl_module.num_steps)
-        self._bar.start()
+    @staticmethod
+    def _work(size: GroupSize) -> int:
+        return size.num_members * size.max_epochs * size.num_steps
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        del pl_module
-        self._bar.update(self._task, epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}")
+    def steps(self, group: int, number: int) -> None:
+        self._done[group] = self._groups[group].num_members * number
+        self._update(number)
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        del outputs, batch
-        assert isinstance(pl_module, GroupModule)
-        in_epoch = min((batch_idx + 1) * STEPS_PER_CALL, pl_module.num_steps)
-        done = trainer.current_epoch * pl_module.num_steps + in_epoch
-        self._bar.update(self._task, completed=done)
+    def epoch(self, group: int, epoch: Epoch) -> None:
+        size = self._groups[group]
+        if epoch.metrics:
+            metrics = self._describe(group, epoch)
+            of_all = f"epoch {epoch.number}/{size.max_epochs}"
+            self._bar.update(self._task, epoch=of_all, metrics=metrics)
+        self.steps(group, epoch.number * size.num_steps)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, GroupModule)
-        said = _describe(pl_module, trainer.current_epoch + 1, self._evaluation)
-        self._bar.update(self._task, metrics=said or "")
+    def end(self, group: int) -> None:
+        self._ended.add(group)
+        self._done[group] = self._work(self._groups[group])
+        self._update(self._groups[group].max_epochs * self._groups[group].num_steps)
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        del trainer, pl_module
+    def _update(self, num_steps: int) -> None:
+        if len(self._groups) > 1:
+            num_runs = sum(size.num_members for size in self._groups)
+            ended = sum(self._groups[group].num_members for group in self._ended)
+            count = f"{ended}/{num_runs} runs"
+        else:
+            (size,) = self._groups
+            count = f"{num_steps}/{size.max_epochs * size.num_steps}"
+        self._bar.update(self._task, completed=sum(self._done), count=count)
+        self._bar.start()  # only now: it starts a thread, and workers are forked by now
+
+    def close(self) -> None:
         self._bar.stop()
 
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        del trainer, pl_module, exception
-        self._bar.stop()
+
+def make_progress(groups: Sequence[GroupSize]) -> Progress:
+    """Return what shows the progress of groups where standard output goes."""
+    return _Bar(groups) if sys.stdout.isatty() else _Lines(groups)

@@ -15,7 +15,6 @@ from pipeline.engine.module import GroupModule
 from pipeline.tracking import paths
 from pipeline.tracking.provenance import config_hash
 from pipeline.tracking.record import RunResult
-from pipeline.tracking.run import TrackedRun
 from pipeline.training.checkpoint import Checkpoint, Schedule, load_newest, remove, write
 
 __all__ = ["KeepCheckpoints", "Resumption"]
@@ -34,7 +33,8 @@ class Resumption:
             configs: of the group's members in their order.
             interrupted: the MLflow run that each goes on with; None of one that starts anew.
         """
-        self._members = [config_hash(config) for config in configs]
+        self.members = [config_hash(config) for config in configs]
+        """The members' identities, by which a checkpoint is known again."""
         self._runs = [run for run in interrupted if run is not None]
         self._folders = paths.checkpoints(Path(configs[0].root))
         self.name = uuid.uuid4().hex
@@ -46,12 +46,12 @@ class Resumption:
     def _find(self, name: str) -> Checkpoint | None:
         """Return the newest checkpoint of a folder as far as it is about these members."""
         found = load_newest(self._folders / name)
-        if found is None or not set(found.notes["members"]).issuperset(self._members):
+        if found is None or not set(found.notes["members"]).issuperset(self.members):
             return None
-        if found.notes["members"] == self._members:
+        if found.notes["members"] == self.members:
             self.name = name
             return found
-        part = _part(found, self._members)
+        part = _part(found, self.members)
         write(self.folder, part)
         return part
 
@@ -69,39 +69,9 @@ class Resumption:
         """The MLflow runs that were interrupted and left nothing to go on from."""
         return [] if self.start else [run.run_id for run in self._runs]
 
-    def restore(
-        self,
-        runs: Sequence[TrackedRun],
-        trainer: Trainer,
-        module: GroupModule,
-        evaluation: Evaluation,
-    ) -> None:
-        """Bring all but the tensors to where the checkpoint was, if there is one.
-
-        What the store has of the metrics isn't sent twice: numbers and their order are the same as
-        before, so it has the first so many of them.
-        """
-        if self.start is None:
-            return
-        failures: Mapping[str, str] = self.start.notes["failures"]
-        module.failures = {int(member): text for member, text in failures.items()}
-        for member, run in enumerate(runs):
-            epochs: Epochs = self.start.notes["epochs"][member]
-            evaluation.epochs[member] = list(epochs)
-            for number, metrics in enumerate(epochs, start=1):
-                run.record.log(number, metrics)
-            assert run.record.run_id is not None
-            run.record.num_metrics_sent = run.store.num_metrics(run.record.run_id)
-        progress: Any = trainer.fit_loop.epoch_progress.current
-        progress.processed = progress.completed = self.start.epoch
-
-    def notes(self, module: GroupModule, evaluation: Evaluation) -> dict[str, Any]:
-        """Return what a checkpoint says besides its tensors."""
-        return {
-            "members": self._members,
-            "epochs": evaluation.epochs,
-            "failures": {str(member): text for member, text in module.failures.items()},
-        }
+    def epochs(self, member: int) -> Epochs:
+        """Return what a member's metrics were before the checkpoint."""
+        return list(self.start.notes["epochs"][member]) if self.start else []
 
     def discard(self) -> None:
         """Remove the checkpoints: training has ended well."""
@@ -130,28 +100,47 @@ class KeepCheckpoints(Callback):
     """Puts the state back that training goes on from, and writes checkpoints when they are due."""
 
     def __init__(
-        self, resumption: Resumption, config: TrainerConfig, evaluation: Evaluation
+        self,
+        folder: Path,
+        members: Sequence[str],
+        start: Checkpoint | None,
+        config: TrainerConfig,
+        evaluation: Evaluation,
     ) -> None:
         """Say what to keep.
 
         Args:
-            resumption: says where, and what to go on from.
-            config: says when.
+            folder: where checkpoints go.
+            members: their identities.
+            start: what to go on from.
+            config: says when to write.
             evaluation: whose results are kept too; it must run before this.
         """
-        self._resumption = resumption
+        self._folder = folder
+        self._members = list(members)
+        self._start = start
         self._evaluation = evaluation
         self._max_epochs = config.max_epochs
         self._schedule = Schedule(config.checkpoint_every_s, config.checkpoint_every_epochs)
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Bring all but the tensors to where the checkpoint was, if there is one."""
+        assert isinstance(pl_module, GroupModule)
+        if self._start is None:
+            return
+        failures: Mapping[str, str] = self._start.notes["failures"]
+        pl_module.failures = {int(member): text for member, text in failures.items()}
+        self._evaluation.epochs = [list(epochs) for epochs in self._start.notes["epochs"]]
+        progress: Any = trainer.fit_loop.epoch_progress.current
+        progress.processed = progress.completed = self._start.epoch
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the state back; members that had stopped remain so."""
         assert isinstance(pl_module, GroupModule)
-        if self._resumption.start is None:
+        if self._start is None:
             return
-        tensors = self._resumption.start.tensors
-        pl_module.load_state(tensors)
-        self._evaluation.test_predictions.copy_(tensors[PREDICTIONS])
+        pl_module.load_state(self._start.tensors)
+        self._evaluation.test_predictions.copy_(self._start.tensors[PREDICTIONS])
         self._evaluation.stop_early(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -160,5 +149,10 @@ class KeepCheckpoints(Callback):
         epoch = trainer.current_epoch + 1
         if epoch < self._max_epochs and self._schedule.is_due(epoch):
             tensors = {**pl_module.state(), PREDICTIONS: self._evaluation.test_predictions}
-            notes = self._resumption.notes(pl_module, self._evaluation)
-            write(self._resumption.folder, Checkpoint(epoch, tensors, notes))
+            failures = {str(member): text for member, text in pl_module.failures.items()}
+            notes = {
+                "members": self._members,
+                "epochs": self._evaluation.epochs,
+                "failures": failures,
+            }
+            write(self._folder, Checkpoint(epoch, tensors, notes))

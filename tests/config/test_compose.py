@@ -17,7 +17,7 @@ from pipeline.config.schema.model import INITS, OUTPUTS
 from pipeline.data.tensors import Data, load
 from pipeline.engine.evaluation import Evaluation
 from pipeline.engine.module import GroupModule
-from pipeline.training.train import make_trainer
+from pipeline.training.fit import make_trainer
 
 if TYPE_CHECKING:
     from pipeline.config.schema import Config

@@ -179,16 +179,16 @@ def test_hydra_composes_once_per_set_of_choices(
     for loss, lr, seed in product(("ce", "nll"), (0.1, 0.2, 0.3), range(3)):
         job = [f"loss={loss}", tag, f"optimizer.lr={lr}", f"seed={seed}", "model.hidden=[3]"]
         composer.check(job)
-        composer.job(job)
+        composer.compose(job)
     assert composed == [["loss=ce", tag], ["loss=nll", tag]]
 
 
 def test_every_caller_has_a_copy_of_its_own(loader: ConfigLoader, sweep: DictConfig):
     composer = Composer(loader, sweep)
-    first, checked = composer.job(["seed=3"])
+    first, checked = composer.compose(["seed=3"]), composer.check(["seed=3"])
     first.seed = 4
     first.hydra.job.num = 8
-    second, _ = composer.job(["seed=3"])
+    second = composer.compose(["seed=3"])
     assert (second.seed, checked.seed) == (3, 3)
     assert OmegaConf.is_missing(second.hydra.job, "num")
 
@@ -199,7 +199,7 @@ def test_a_kept_job_takes_the_sweeps_time_when_it_is_asked_for(loader: ConfigLoa
     composer.check(["seed=3"])
     folder = config.hydra.sweep.dir
     time.sleep(0.001)
-    job, _ = composer.job(["seed=3"])
+    job = composer.compose(["seed=3"])
     assert job.hydra.sweep.dir == folder
 
 

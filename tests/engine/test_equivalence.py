@@ -36,7 +36,7 @@ from pipeline.engine.evaluation import Evaluation
 from pipeline.engine.grouping import plan_groups
 from pipeline.engine.members import sort_members
 from pipeline.engine.module import GroupModule
-from pipeline.training.train import make_trainer
+from pipeline.training.fit import make_trainer
 from tests import oracle
 
 # Lightning 2.6 asks torch 2.15 in a way that torch has deprecated.

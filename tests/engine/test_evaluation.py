@@ -8,7 +8,7 @@ from pipeline.data.tensors import load
 from pipeline.engine import evaluation
 from pipeline.engine.evaluation import Evaluation, best_on_val, confusion_counts
 from pipeline.engine.module import GroupModule
-from pipeline.training.train import make_trainer
+from pipeline.training.fit import make_trainer
 
 pytestmark = pytest.mark.filterwarnings(
     r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated"  # Lightning's, with this torch

@@ -27,7 +27,7 @@ from pipeline.engine.layers.dense import Dense
 from pipeline.engine.module import GroupModule
 from pipeline.engine.network import Network
 from pipeline.engine.streams import example_order
-from pipeline.training.train import make_trainer
+from pipeline.training.fit import make_trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated")
 

@@ -27,7 +27,7 @@ from pipeline.data.tensors import Data, load
 from pipeline.engine.evaluation import Evaluation
 from pipeline.engine.members import sort_members
 from pipeline.engine.module import STEPS_PER_CALL, GroupModule
-from pipeline.training.train import make_trainer
+from pipeline.training.fit import make_trainer
 from tests import oracle
 
 pytestmark = pytest.mark.filterwarnings(

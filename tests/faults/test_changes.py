@@ -104,7 +104,7 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path: Path):
     search_path = f"{hook}:{command.CHECKOUT}"
     assert command.train(root, *GRID).code == 0
     typed = ("data=digits", "trainer=cpu", f"root={root}", "-m", "seed=2,3,4")
-    grid = (*typed, "trainer.max_epochs=1,2000000")
+    grid = (*typed, "trainer.max_epochs=1,2000000", "hydra.launcher.num_workers=1")
     with command.started(root, *grid, PYTHONPATH=search_path) as process:
         command.read_until(process, "epoch 3/")
     last = min(command.runs(root), key=lambda run: run.info.start_time)

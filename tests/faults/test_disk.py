@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.command import Done
 
-GRID = ("-m", "trainer.max_epochs=1,400", "seed=0,1")
+GRID = ("-m", "trainer.max_epochs=1,400", "seed=0,1", "hydra.launcher.num_workers=1")
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,7 @@ def sweep(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         "epoch 3/100000",
         "-m",
         "trainer.max_epochs=1,100000,2",
+        "hydra.launcher.num_workers=1",
     )
 
 
@@ -112,7 +113,7 @@ def test_pressing_ctrl_c_again_changes_nothing(tmp_path: Path):
     assert "Traceback" not in stderr
     # A press while Python itself ends counts as the second one; shells show 130 for both.
     assert process.returncode in (128 + signal.SIGINT, -signal.SIGINT)
-    assert [run.info.status for run in command.runs(tmp_path)] == ["KILLED", "KILLED"]
+    assert {run.info.status for run in command.runs(tmp_path)} == {"KILLED"}
 
 
 def test_an_interrupted_group_is_killed_member_by_member(tmp_path: Path):

@@ -1,0 +1,1 @@
+"""`python -m pipeline.convention`: settings of other libraries as overrides of ours, and back."""
