@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import (
 from pipeline.config.schema import Config, LossConfig, OptimizerConfig, RegularizerConfig
 from pipeline.data.tensors import Data, Split
 from pipeline.engine.dropout import Draws, active_probabilities, dropout_mask
-from pipeline.engine.initialization import standard_deviations
+from pipeline.engine.initialization import draw_weights_and_biases
 from pipeline.engine.streams import example_order, generator
 
 ACTIVATIONS = {
@@ -30,6 +30,10 @@ ACTIVATIONS = {
     "tanh": torch.tanh,
     "relu": torch.relu,
     "identity": lambda z: z,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "elu": F.elu,
+    "leaky_relu": F.leaky_relu,
 }
 
 
@@ -69,6 +73,8 @@ def train(config: Config, data: Data) -> Oracle:
                 raise FloatingPointError(epoch, step)
             optimizer.zero_grad()
             objective.backward()
+            if config.optimizer.clip_norm is not None:
+                nn.utils.clip_grad_norm_(oracle.parameters, config.optimizer.clip_norm)
             optimizer.step()
             rate = float(scheduler.get_last_lr()[0])
             scheduler.step()
@@ -84,10 +90,8 @@ def _initial_parameters(config: Config, data: Data) -> list[nn.Parameter]:
     parameters: list[nn.Parameter] = []
     widths = [data.num_features, *config.model.hidden, data.num_classes]
     for fan_in, fan_out in itertools.pairwise(widths):
-        stds = standard_deviations(config.model, fan_in, fan_out)
-        for std, shape in zip(stds, [(fan_out, fan_in), (fan_out,)], strict=True):
-            drawn = torch.randn(shape, generator=stream, dtype=torch.float64) * std
-            parameters.append(nn.Parameter(drawn.to(dtype)))
+        drawn = draw_weights_and_biases(config.model, fan_in, fan_out, stream)
+        parameters += [nn.Parameter(tensor.to(dtype)) for tensor in drawn]
     return parameters
 
 
@@ -100,6 +104,11 @@ def _make_optimizer(parameters: list[nn.Parameter], config: OptimizerConfig) -> 
             parameters, betas=(config.betas[0], config.betas[1]), **shared, eps=config.eps or 0.0
         )
     momentum = config.momentum or 0.0
+    if config.name == "rmsprop":
+        assert config.alpha is not None
+        return optim.RMSprop(
+            parameters, alpha=config.alpha, eps=config.eps or 0.0, momentum=momentum, **shared
+        )
     # torch refuses Nesterov's with momentum 0, where it changes nothing.
     nesterov = config.name == "nesterov" and momentum > 0
     return optim.SGD(parameters, momentum=momentum, nesterov=nesterov, **shared)
@@ -147,14 +156,20 @@ def _logits(oracle: Oracle, inputs: Tensor, draws: Draws, purpose: str) -> Tenso
 
 def loss(config: LossConfig, output: str, logits: Tensor, labels: Tensor) -> Tensor:
     """Return the loss of every example of logits (batch, classes), by torch's own functions."""
+    smoothing = config.label_smoothing
     if config.name == "nll":
-        return F.cross_entropy(logits, labels, reduction="none")
+        return F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+    if config.name == "focal":
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        return losses * (1 - (-losses).exp()) ** (config.gamma or 0.0)
     a = logits.softmax(-1) if output == "softmax" else logits.sigmoid()
     y = F.one_hot(labels, logits.shape[-1]).to(a.dtype)
     terms = {
         "mse": lambda: F.mse_loss(a, y, reduction="none"),
         "quadratic": lambda: F.mse_loss(a, y, reduction="none") / 2,
-        "ce": lambda: cross_entropies(output, logits, y),
+        "ce": lambda: cross_entropies(
+            output, logits, y * (1 - smoothing) + smoothing / y.shape[-1]
+        ),
         "huber": lambda: F.huber_loss(a, y, reduction="none", delta=config.delta or 0.0),
     }[config.name]()
     return terms.mean(-1) if config.reduction == "mean" else terms.sum(-1)

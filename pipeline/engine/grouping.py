@@ -44,8 +44,10 @@ PER_MEMBER = (
     "optimizer.lr",
     "optimizer.momentum",
     "optimizer.betas",
+    "optimizer.alpha",
     "optimizer.eps",
     "optimizer.weight_decay",
+    "optimizer.clip_norm",
     "schedule",
     "model.init",
     "model.init_std",
@@ -155,7 +157,7 @@ def bytes_per_member(config: Config) -> int:
     """
     shapes = _shapes(config)
     weights = sum((inputs + 1) * units for inputs, units in shapes)
-    copies = 8 if config.optimizer.name in ("adam", "adamw") else 5
+    copies = 8 if config.optimizer.name in ("adam", "adamw", "rmsprop") else 5
     units = sum(units for _, units in shapes)
     item = 8 if config.trainer.precision == "float64" else 4
     return item * (copies * weights + (shapes[0][0] + 3 * units) * config.data.batch_size)

@@ -127,7 +127,9 @@ class Step:
             if not self._descends:
                 self._add_regularizers(number)
         if not self._descends:
-            self._optimizer.step([tensor for layer in self._targets for tensor in layer])
+            gradients = [tensor for layer in self._targets for tensor in layer]
+            self._optimizer.clip(gradients)
+            self._optimizer.step(gradients)
 
     def has_finite_objective(self) -> Bool[Tensor, " members"]:
         """Return whether what the step would descend is finite, member by member.

@@ -14,6 +14,10 @@ ROWS = {
     "tanh": lambda z: (math.exp(z) - math.exp(-z)) / (math.exp(z) + math.exp(-z)),
     "relu": lambda z: max(z, 0.0),
     "identity": lambda z: z,
+    "gelu": lambda z: z * (1 + math.erf(z / math.sqrt(2))) / 2,
+    "silu": lambda z: z / (1 + math.exp(-z)),
+    "elu": lambda z: z if z > 0 else math.exp(z) - 1,
+    "leaky_relu": lambda z: max(z, 0.01 * z),
 }
 every_activation = pytest.mark.parametrize("name", ROWS)
 
@@ -44,6 +48,14 @@ def test_backward_is_the_derivative_times_the_error(name):
     by_autograd = Activation.backward(function, error, z, function(z))
     torch.testing.assert_close(function.backward(error, z, function(z)), by_autograd)
     torch.testing.assert_close(by_autograd, error * Activation.derivative(function, z, z))
+
+
+@every_activation
+def test_value_and_derivative_stay_finite_far_from_zero(name):
+    z = torch.tensor([-1e30, -1e4, 1e4, 1e30])
+    a = activation(name)(z)
+    assert a.isfinite().all()
+    assert activation(name).derivative(z, a).isfinite().all()
 
 
 def test_relu_has_no_slope_at_zero():

@@ -64,6 +64,27 @@ def test_same_seed_same_numbers_other_seed_others_and_inits_share_their_draws():
     torch.testing.assert_close(start("he", width=10)[0], weights / 0.3 * math.sqrt(2 / 400))
 
 
+def test_uniform_parameters_are_those_of_torchs_linear_layer():
+    weights, biases = start("uniform")
+    for values in (weights, biases):
+        assert values.abs().max() <= 1 / 20
+        assert values.std().item() == pytest.approx(1 / 20 / math.sqrt(3), rel=0.06)
+        torchs = getattr(nn.Linear(400, 2000), "weight" if values is weights else "bias")
+        assert values.std().item() == pytest.approx(torchs.std().item(), rel=0.06)
+    assert weights.mean().item() == pytest.approx(0, abs=5 / 20 / math.sqrt(3 * weights.numel()))
+
+
+@pytest.mark.parametrize("width", [10, 400, 500])
+def test_orthogonal_weights_are_those_of_torchs_init(width: int):
+    weights, biases = start("orthogonal", width=width)
+    narrow = weights if width <= 400 else weights.T
+    torch.testing.assert_close(narrow @ narrow.T, torch.eye(len(narrow)).double())
+    source = torch.Generator().manual_seed(1)
+    expected = nn.init.orthogonal_(torch.empty(width, 400).double(), generator=source)
+    torch.testing.assert_close(weights, expected)
+    assert not biases.any()
+
+
 class Smooth(Layer):
     """A moving average of three neighbouring units with one learned weight each, and a bias."""
 

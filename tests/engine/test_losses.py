@@ -1,8 +1,9 @@
 """What every loss must hold to. A new loss adds its row to ROWS and passes all of this."""
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -24,8 +25,8 @@ class Row(NamedTuple):
     """By output, the loss of two outputs of which the wrong one is certain: logits ∓1e4."""
     outputs: tuple[str, ...] = ("softmax", "sigmoid")
     reductions: tuple[str, ...] = ("mean", "sum")
-    parameters: tuple[float, ...] = ()
-    """The loss's own, in the schema's order."""
+    settings: Mapping[str, float] = MappingProxyType({})
+    """The loss's own keys."""
 
 
 def activate(logits: Tensor, output: str) -> Tensor:
@@ -50,6 +51,21 @@ def huber_losses(logits: Tensor, targets: Tensor, output: str) -> Tensor:
     return F.huber_loss(activations, wanted, reduction="none", delta=0.3)
 
 
+def smooth(a: list[float], right: int) -> list[float]:
+    return [0.7 * (k == right) + 0.3 / len(a) for k in range(len(a))]
+
+
+def smoothed_cross_entropies(logits: Tensor, targets: Tensor, output: str) -> Tensor:
+    activations, wanted = activate(logits, output), one_hot(logits, targets)
+    wanted = 0.7 * wanted + 0.3 / logits.shape[-1]
+    return F.binary_cross_entropy(activations, wanted, reduction="none")
+
+
+def focal_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    nll = F.cross_entropy(logits, targets, reduction="none")
+    return (1 - torch.exp(-nll)) ** 2 * nll
+
+
 def huber(difference: float) -> float:
     size = abs(difference)
     return size**2 / 2 if size <= 0.3 else 0.3 * (size - 0.15)
@@ -70,7 +86,7 @@ ROWS = {
         lambda a, right: [huber(a_k - (k == right)) for k, a_k in enumerate(a)],
         huber_losses,
         {"softmax": 0.255, "sigmoid": 0.255},
-        parameters=(0.3,),
+        settings={"delta": 0.3},
     ),
     "ce": Row(
         lambda a, right: [-math.log(a_k if k == right else 1 - a_k) for k, a_k in enumerate(a)],
@@ -84,7 +100,37 @@ ROWS = {
         outputs=("softmax",),
         reductions=("mean",),
     ),
+    "nll, smoothed": Row(
+        lambda a, right: [
+            -sum(y * math.log(a_k) for y, a_k in zip(smooth(a, right), a, strict=True))
+        ],
+        lambda z, targets, _: F.cross_entropy(
+            z, targets, reduction="none", label_smoothing=0.3
+        ).unsqueeze(-1),
+        {"softmax": 0.85 * 2e4},
+        outputs=("softmax",),
+        reductions=("mean",),
+        settings={"label_smoothing": 0.3},
+    ),
+    "ce, smoothed": Row(
+        lambda a, right: [
+            -y * math.log(a_k) - (1 - y) * math.log(1 - a_k)
+            for y, a_k in zip(smooth(a, right), a, strict=True)
+        ],
+        smoothed_cross_entropies,
+        {"softmax": 0.85 * 2e4, "sigmoid": 0.85 * 1e4},
+        settings={"label_smoothing": 0.3},
+    ),
+    "focal": Row(
+        lambda a, right: [-((1 - a[right]) ** 2) * math.log(a[right])],
+        lambda z, targets, _: focal_losses(z, targets).unsqueeze(-1),
+        {"softmax": 2e4},
+        outputs=("softmax",),
+        reductions=("mean",),
+        settings={"gamma": 2.0},
+    ),
 }
+"""By the loss's name and, after a comma, what is special."""
 
 every_loss = pytest.mark.parametrize(
     ("name", "output", "reduction"),
@@ -106,7 +152,8 @@ TIES = [[0.0, 0.0, 0.0], [1e4, 1e4, 1e4], [-1e4, -1e4, -1e4], [2.0, 2.0, -1.0]]
 
 def the_loss(name: str, output: str, reduction: str = "mean") -> Loss:
     row = ROWS[name]
-    return make_loss(LossConfig(name, reduction, *row.parameters), output)
+    settings: Any = row.settings
+    return make_loss(LossConfig(name.split(",")[0], reduction, **settings), output)
 
 
 def columns(examples: list[list[float]], dtype: torch.dtype) -> Tensor:
@@ -115,10 +162,11 @@ def columns(examples: list[list[float]], dtype: torch.dtype) -> Tensor:
 
 
 def test_every_loss_has_a_row_and_a_yaml():
+    names = {label.split(",")[0] for label in ROWS}
     for name in registry.names("loss"):
-        assert name in ROWS, f"add a row for {name} to ROWS in tests/engine/test_losses.py"
+        assert name in names, f"add a row for {name} to ROWS in tests/engine/test_losses.py"
         assert name in options("loss"), f"add conf/loss/{name}.yaml"
-    assert set(ROWS) == set(options("loss")) == set(registry.names("loss"))
+    assert names == set(options("loss")) == set(registry.names("loss"))
 
 
 def by_hand(name: str, output: str, reduction: str, logits: list[float], right: int) -> float:
@@ -237,3 +285,29 @@ def test_ce_on_softmax_of_a_lead_of_40():
 def test_nll_of_a_guess_is_the_log_of_the_number_of_classes():
     value = the_loss("nll", "softmax").value(torch.zeros(1, 10, 1), torch.tensor([[3]]))
     assert value.item() == pytest.approx(math.log(10))
+
+
+def test_the_smoothed_error_is_precise_where_the_right_class_is_taken_for_certain():
+    """Its odds may overflow, and with a smoothed target they count."""
+    loss = make_loss(LossConfig("ce", "sum", label_smoothing=0.3), "softmax")
+    logits, targets = columns([[0.0, 300.0, 1.0]], torch.float64), torch.tensor([[1]])
+    # Only 1 - y = 0.2 of the right class holds it back: ∂/∂z of 0.2 (z₁ - ln(e^z₀ + e^z₂)).
+    share = 1 / (1 + math.e)
+    pull = [-0.2 * share - 0.1, 0.2 + 0.2, -0.2 * (1 - share) - 0.1]
+    assert loss.error(logits, targets).flatten().tolist() == pytest.approx(pull, rel=1e-12)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3, 1.0, 5.0])
+def test_focal_is_nll_for_gamma_0_and_finite_where_the_slope_of_the_power_is_not(gamma: float):
+    loss = make_loss(LossConfig("focal", gamma=gamma), "softmax")
+    certain = columns([[1e4, 0.0], [20.0, 0.0], [0.0, 1e4], [1.0, 2.0]], torch.float64)
+    targets = torch.zeros(1, 4, dtype=torch.int64)
+    value, error = loss.value(certain, targets), loss.error(certain, targets)
+    assert value.isfinite().all()
+    assert error.isfinite().all()
+    nll = make_loss(LossConfig("nll"), "softmax")
+    if gamma == 0:
+        torch.testing.assert_close(value, nll.value(certain, targets))
+        torch.testing.assert_close(error, nll.error(certain, targets))
+    else:
+        assert (value[0, [1, 3]] < nll.value(certain, targets)[0, [1, 3]]).all()

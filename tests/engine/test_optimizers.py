@@ -61,12 +61,27 @@ def adam(c: OptimizerConfig, w: float, *, decoupled: bool = False) -> Steps:
         w = decayed - c.lr * first_unbiased / (math.sqrt(second_unbiased) + c.eps)
 
 
+def rmsprop(c: OptimizerConfig, w: float) -> Steps:
+    """Tieleman and Hinton, 2012, lecture 6.5; momentum as in torch.optim."""
+    assert c.alpha is not None
+    assert c.eps is not None
+    assert c.momentum is not None
+    square = velocity = 0.0
+    while True:
+        g = yield w
+        g += c.weight_decay * w
+        square = c.alpha * square + (1 - c.alpha) * g * g
+        velocity = c.momentum * velocity + g / (math.sqrt(square) + c.eps)
+        w -= c.lr * velocity
+
+
 RULES: dict[str, Callable[[OptimizerConfig, float], Steps]] = {
     "sgd": sgd,
     "momentum": momentum,
     "nesterov": nesterov,
     "adam": adam,
     "adamw": lambda c, w: adam(c, w, decoupled=True),
+    "rmsprop": rmsprop,
 }
 CONFIGS = [
     OptimizerConfig("sgd", lr=0.3),
@@ -81,6 +96,8 @@ CONFIGS = [
     OptimizerConfig("adam", lr=0.3, betas=[0.0, 0.5], eps=0.1, weight_decay=0.1),
     OptimizerConfig("adamw", lr=0.3, betas=[0.9, 0.999], eps=1e-8),
     OptimizerConfig("adamw", lr=0.3, betas=[0.6, 0.0], eps=0.1, weight_decay=0.1),
+    OptimizerConfig("rmsprop", lr=0.3, momentum=0.0, alpha=0.99, eps=1e-8),
+    OptimizerConfig("rmsprop", lr=0.3, momentum=0.9, alpha=0.5, eps=0.1, weight_decay=0.1),
 ]
 
 
@@ -146,3 +163,20 @@ def test_a_member_whose_rate_is_0_changes_no_more(name):
     optimizer.step([gradient.clone()])
     assert torch.equal(weights[0], before[0])
     assert (weights[1:] != before[1:]).all()
+
+
+def test_gradients_are_clipped_by_each_members_own_norm_over_all_its_parameters():
+    norms = [None, 1.0, 5.0, 1e30]
+    weights, biases = torch.randn(4, 3, 7).double() * 3, torch.randn(4, 3).double()
+    optimizer = make_optimizer([weights, biases], [OptimizerConfig(clip_norm=n) for n in norms])
+    assert not optimizer.is_plain_descent
+    gradients = [weights.clone(), biases.clone()]
+    optimizer.clip(gradients)
+    for member, norm in enumerate(norms):
+        own = [torch.nn.Parameter(t[member].clone()) for t in (weights, biases)]
+        for leaf in own:
+            leaf.grad = leaf.detach().clone()
+        length = torch.nn.utils.clip_grad_norm_(own, norm or math.inf)
+        assert 6 < length < 30  # so that some are shortened and some are not
+        for found, leaf in zip(gradients, own, strict=True):
+            torch.testing.assert_close(found[member], leaf.grad, rtol=1e-14, atol=0)

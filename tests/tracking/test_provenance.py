@@ -185,13 +185,13 @@ def test_a_key_that_is_added_later_leaves_earlier_runs_their_identity(
 ):
     @dataclass
     class LaterLoss(LossConfig):
-        label_smoothing: float = 0.0
+        temperature: float = 0.0
 
     before = config_hash(Config(seed=1))
     provenance._defaults.cache_clear()
     monkeypatch.setattr(provenance, "Config", lambda: Config(loss=LaterLoss()))
     try:
         assert config_hash(Config(seed=1, loss=LaterLoss())) == before
-        assert config_hash(Config(seed=1, loss=LaterLoss(label_smoothing=0.1))) != before
+        assert config_hash(Config(seed=1, loss=LaterLoss(temperature=0.1))) != before
     finally:
         provenance._defaults.cache_clear()

@@ -12,7 +12,7 @@ from pipeline.config.rules import require
 __all__ = ["INITS", "OUTPUTS", "ModelConfig"]
 
 OUTPUTS = ("softmax", "sigmoid")
-INITS = ("normal", "scaled_normal", "zeros", "xavier", "he")
+INITS = ("normal", "scaled_normal", "zeros", "xavier", "he", "orthogonal", "uniform")
 
 
 @dataclass
@@ -27,7 +27,8 @@ class ModelConfig:
     """Output function: softmax or sigmoid."""
     init: str = "normal"
     """normal and scaled_normal (its weights divided by √inputs) draw weights and biases;
-    xavier and he draw weights and leave biases 0; zeros draws nothing."""
+    xavier, he and orthogonal draw weights and leave biases 0; zeros draws nothing; uniform draws
+    both between ±1 / √inputs, as torch.nn.Linear does."""
     init_std: float = 0.1
     """Standard deviation, > 0, of normal and scaled_normal; the others have their own."""
 

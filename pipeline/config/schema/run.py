@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pipeline.config.rules import require
 from pipeline.config.schema.data import DataConfig
 from pipeline.config.schema.dropout import DropoutConfig
-from pipeline.config.schema.loss import LossConfig
+from pipeline.config.schema.loss import NEED_SOFTMAX, LossConfig
 from pipeline.config.schema.model import ModelConfig
 from pipeline.config.schema.optimizer import OptimizerConfig
 from pipeline.config.schema.regularizer import RegularizerConfig
@@ -50,11 +50,11 @@ class Config:
             self.schedule.warmup_epochs,
             f"less than trainer.max_epochs={self.trainer.max_epochs}",
         )
-        if self.loss.name == "nll" and self.model.output != "softmax":
+        if self.loss.name in NEED_SOFTMAX and self.model.output != "softmax":
             raise UserError(
-                f"loss=nll with model.output={self.model.output}: nll is -ln of the probability "
-                "of the right class and needs model.output=softmax. For sigmoid outputs choose "
-                "loss=ce, mse or quadratic."
+                f"loss={self.loss.name} with model.output={self.model.output}: "
+                f"{self.loss.name} is about the probability of the right class and needs "
+                "model.output=softmax. For sigmoid outputs choose loss=ce, mse or quadratic."
             )
         if self.dropout.name in ("hidden", "both") and not self.model.hidden:
             raise UserError(

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from pipeline.config.schema import ModelConfig
 from pipeline.engine.first_layer import SharedInputs
-from pipeline.engine.initialization import standard_deviations
+from pipeline.engine.initialization import draw_weights_and_biases
 from pipeline.engine.layers import Layer, Tensors, Units
 
 __all__ = ["Dense"]
@@ -26,12 +26,9 @@ class Dense(Layer):
     def initial_parameters(
         self, config: ModelConfig, generator: Generator
     ) -> list[Float[Tensor, "*shape"]]:
-        """Draw W (out, in), then b (out); see `standard_deviations`."""
-        weight_std, bias_std = standard_deviations(config, self.num_inputs, self.num_units)
-        shape = (self.num_units, self.num_inputs)
-        weight = torch.randn(shape, generator=generator, dtype=torch.float64)
-        bias = torch.randn(self.num_units, generator=generator, dtype=torch.float64)
-        return [weight * weight_std, bias * bias_std]
+        """Draw W (out, in), then b (out); see `draw_weights_and_biases`."""
+        drawn = draw_weights_and_biases(config, self.num_inputs, self.num_units, generator)
+        return list(drawn)
 
     def forward(self, parameters: Tensors, units: SharedInputs | Units) -> Units:
         """Return W u + b."""

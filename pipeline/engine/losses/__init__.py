@@ -19,13 +19,25 @@ from pipeline.config import registry
 from pipeline.config.schema import LossConfig
 from pipeline.engine.autodiff import gradient
 
-__all__ = ["Logits", "Loss", "Losses", "OneHot", "Targets", "is_target", "make_loss"]
+__all__ = [
+    "Logits",
+    "Loss",
+    "Losses",
+    "OneHot",
+    "Targets",
+    "Wanted",
+    "is_target",
+    "make_loss",
+    "smoothed",
+]
 
 Logits = Float[Tensor, "members classes batch"]
 """z^L, or a number for each of them; examples lie side by side."""
 Targets = Int[Tensor, "#members batch"]
 """The right class of every example, for each member or for all."""
 OneHot = Bool[Tensor, "#members classes batch"]
+Wanted = Float[Tensor, "#members classes batch"]
+"""What each output should be, for each member or for all."""
 Losses = Float[Tensor, "members batch"]
 """C of every example."""
 
@@ -78,6 +90,18 @@ class Loss(ABC):
 def is_target(logits: Logits, targets: Targets) -> OneHot:
     """Return the targets one-hot, as booleans."""
     return targets.unsqueeze(1) == _classes(logits.shape[1], logits.device)
+
+
+def smoothed(logits: Logits, targets: Targets, smoothing: float) -> Wanted:
+    """Return the targets as numbers: y (1 - ε) + ε / classes, y being one-hot.
+
+    Args:
+        logits: of which they are the targets.
+        targets: the right class of every example, for each member or for all.
+        smoothing: ε in [0, 1) (Szegedy et al., 2016, section 7).
+    """
+    y = is_target(logits, targets).to(logits.dtype)
+    return y.mul_(1 - smoothing).add_(smoothing / logits.shape[1]) if smoothing else y
 
 
 @cache

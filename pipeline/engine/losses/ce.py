@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 
-from pipeline.engine.losses import Logits, Loss, Losses, OneHot, Targets, is_target
+from pipeline.engine.losses import Logits, Loss, Losses, Targets, Wanted, is_target, smoothed
 
 __all__ = ["Ce"]
 
 
 class Ce(Loss):
-    """-[y ln a + (1 - y) ln(1 - a)] of every output; summed, Nielsen's equation 63."""
+    """-[y ln a + (1 - y) ln(1 - a)] of every output; summed, Nielsen's equation 63.
+
+    With `loss.label_smoothing` > 0 the targets y are smoothed.
+    """
 
     def value(self, logits: Logits, targets: Targets) -> Losses:
         """Return the terms of every example, combined."""
@@ -19,34 +22,36 @@ class Ce(Loss):
             log_a, log_not_a = _log_softmax_both_ways(logits)
         else:
             log_a, log_not_a = F.logsigmoid(logits), F.logsigmoid(-logits)
-        return self.reduce(-torch.where(is_target(logits, targets), log_a, log_not_a))
+        if self.config.label_smoothing == 0:
+            return self.reduce(-torch.where(is_target(logits, targets), log_a, log_not_a))
+        y = smoothed(logits, targets, self.config.label_smoothing)
+        return self.reduce(-(y * log_a + (1 - y) * log_not_a))
 
     def error(self, logits: Logits, targets: Targets) -> Logits:
         """Return δ^L = a - y for sigmoid outputs; with the softmax, outputs push each other too."""
-        y = is_target(logits, targets)
-        if self.output == "sigmoid":
-            delta = logits.sigmoid().sub_(y.to(logits.dtype))
-        else:
-            delta = _softmax_error(logits, y)
+        y = smoothed(logits, targets, self.config.label_smoothing)
+        delta = logits.sigmoid().sub_(y) if self.output == "sigmoid" else _softmax_error(logits, y)
         return delta.mul_(self.share(logits))
 
 
-def _softmax_error(logits: Logits, y: OneHot) -> Logits:
+def _softmax_error(logits: Logits, y: Wanted) -> Logits:
     """Return δ^L for softmax outputs.
 
-    With h = a ∇_a C, which is -1 for the right class and a/(1 - a) for the others,
-    δ_j = h_j - a_j Σ_k h_k = a_j - y_j - a_j Σ_(k≠j) h_k. Only one a can be above 1/2; its odds
-    a/(1 - a) may overflow, so they are multiplied by a_j as logarithms.
+    With h = a ∇_a C = (1 - y) a/(1 - a) - y, δ_j = h_j - a_j Σ_k h_k = a_j - y_j - a_j Σ_(k≠j) h_k.
+    Only one a can be above 1/2; its odds a/(1 - a) may overflow, so they are multiplied by a_j as
+    logarithms.
     """
+    not_y = 1 - y
     log_a, log_not_a = _log_softmax_both_ways(logits)
     log_odds = log_a - log_not_a
-    is_large = (log_odds > 0) & ~y
-    odds = log_odds.masked_fill(is_large, -torch.inf).exp_().masked_fill_(y, -1)
+    is_large = log_odds > 0
+    h = log_odds.masked_fill(is_large, -torch.inf).exp_().mul_(not_y).sub_(y)
     large_log_odds = log_odds.masked_fill_(~is_large, -torch.inf).amax(1, keepdim=True)
     pushed = (log_a + large_log_odds).exp_().masked_fill_(is_large, 0)
+    pushed.mul_((not_y * is_large).sum(1, keepdim=True))
     a = log_a.exp_()
-    others = odds.sum(1, keepdim=True) - odds
-    return (a - y.to(a.dtype)).sub_(a * others).sub_(pushed)
+    others = h.sum(1, keepdim=True) - h
+    return (a - y).sub_(a * others).sub_(pushed)
 
 
 def _log_softmax_both_ways(logits: Logits) -> tuple[Logits, Logits]:

@@ -7,6 +7,7 @@ tests/engine/test_optimizers.py.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TypeVar, cast
@@ -42,6 +43,8 @@ class Optimizer(ABC):
         """The same, for each parameter as it broadcasts over it."""
         decay = [config.weight_decay for config in configs]
         self.weight_decay = self.per_member(decay) if any(decay) else None
+        norms = [config.clip_norm for config in configs]
+        self.clip_norm = self._largest_norms(norms) if any(norms) else None
 
     @abstractmethod
     def step(self, gradients: Tensors) -> None:
@@ -55,6 +58,22 @@ class Optimizer(ABC):
     def is_plain_descent(self) -> bool:
         """Whether a step is θ ← θ - η g and nothing else, so that it needs no stored gradients."""
         return False
+
+    def clip(self, gradients: Tensors) -> None:
+        """Shorten the gradients of members whose norm, over all parameters, is above `clip_norm`.
+
+        As torch.nn.utils.clip_grad_norm_ does, with its 10^-6.
+        """
+        if self.clip_norm is None:
+            return
+        norms = torch.stack([_norms(gradient.flatten(1)) for gradient in gradients], dim=1)
+        factor = (self.clip_norm / (_norms(norms) + 1e-6)).clamp_(max=1)
+        for gradient in gradients:
+            gradient.mul_(factor.view(-1, *[1] * (gradient.ndim - 1)))
+
+    def _largest_norms(self, norms: Sequence[float | None]) -> Float[Tensor, " members"]:
+        """Return every member's `clip_norm`, infinity where there is none."""
+        return self.rates.new_tensor([math.inf if norm is None else norm for norm in norms])
 
     def per_member(self, values: Sequence[float]) -> list[Tensor]:
         """Return one tensor per parameter that broadcasts a number of each member over it."""
@@ -80,6 +99,10 @@ class Optimizer(ABC):
         decays = zip(gradients, self.parameters, self.weight_decay, strict=True)
         for gradient, parameter, decay in decays:
             gradient.addcmul_(parameter, decay)
+
+
+def _norms(rows: Float[Tensor, "members _numbers"]) -> Float[Tensor, " members"]:
+    return cast("Tensor", torch.linalg.vector_norm(rows, dim=1))
 
 
 def given(setting: Setting | None) -> Setting:

@@ -12,8 +12,8 @@ class Sgd(Optimizer):
 
     @property
     def is_plain_descent(self) -> bool:
-        """Whether there is no weight decay either."""
-        return self.weight_decay is None
+        """Whether there is neither weight decay nor clipping."""
+        return self.weight_decay is None and self.clip_norm is None
 
     def step(self, gradients: Tensors) -> None:
         """Take one step."""
