@@ -85,13 +85,13 @@ class Resumption:
             return
         failures: Mapping[str, str] = self.start.notes["failures"]
         module.failures = {int(member): text for member, text in failures.items()}
+        sent = runs[0].store.num_metrics([run.record.known_run_id for run in runs])
         for member, run in enumerate(runs):
             epochs: Epochs = self.start.notes["epochs"][member]
             evaluation.epochs[member] = list(epochs)
             for number, metrics in enumerate(epochs, start=1):
                 run.record.log(number, metrics)
-            assert run.record.run_id is not None
-            run.record.num_metrics_sent = run.store.num_metrics(run.record.run_id)
+            run.record.num_metrics_sent = sent[run.record.known_run_id]
         progress: Any = trainer.fit_loop.epoch_progress.current
         progress.processed = progress.completed = self.start.epoch
 

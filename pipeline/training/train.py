@@ -21,8 +21,8 @@ from pipeline.engine.module import GroupModule
 from pipeline.errors import UserError
 from pipeline.tracking.locks import process_lock
 from pipeline.tracking.provenance import config_hash, environment_tags, params, run_name
-from pipeline.tracking.record import DatasetRecord, RunResult
-from pipeline.tracking.run import LiveMetrics, TrackedRun, start_run
+from pipeline.tracking.record import DatasetRecord, Record, RunResult, new_ids
+from pipeline.tracking.run import LiveMetrics, TrackedRun, close_runs, start_runs
 from pipeline.tracking.store import open_store
 from pipeline.training.artifacts import write_configs, write_results
 from pipeline.training.progress import make_progress
@@ -83,12 +83,14 @@ def train_group(jobs: Sequence[Job], *, parent_run_id: str | None) -> list[RunRe
         trainer.fit(module)
         seconds = (time.perf_counter() - started) / len(members)
         outcomes = [
-            _finish(number, run, module, evaluation, seconds)
-            for number, run in enumerate(list(runs))
+            _write_files(number, run, module, evaluation, seconds)
+            for number, run in enumerate(runs)
         ]
+        close_runs(runs, outcomes)
         resumption.discard()
-    in_job_order = sorted(zip(order, outcomes, strict=True), key=lambda pair: pair[0])
-    return [outcome for _, outcome in in_job_order]
+    results = [outcome or run.record.result() for run, outcome in zip(runs, outcomes, strict=True)]
+    in_job_order = sorted(zip(order, results, strict=True), key=lambda pair: pair[0])
+    return [result for _, result in in_job_order]
 
 
 def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> Trainer:
@@ -136,25 +138,34 @@ def _tracked_runs(
     Yields:
         The members' runs, in the members' order.
     """
-    started: list[TrackedRun] = []
+    ids = [resumption.run_id(order.index(position)) for position in range(len(jobs))]
+    runs = start_runs(
+        open_store(jobs[0].config.tracking, Path(jobs[0].config.root)),
+        [
+            _record(job, data, parent_run_id, resumption.name, record_id, run_id)
+            for job, record_id, run_id in zip(jobs, new_ids(len(jobs)), ids, strict=True)
+        ],
+        offline_is_fine=parent_run_id is not None,
+    )
     try:
-        for position, job in enumerate(jobs):
-            run_id = resumption.run_id(order.index(position))
-            run = _start_run(job, data, parent_run_id, resumption.name, run_id)
-            started.append(run)
+        for job, run in zip(jobs, runs, strict=True):
             write_configs(run.artifacts, job.config, job.overrides)
-        yield [started[position] for position in order]
+        yield [runs[position] for position in order]
     except BaseException as error:
-        for run in started:
-            if run.record.status == "RUNNING":
-                run.close(error)
+        if open_runs := [run for run in runs if run.record.status == "RUNNING"]:
+            close_runs(open_runs, [error] * len(open_runs))
         raise
 
 
-def _start_run(
-    job: Job, data: Data, parent_run_id: str | None, checkpoint: str, run_id: str | None
-) -> TrackedRun:
-    """Start a job's MLflow run, or go on with the one of `run_id`, with all that is known of it."""
+def _record(
+    job: Job,
+    data: Data,
+    parent_run_id: str | None,
+    checkpoint: str,
+    record_id: str,
+    run_id: str | None,
+) -> Record:
+    """Return the record of a job that starts, with all that is known of it."""
     config = job.config
     on_gpu = config.trainer.accelerator != "cpu" and torch.cuda.is_available()
     tags = {
@@ -168,8 +179,7 @@ def _start_run(
     }
     if parent_run_id:
         tags["mlflow.parentRunId"] = parent_run_id
-    return start_run(
-        open_store(config.tracking, Path(config.root)),
+    return Record(
         experiment_name=config.tracking.experiment_name,
         name=run_name(job.overrides),
         tags=tags,
@@ -177,7 +187,7 @@ def _start_run(
         dataset=DatasetRecord(
             data.name, data.digest, data.source, len(data.train), len(data.val), len(data.test)
         ),
-        offline_is_fine=parent_run_id is not None,
+        id=record_id,
         run_id=run_id,
     )
 
@@ -199,10 +209,10 @@ class _Log(Callback):
         self._live.send_if_due()
 
 
-def _finish(
+def _write_files(
     number: int, run: TrackedRun, module: GroupModule, evaluation: Evaluation, seconds: float
-) -> RunResult | Exception:
-    """Write a member's files, end its run and return what came of it.
+) -> UserError | None:
+    """Write a member's files, unless its training failed; return what it failed of.
 
     Args:
         number: the member's.
@@ -212,9 +222,7 @@ def _finish(
         seconds: the member's share of the time that the group trained.
     """
     if number in module.failures:
-        error = UserError(module.failures[number])
-        run.close(error)
-        return error
+        return UserError(module.failures[number])
     epochs = evaluation.epochs[number]
     run.record.log(len(epochs), {**best_on_val(epochs), "time/fit_s": seconds})
     data = module.data
@@ -226,5 +234,4 @@ def _finish(
         title=run.record.name,
         figures=len(module.configs) <= MAX_FIGURES,
     )
-    run.close(None)
-    return run.record.result()
+    return None
