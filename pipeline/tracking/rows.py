@@ -7,15 +7,17 @@ import math
 import uuid
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Param, RunTag, SourceType
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, SourceType
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.utils.uri import (
     append_to_uri_path,  # pyright: ignore[reportUnknownVariableType]
 )
-from mlflow.utils.validation import (  # the store itself checks nothing
+from mlflow.utils.validation import (  # the tables themselves check nothing
+    MAX_PARAM_VAL_LENGTH,
+    MAX_TAG_VAL_LENGTH,
     _validate_dataset_inputs,  # pyright: ignore[reportPrivateUsage]
     _validate_metric,  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType]
     _validate_param,  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType]
@@ -51,8 +53,8 @@ RUN_NAME_TAG = "mlflow.runName"
 INFINITE = 1.7976931348623157e308
 """What MLflow writes for infinity, which SQL has no number for."""
 
-NUM_KNOWN = 2**16
-"""So many params and tags are remembered as checked: the runs of a sweep have most in common."""
+NUM_KEYS = 2**12
+"""So many keys are remembered as checked: the runs of a sweep have the same ones."""
 
 
 def record_tags(record: Record) -> dict[str, str]:
@@ -75,8 +77,7 @@ def first_tags(record: Record) -> dict[str, str]:
 
 def artifact_uri(experiment: Experiment, run_id: str) -> str:
     """Return where MLflow keeps the files of a run."""
-    uri: str = append_to_uri_path(experiment.artifact_location, run_id, "artifacts")
-    return uri
+    return cast("str", append_to_uri_path(experiment.artifact_location, run_id, "artifacts"))
 
 
 def run_row(record: Record, experiment: Experiment) -> Row:
@@ -105,8 +106,13 @@ def tag_rows(run_id: str, tags: dict[str, str]) -> list[Row]:
     Raises:
         MlflowException: MLflow doesn't take one of them.
     """
-    checked = [_checked_tag(key, value) for key, value in tags.items()]
-    return [{"run_uuid": run_id, "key": tag.key, "value": tag.value} for tag in checked]
+    rows: list[Row] = []
+    for key, value in tags.items():
+        _check_tag_key(key)
+        if len(value) > MAX_TAG_VAL_LENGTH:
+            value = _validate_tag(key, value).value
+        rows.append({"run_uuid": run_id, "key": key, "value": value})
+    return rows
 
 
 def param_rows(run_id: str, params: dict[str, str]) -> list[Row]:
@@ -115,18 +121,28 @@ def param_rows(run_id: str, params: dict[str, str]) -> list[Row]:
     Raises:
         MlflowException: MLflow doesn't take one of them.
     """
-    checked = [_checked_param(key, value) for key, value in params.items()]
-    return [{"run_uuid": run_id, "key": it.key, "value": it.value} for it in checked]
+    rows: list[Row] = []
+    for key, value in params.items():
+        _check_param_key(key)
+        if len(value) > MAX_PARAM_VAL_LENGTH:
+            value = _validate_param(key, value).value
+        rows.append({"run_uuid": run_id, "key": key, "value": value})
+    return rows
 
 
-@lru_cache(NUM_KNOWN)
-def _checked_tag(key: str, value: str) -> RunTag:
-    return _validate_tag(key, value)
+@lru_cache(NUM_KEYS)
+def _check_tag_key(key: str) -> None:
+    _validate_tag(key, "")
 
 
-@lru_cache(NUM_KNOWN)
-def _checked_param(key: str, value: str) -> Param:
-    return _validate_param(key, value)
+@lru_cache(NUM_KEYS)
+def _check_param_key(key: str) -> None:
+    _validate_param(key, "")
+
+
+@lru_cache(NUM_KEYS)
+def _check_metric_key(key: str) -> None:
+    _validate_metric(key, value=0.0, timestamp=0, step=0)
 
 
 def metric_rows(run_id: str, metrics: Iterable[Metric]) -> list[Row]:
@@ -137,7 +153,7 @@ def metric_rows(run_id: str, metrics: Iterable[Metric]) -> list[Row]:
     """
     rows: list[Row] = []
     for metric in metrics:
-        _check_metric_name(metric.key)
+        _check_metric_key(metric.key)
         is_nan = math.isnan(metric.value)
         rows.append(
             {
@@ -150,11 +166,6 @@ def metric_rows(run_id: str, metrics: Iterable[Metric]) -> list[Row]:
             }
         )
     return rows
-
-
-@lru_cache(NUM_KNOWN)
-def _check_metric_name(key: str) -> None:
-    _validate_metric(key, value=0.0, timestamp=0, step=0)
 
 
 def latest_metric_rows(rows: Iterable[Row]) -> list[Row]:
