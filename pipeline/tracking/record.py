@@ -7,8 +7,10 @@ the store, and removed only after the store has taken everything.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -24,6 +26,7 @@ __all__ = [
     "Metric",
     "Record",
     "RunResult",
+    "curve",
     "now_ms",
     "read_record",
 ]
@@ -71,13 +74,23 @@ class RunResult:
     seconds: float | None
     error: str | None
     curves: dict[str, list[float]]
-    """CURVES, epoch by epoch."""
+    """CURVES, epoch by epoch; see `curve`."""
     tags: dict[str, str]
 
     @property
     def objective(self) -> float:
         """What sweepers optimise: validation accuracy; without such examples, test accuracy."""
         return self.metrics.get("val/accuracy", self.metrics["test/accuracy"])
+
+
+def curve(points: Iterable[tuple[int, float]]) -> list[float]:
+    """Return a metric epoch by epoch, NaN for those that were not evaluated.
+
+    Args:
+        points: (epoch, value), epochs from 1.
+    """
+    values = dict(points)
+    return [values.get(epoch, math.nan) for epoch in range(1, max(values, default=0) + 1)]
 
 
 def now_ms() -> int:
@@ -144,7 +157,7 @@ class Record:
             seconds=(self.end_time - self.start_time) / 1000 if self.end_time else None,
             error=self.tags.get("error"),
             curves={
-                key: [metric.value for metric in self.metrics if metric.key == key]
+                key: curve((it.step, it.value) for it in self.metrics if it.key == key)
                 for key in CURVES
             },
             tags=self.tags,

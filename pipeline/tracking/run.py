@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -60,16 +60,16 @@ class TrackedRun:
                 raise self.store.unavailable(error) from error
             log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
 
-    def go_on(self, epochs: Sequence[dict[str, float]]) -> None:
+    def go_on(self, epochs: Mapping[int, dict[str, float]]) -> None:
         """Take over the metrics that were logged before the run was interrupted.
 
         What the store has of them isn't sent twice: numbers and their order are the same as
         before, so it has the first so many of them.
 
         Args:
-            epochs: metrics of every epoch so far, the first epoch first.
+            epochs: metrics so far by epoch, the first epoch first.
         """
-        for number, metrics in enumerate(epochs, start=1):
+        for number, metrics in epochs.items():
             self.record.log(number, metrics)
         if epochs and self.record.run_id is not None:
             self.record.num_metrics_sent = self.store.num_metrics(self.record.run_id)

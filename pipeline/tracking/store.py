@@ -35,7 +35,7 @@ from pipeline.errors import UserError
 from pipeline.secrets import without_password
 from pipeline.tracking import paths
 from pipeline.tracking import sqlite as sqlite_file
-from pipeline.tracking.record import CURVES, DatasetRecord, Record, RunResult
+from pipeline.tracking.record import CURVES, DatasetRecord, Record, RunResult, curve
 
 __all__ = ["STORE_ERRORS", "Store", "StoreError", "is_refusal", "open_store", "reason"]
 
@@ -301,7 +301,7 @@ class Store:
 
     def _history(self, run_id: str, key: str) -> list[float]:
         points = self.client.get_metric_history(run_id, key)
-        return [point.value for point in sorted(points, key=lambda point: point.step)]
+        return curve((point.step, point.value) for point in points)
 
     def how_to_open(self) -> str:
         """Return what a person does to see the runs in a browser."""

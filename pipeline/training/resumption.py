@@ -71,11 +71,16 @@ class Resumption:
 
     def epochs(self, member: int) -> Epochs:
         """Return what a member's metrics were before the checkpoint."""
-        return list(self.start.notes["epochs"][member]) if self.start else []
+        return _epochs(self.start.notes["epochs"][member]) if self.start else {}
 
     def discard(self) -> None:
         """Remove the checkpoints: training has ended well."""
         remove(self.folder)
+
+
+def _epochs(noted: Mapping[str, dict[str, float]]) -> Epochs:
+    """Return a run's metrics by epoch, whose numbers JSON has as text."""
+    return {int(number): metrics for number, metrics in noted.items()}
 
 
 def _part(whole: Checkpoint, members: Sequence[str]) -> Checkpoint:
@@ -120,7 +125,6 @@ class KeepCheckpoints(Callback):
         self._members = list(members)
         self._start = start
         self._evaluation = evaluation
-        self._max_epochs = config.max_epochs
         self._schedule = Schedule(config.checkpoint_every_s, config.checkpoint_every_epochs)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -130,7 +134,7 @@ class KeepCheckpoints(Callback):
             return
         failures: Mapping[str, str] = self._start.notes["failures"]
         pl_module.failures = {int(member): text for member, text in failures.items()}
-        self._evaluation.epochs = [list(epochs) for epochs in self._start.notes["epochs"]]
+        self._evaluation.epochs = [_epochs(epochs) for epochs in self._start.notes["epochs"]]
         progress: Any = trainer.fit_loop.epoch_progress.current
         progress.processed = progress.completed = self._start.epoch
 
@@ -147,7 +151,7 @@ class KeepCheckpoints(Callback):
         """Write, if it is time; after the last epoch there is nothing to go on with."""
         assert isinstance(pl_module, GroupModule)
         epoch = trainer.current_epoch + 1
-        if epoch < self._max_epochs and self._schedule.is_due(epoch):
+        if epoch < pl_module.num_epochs and self._schedule.is_due(epoch):
             tensors = {**pl_module.state(), PREDICTIONS: self._evaluation.test_predictions}
             failures = {str(member): text for member, text in pl_module.failures.items()}
             notes = {

@@ -172,7 +172,8 @@ class _Group:
         """How much there is to do."""
         config = self._configs[0]
         num_steps = -(-config.data.num_train // config.data.batch_size)
-        return GroupSize(len(self._members), config.trainer.max_epochs, num_steps)
+        num_epochs = config.trainer.num_epochs(num_steps)
+        return GroupSize(len(self._members), num_epochs, num_steps)
 
     def start(self, *, alone: bool) -> Task | None:
         """Start the MLflow runs and return what there is to do, None if that failed.
@@ -220,7 +221,7 @@ class _Group:
         match event:
             case Epoch():
                 for member, metrics in event.metrics.items():
-                    self._epochs[member].append(metrics)
+                    self._epochs[member][event.number] = metrics
                     self._runs[member].record.log(event.number, metrics)
                 self._live.send_if_due()
             case Fitted():
@@ -239,7 +240,7 @@ class _Group:
             if member in self._fitted.failures:
                 error = UserError(self._fitted.failures[member])
             else:
-                run.record.log(len(epochs), {**best_on_val(epochs), "time/fit_s": seconds})
+                run.record.log(max(epochs), {**best_on_val(epochs), "time/fit_s": seconds})
             try:
                 run.close(error)
             except UserError as failure:
