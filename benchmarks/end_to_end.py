@@ -36,7 +36,8 @@ def main() -> None:
 
 def _share_of_tracking(root: str, options: Options) -> float:
     """Return the share of tracking in the time of one run from its data to its record."""
-    from pipeline.training.train import Job, train_runs  # only now: see `Watched.peak_gb`
+    from pipeline.training.group import Job  # only now: see `Watched.peak_gb`
+    from pipeline.training.train import train_runs
 
     data = DataConfig(root=str(options.data.absolute()))
     if options.quick:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,13 +35,22 @@ def write_checksums(folder: Path) -> None:
     """
     target = folder / CHECKSUMS
     try:
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and path != target)
-        lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
-        target.write_text("".join(lines))
+        names = sorted(name for name in _names(folder) if name != CHECKSUMS)
+        target.write_text("".join(f"{sha256_of(folder / name)}  {name}\n" for name in names))
     except OSError as error:
         raise UserError(
             f"{target}: can't be written ({error.strerror}). Make room there and run again."
         ) from error
+
+
+def _names(folder: Path, prefix: str = "") -> Iterator[str]:
+    """Return the names of the files of a folder and the folders in it."""
+    with os.scandir(folder / prefix) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _names(folder, f"{prefix}{entry.name}/")
+            elif entry.is_file():
+                yield prefix + entry.name
 
 
 def damaged_files(folder: Path) -> list[str]:

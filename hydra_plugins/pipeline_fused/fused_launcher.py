@@ -40,11 +40,7 @@ class FusedLauncher(Launcher):
     """Trains the runs of a batch together where they differ only in numbers."""
 
     def __init__(self, max_members: int, max_memory_mb: float, num_workers: int | None) -> None:
-        self._limits = {
-            "max_members": max_members,
-            "max_memory_mb": max_memory_mb,
-            "num_workers": num_workers,
-        }
+        self._limits = max_members, max_memory_mb, num_workers
         self._runner: Runner | None = None
 
     def setup(
@@ -53,7 +49,7 @@ class FusedLauncher(Launcher):
         """Take what the sweeper knows."""
         from hydra_plugins.pipeline_fused import _core  # Hydra imports this module at every start
 
-        self._runner = _core.Runner(hydra_context, task_function, config, **self._limits)
+        self._runner = _core.Runner(hydra_context, task_function, config, *self._limits)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int

@@ -29,8 +29,9 @@ SPLITS = ("train", "val", "test")
 CHUNK = 10_000
 """Examples at once, at most."""
 
-MAX_NUMBERS = 25_000_000
-"""Inputs or units of all members at once: bounds the memory of a chunk, 100 MB in float32."""
+MAX_NUMBERS = {"cpu": 2_000_000, "cuda": 25_000_000}
+"""Inputs or units of all members at once, by kind of device: what a core's cache is quick at, and
+what bounds the memory of a GPU's chunk, 100 MB in float32."""
 
 
 class Evaluation(Callback):
@@ -158,13 +159,12 @@ class _Part:
         predicted: list[Tensor] = []
         widest = max(layer.num_units for layer in self._network.layers)
         numbers = max(count * widest, len(self._input_p_keeps) * split.inputs.shape[1])
-        size = max(1, min(CHUNK, MAX_NUMBERS // numbers))
+        size = max(1, min(CHUNK, MAX_NUMBERS[split.inputs.device.type] // numbers))
         for first in range(0, len(split), size):
             rows = slice(first, first + size)
             logits = self._logits(parameters, split.inputs[rows])
             sums += self._losses(logits, split.labels[rows])
-            # As argmax, which is seven times slower along this dimension.
-            predicted.append(logits.max(1).indices.to(torch.uint8))
+            predicted.append(_likeliest(logits))
         return sums, torch.cat(predicted, dim=1)
 
     def _logits(
@@ -201,6 +201,19 @@ class _Part:
             values = loss.value(logits[members], labels.unsqueeze(0))
             sums[members] = values.sum(1, dtype=torch.float64)
         return sums
+
+
+def _likeliest(logits: Float[Tensor, "part classes chunk"]) -> UInt8[Tensor, "part chunk"]:
+    """Return the class with the largest logit, the first of several.
+
+    As argmax, which is thirty times slower along this dimension; comparing into floats is six
+    times as quick on a CPU as into booleans.
+    """
+    num_classes = logits.shape[1]
+    from_last = torch.arange(num_classes, 0, -1, dtype=logits.dtype, device=logits.device)
+    is_largest = torch.eq(logits, logits.amax(1, keepdim=True), out=torch.empty_like(logits))
+    places = num_classes - is_largest.mul_(from_last.unsqueeze(-1)).amax(1)
+    return places.clamp_(max=num_classes - 1).to(torch.uint8)  # none is largest if one is NaN
 
 
 def confusion_counts(

@@ -34,9 +34,10 @@ with quick_imports():
     from pipeline.theory.batch_size import NUM_EXAMPLES, compare_batch_sizes
     from pipeline.theory.check import check_all
     from pipeline.theory.claim import Outcome
+    from pipeline.tracking.record import Record
     from pipeline.tracking.run import TrackedRun, closing, start_run
     from pipeline.tracking.store import open_store
-    from pipeline.training.train import Job
+    from pipeline.training.group import Job
 
 __all__ = ["main"]
 
@@ -178,13 +179,13 @@ def _check_output(output: Path) -> None:
 
 def _start_run(config: Config, names: Sequence[str]) -> TrackedRun:
     """Start the MLflow run of the report, the parent of all runs that are trained for it."""
-    return start_run(
-        open_store(config.tracking, Path(config.root)),
+    record = Record(
         experiment_name=EXPERIMENT,
         name=" ".join(names),
         tags={**config.tracking.tags, **environment_tags()},
-        offline_is_fine=False,
     )
+    store = open_store(config.tracking, Path(config.root))
+    return start_run(store, record, offline_is_fine=False)
 
 
 def _train(name: str, jobs: Sequence[Job], parent_run_id: str, *, fresh: bool) -> StudyRuns:

@@ -22,7 +22,8 @@ from pipeline.tracking.provenance import code_hash, config_hash
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.spool import send_records
 from pipeline.tracking.store import open_store
-from pipeline.training.train import Job, train_runs
+from pipeline.training.group import Job
+from pipeline.training.train import train_runs
 
 __all__ = ["StudyRuns", "compose_jobs", "find_runs", "train_missing"]
 

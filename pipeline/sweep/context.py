@@ -70,7 +70,8 @@ class SweepContext:
             Job by job its result, or what it failed of.
         """
         with quick_imports():
-            from pipeline.training.train import Job, train_runs  # imports torch and mlflow
+            from pipeline.training.group import Job  # imports torch and mlflow
+            from pipeline.training.train import train_runs
 
         members = [Job(config, overrides, self.interrupted(config)) for config, overrides in jobs]
         return train_runs(members, parent_run_id=self.parent_run_id, **options)

@@ -18,7 +18,7 @@ from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan
 from pipeline.tracking import paths
 from pipeline.tracking.locks import hold, is_alive, process_lock
 from pipeline.tracking.provenance import environment_tags, run_name
-from pipeline.tracking.record import RunResult
+from pipeline.tracking.record import Record, RunResult
 from pipeline.tracking.run import TrackedRun, start_run
 from pipeline.tracking.spool import remove_unfinished, send_records
 from pipeline.tracking.store import STORE_ERRORS, Store, StoreError, open_store
@@ -187,9 +187,12 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
     if config.dry_run or not owned:
         return None
     store.remove(plan.dead)
-    for run in (parent, *children):
-        if run.status != "FINISHED" and is_alive(root, run.tags) is False:
-            remove_unfinished(root, run.tags.get("record", ""))
+    is_left = [
+        run.tags.get("record", "")
+        for run in (parent, *children)
+        if run.status != "FINISHED" and is_alive(root, run.tags) is False
+    ]
+    remove_unfinished(root, is_left)
     return _start(store, grid, plan, parent)
 
 
@@ -227,8 +230,7 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
         grid_name = write_grid(root, grid.cells)
         hold(root, grid_name)  # before the store knows of it, so that nobody else is working on it
     name = parent.name if parent else run_name(grid.typed)
-    run = start_run(
-        store,
+    record = Record(
         experiment_name=config.tracking.experiment_name,
         name=name,
         tags={
@@ -238,9 +240,9 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
             "grid": grid_name,
             "lock": process_lock(root),
         },
-        offline_is_fine=False,
         run_id=parent.run_id if parent else None,
     )
+    run = start_run(store, record, offline_is_fine=False)
     typed = [without_password(override) for override in grid.typed]
     (run.artifacts / "overrides.yaml").write_text(yaml.safe_dump(typed))
     has_table = parent is not None and parent.status == "FINISHED"

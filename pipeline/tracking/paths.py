@@ -18,8 +18,9 @@ __all__ = [
     "lock",
     "locks",
     "mlruns",
-    "root_of_record",
+    "root_of_batch",
     "spool",
+    "spooled_files",
 ]
 
 RESERVED = ("checkpoints", "damaged", "hydra", "locks", "spool", "sweeps")
@@ -52,9 +53,14 @@ def spool(root: Path) -> Path:
     return mlruns(root) / "spool"
 
 
-def root_of_record(folder: Path) -> Path:
-    """Return the root in whose spool a record's folder lies."""
-    return folder.parent.parent.parent
+def spooled_files(root: Path, record_id: str) -> Path:
+    """Return the folder for files that a run can't write where the store keeps them."""
+    return spool(root) / record_id
+
+
+def root_of_batch(path: Path) -> Path:
+    """Return the root in whose spool a file lies."""
+    return path.parent.parent.parent
 
 
 def checkpoints(root: Path) -> Path:

@@ -97,6 +97,11 @@ def run_name(overrides: Sequence[str]) -> str:
 
 def environment_tags() -> dict[str, str]:
     """Return the tags that say which code ran where: commit, code hash, host, versions."""
+    return dict(_environment())
+
+
+@cache
+def _environment() -> dict[str, str]:
     return {
         "mlflow.user": _user(),
         "mlflow.source.name": "pipeline",

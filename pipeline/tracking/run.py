@@ -1,27 +1,29 @@
-"""A run while it goes on: buffered in a record, with an honest status at its end.
+"""Runs while they go on: buffered in records, with an honest status at their end.
 
-The record is sent in one go when the run ends. A store that doesn't answer then costs nothing:
-the record stays in the spool and is sent later.
+The records of runs that end together are sent in one go. A store that doesn't answer then costs
+nothing: they stay in the spool and are sent later.
 """
 
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 import traceback
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline.errors import UserError
 from pipeline.files import write_checksums
-from pipeline.secrets import without_password
+from pipeline.tracking import paths
 from pipeline.tracking.locks import give_room_back
-from pipeline.tracking.record import DatasetRecord, Record, RunResult
-from pipeline.tracking.spool import new_folder, send_records, spooled_records
+from pipeline.tracking.record import Record, RunEnd, RunResult
+from pipeline.tracking.spool import save_batch, send_records, spooled_batches
 from pipeline.tracking.store import STORE_ERRORS, Store, reason
 
-__all__ = ["LiveMetrics", "TrackedRun", "closing", "start_run"]
+__all__ = ["LiveMetrics", "TrackedRun", "close_runs", "closing", "start_run", "start_runs"]
 
 log = logging.getLogger(__name__)
 
@@ -31,89 +33,31 @@ SEND_AFTER_S = 10.0
 MAX_SHARE = 0.1
 """The share of the time, at most, that goes into sending them."""
 
+T = TypeVar("T")
+
 
 class TrackedRun:
     """A run, or a sweep, while it goes on."""
 
-    def __init__(self, store: Store, record: Record) -> None:
+    def __init__(self, store: Store, record: Record, artifacts: Path) -> None:
         self.store = store
         self.record = record
-
-    @property
-    def artifacts(self) -> Path:
-        """The folder for files that shall become artifacts."""
-        return self.record.artifacts
-
-    def begin(self, *, offline_is_fine: bool) -> None:
-        """Make the run in the store, or let it go on, so that it is seen while it trains.
-
-        Args:
-            offline_is_fine: go on if the store doesn't answer; it gets the run later.
-        """
-        try:
-            if self.record.run_id is not None:
-                self.store.reopen(self.record)
-            else:
-                self.record.run_id = self.store.create_run(self.record)
-        except STORE_ERRORS as error:
-            if not offline_is_fine:
-                raise self.store.unavailable(error) from error
-            log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
-
-    def go_on(self, epochs: Mapping[int, dict[str, float]]) -> None:
-        """Take over the metrics that were logged before the run was interrupted.
-
-        What the store has of them isn't sent twice: numbers and their order are the same as
-        before, so it has the first so many of them.
-
-        Args:
-            epochs: metrics so far by epoch, the first epoch first.
-        """
-        for number, metrics in epochs.items():
-            self.record.log(number, metrics)
-        if epochs and self.record.run_id is not None:
-            self.record.num_metrics_sent = self.store.num_metrics(self.record.run_id)
+        self.artifacts = artifacts
+        """The folder of the run's files: where the store keeps them, or until they are sent."""
 
     def close(self, error: BaseException | None) -> None:
-        """End the run with an honest status and send its record.
-
-        Args:
-            error: None for FINISHED, an interruption for KILLED, another error for FAILED.
-
-        Raises:
-            UserError: all went well so far, but the record can't be saved; the run is FAILED.
-        """
-        if error is None:
-            self.record.finish("FINISHED")
-        else:
-            self._note(error)
-        try:
-            write_checksums(self.artifacts)
-            self.record.save()
-        except UserError as failure:
-            if error is None:
-                self._note(failure)
-            self._close_without_room()
-            if error is None:
-                raise
-            return
-        send_records(self.store, first=Path(self.record.folder))
-
-    def _note(self, error: BaseException) -> None:
-        """Note what ended the run: its status, a tag and the traceback as an artifact."""
-        killed = isinstance(error, KeyboardInterrupt | SystemExit)
-        self.record.finish("KILLED" if killed else "FAILED")
-        self.record.tags["error"] = "interrupted" if killed else f"{error}"[:5000]
-        text = "".join(traceback.format_exception(error))
-        with suppress(OSError):  # a full disk must not hide what came before
-            (self.artifacts / "traceback.txt").write_text(text)
+        """End the run by itself; see `close_runs`."""
+        close_runs([self], [error])
 
     def children(self) -> list[RunResult]:
         """Return the runs of this sweep, those in the spool too."""
-        parent = self.record.run_id
-        assert parent is not None
-        records = spooled_records(self.store.root)
-        spooled = [r.result() for r in records if r.tags.get("mlflow.parentRunId") == parent]
+        parent = self.record.known_run_id
+        spooled = [
+            record.result()
+            for batch in spooled_batches(self.store.root).values()
+            for record in batch.records
+            if record.tags.get("mlflow.parentRunId") == parent
+        ]
         try:
             stored = self.store.children(parent)
         except STORE_ERRORS as error:
@@ -122,24 +66,131 @@ class TrackedRun:
         known = {result.run_id for result in spooled}
         return [result for result in stored if result.run_id not in known] + spooled
 
-    def _close_without_room(self) -> None:
-        """Say how a run ended when the disk is full; the rest is sent once it isn't."""
-        with suppress(OSError):
-            give_room_back(self.store.root)
-        with suppress(*STORE_ERRORS):
-            if self.record.run_id is not None:
-                self.store.end(self.record.run_id, self.record.status, self.record.tags["error"])
+
+def start_run(store: Store, record: Record, *, offline_is_fine: bool) -> TrackedRun:
+    """Start to track a run by itself; see `start_runs`."""
+    (run,) = start_runs(store, [record], offline_is_fine=offline_is_fine)
+    return run
+
+
+def start_runs(
+    store: Store, records: Sequence[Record], *, offline_is_fine: bool
+) -> list[TrackedRun]:
+    """Start to track runs, which are seen from now on; whoever starts them closes them.
+
+    Args:
+        store: theirs.
+        records: of one experiment; those with a run id go on in that run.
+        offline_is_fine: go on if the store doesn't answer; it gets the runs later.
+
+    Raises:
+        UserError: the store can't be used, or their folders can't be made.
+    """
+
+    def ask(act: Callable[[Sequence[Record]], T]) -> T | None:
         try:
-            self.record.save()
-        except UserError as failure:
-            log.error("%s", failure)  # noqa: TRY400  (it says all)
+            return act(records)
+        except STORE_ERRORS as error:
+            if not offline_is_fine:
+                raise store.unavailable(error) from error
+            log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
+            return None
+
+    places = ask(store.places)
+    folders = [
+        (places or {}).get(record.id) or paths.spooled_files(store.root, record.id)
+        for record in records
+    ]
+    made = [folder for folder in folders if not folder.exists()]
+    try:
+        for folder in made:
+            _make(folder, store.root)
+        if places is not None:
+            ask(store.begin)
+    except BaseException:
+        for folder in made:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return [
+        TrackedRun(store, record, folder) for record, folder in zip(records, folders, strict=True)
+    ]
+
+
+def _make(folder: Path, root: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(
+            f"root={root}: can't write {folder} ({error.strerror}). Make room or give yourself "
+            "the right to write there, or choose another folder with root=…"
+        ) from error
+
+
+def close_runs(runs: Sequence[TrackedRun], errors: Sequence[BaseException | None]) -> None:
+    """End runs of one store with an honest status each, and send their records together.
+
+    Args:
+        runs: that end.
+        errors: what ended each: None for FINISHED, an interruption for KILLED, another error for
+            FAILED.
+
+    Raises:
+        UserError: one went well so far, but the records can't be saved; such runs are FAILED.
+    """
+    store, records = runs[0].store, [run.record for run in runs]
+    for run, error in zip(runs, errors, strict=True):
+        if error is None:
+            run.record.finish("FINISHED")
+        else:
+            _note(run, error)
+    try:
+        for run in runs:
+            write_checksums(run.artifacts)
+        batch = save_batch(store, records)
+    except UserError as failure:
+        went_well = [run for run, error in zip(runs, errors, strict=True) if error is None]
+        for run in went_well:
+            _note(run, failure)
+        _close_without_room(store, records)
+        if went_well:
+            raise
+    else:
+        send_records(store, own=(batch, records))
+
+
+def _note(run: TrackedRun, error: BaseException) -> None:
+    """Note what ended a run: its status, a tag and the traceback in a file."""
+    killed = isinstance(error, KeyboardInterrupt | SystemExit)
+    run.record.finish("KILLED" if killed else "FAILED")
+    run.record.tags["error"] = "interrupted" if killed else f"{error}"[:5000]
+    text = "".join(traceback.format_exception(error))
+    with suppress(OSError):  # a full disk must not hide what came before
+        (run.artifacts / "traceback.txt").write_text(text)
+
+
+def _close_without_room(store: Store, records: Sequence[Record]) -> None:
+    """Say how runs ended when the disk is full; the rest is sent once it isn't."""
+    ends = [
+        RunEnd(record.run_id, record.status, record.tags["error"])
+        for record in records
+        if record.run_id is not None
+    ]
+    with suppress(OSError):
+        give_room_back(store.root)
+    with suppress(*STORE_ERRORS):
+        store.end(ends)
+    try:
+        save_batch(store, records)
+    except UserError as failure:
+        log.error("%s", failure)  # noqa: TRY400  (it says all)
 
 
 class LiveMetrics:
     """Sends what runs that train together have logged so far."""
 
     def __init__(self, runs: Sequence[TrackedRun]) -> None:
-        self._runs = runs
+        self._store = runs[0].store
+        self._records = [run.record for run in runs]
         self._due = time.monotonic() + SEND_AFTER_S
 
     def send_if_due(self) -> None:
@@ -148,44 +199,11 @@ class LiveMetrics:
         if started < self._due:
             return
         try:
-            for run in self._runs:
-                if run.record.run_id is not None:
-                    run.store.send_metrics(run.record)
+            self._store.send_metrics(self._records)
         except STORE_ERRORS as error:
             log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
         now = time.monotonic()
         self._due = now + max(SEND_AFTER_S, (now - started) / MAX_SHARE)
-
-
-def start_run(
-    store: Store,
-    *,
-    experiment_name: str,
-    name: str,
-    tags: dict[str, str],
-    offline_is_fine: bool,
-    params: dict[str, str] | None = None,
-    dataset: DatasetRecord | None = None,
-    run_id: str | None = None,
-) -> TrackedRun:
-    """Start to track a run, or go on with the one of `run_id`; whoever starts it closes it."""
-    record = Record(
-        folder=new_folder(store.root),
-        uri=without_password(store.uri),
-        experiment_name=experiment_name,
-        name=name,
-        tags=tags,
-        params=params or {},
-        dataset=dataset,
-        run_id=run_id,
-    )
-    run = TrackedRun(store, record)
-    try:
-        run.begin(offline_is_fine=offline_is_fine)
-    except BaseException:
-        record.remove()
-        raise
-    return run
 
 
 @contextmanager

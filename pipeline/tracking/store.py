@@ -1,49 +1,38 @@
-"""MLflow: runs are written to it, and read back from it. No other module imports it."""
+"""The MLflow store: runs are written to it, and read back from it, many at a time."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
+from itertools import groupby
 from pathlib import Path
-from typing import cast
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from mlflow import MlflowClient
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    Metric,
-    Param,
-    Run,
-    RunTag,
-    ViewType,
-)
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
-from mlflow.store.entities.paged_list import PagedList
+from mlflow.utils.file_utils import (
+    local_file_uri_to_path,  # pyright: ignore[reportUnknownVariableType]
+)
 
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
 from pipeline.tracking import paths
 from pipeline.tracking import sqlite as sqlite_file
-from pipeline.tracking.record import CURVES, DatasetRecord, Record, RunResult, curve
+from pipeline.tracking.database import Database, open_database
+from pipeline.tracking.record import Record, RunEnd, RunFilter, RunResult
+from pipeline.tracking.requests import Requests, for_each
+from pipeline.tracking.rows import RECORD_TAG, artifact_uri
 
 __all__ = ["STORE_ERRORS", "Store", "StoreError", "is_refusal", "open_store", "reason"]
 
-METRICS_PER_BATCH = 1_000
-"""MLflow's limit."""
+BATCH = 500
+"""So many runs at most are sent together."""
 
-RECORD_TAG = "record"
-"""Tag that ties a run to its record, so that it isn't made twice if sending was interrupted."""
+NUM_REQUESTS = 8
+"""So many at most are on their way to a server at once."""
 
 StoreError = MlflowException
 """What MLflow raises, whatever the store is."""
@@ -59,17 +48,19 @@ class Store:
         self.uri = uri
         self.root = root
         self.is_server = uri.startswith("http")
-        self._client: MlflowClient | None = None
+        self._num_at_once = NUM_REQUESTS if self.is_server else 1
 
-    @property
+    @cached_property
     def client(self) -> MlflowClient:
         """The connection. The first one to a database makes its tables, one process at a time."""
-        if self._client is None:
-            if self.is_server:
-                self._client = MlflowClient(self.uri)
-            else:
-                self._client = self._open_database()
-        return self._client
+        return MlflowClient(self.uri) if self.is_server else self._open_database()
+
+    @cached_property
+    def _runs(self) -> Database | Requests:
+        """The runs of the store, written directly where that can be done."""
+        client = self.client  # first, since it makes a database's tables
+        database = None if self.is_server else open_database(self.uri)
+        return database or Requests(client, self._num_at_once)
 
     def _open_database(self) -> MlflowClient:
         with sqlite_file.lock(self._folder):
@@ -98,21 +89,14 @@ class Store:
             return None
         return str(paths.experiment(self._folder, experiment_name))
 
-    def experiment_id(self, name: str) -> str:
+    def experiment(self, name: str) -> Experiment:
         """Return the experiment of that name, made if it is new.
 
         Raises:
             UserError: it was deleted, or keeps its artifacts where this store can't write, or
                 where they lay before the folder was moved.
         """
-        experiment = self.client.get_experiment_by_name(name)
-        if experiment is None:
-            try:
-                return self.client.create_experiment(name, self.artifact_location(name))
-            except MlflowException:  # another process made it meanwhile
-                experiment = self.client.get_experiment_by_name(name)
-                if experiment is None:
-                    raise
+        experiment = self._find_experiment(name) or self._make_experiment(name)
         key = f"tracking.experiment_name={name}"
         if experiment.lifecycle_stage == "deleted":
             raise UserError(
@@ -126,7 +110,20 @@ class Store:
                 f"{key}: was made through an MLflow server, which keeps its artifacts. "
                 "Use tracking=server tracking.uri=http://…, or choose another name."
             )
-        return experiment.experiment_id
+        return experiment
+
+    def _find_experiment(self, name: str) -> Experiment | None:
+        return self.client.get_experiment_by_name(name)
+
+    def _make_experiment(self, name: str) -> Experiment:
+        try:
+            made = self.client.create_experiment(name, self.artifact_location(name))
+        except MlflowException:  # another process made it meanwhile
+            found = self._find_experiment(name)
+            if found is None:
+                raise
+            return found
+        return self.client.get_experiment(made)
 
     def _check_not_moved(self, location: str) -> None:
         """Refuse to write where the folder lay before it was moved: MLflow's paths are absolute."""
@@ -145,132 +142,126 @@ class Store:
             f"({reason(error)}). Check the address, or use tracking=local."
         )
 
-    def create_run(self, record: Record) -> str:
-        """Make the run of a record, status RUNNING, and return its id."""
-        run = self.client.create_run(
-            self.experiment_id(record.experiment_name),
-            start_time=record.start_time,
-            tags={**record.tags, RECORD_TAG: Path(record.folder).name},
-            run_name=record.name,
-        )
-        return run.info.run_id
+    def places(self, records: Sequence[Record]) -> dict[str, Path]:
+        """Return the folders, by record, of those runs whose files can be written to their place.
 
-    def send_metrics(self, record: Record) -> None:
-        """Send the metrics that the store doesn't have yet."""
-        assert record.run_id is not None
-        while record.num_metrics_sent < len(record.metrics):
-            first = record.num_metrics_sent
-            batch = record.metrics[first : first + METRICS_PER_BATCH]
-            metrics = [Metric(m.key, m.value, m.timestamp, m.step) for m in batch]
-            self.client.log_batch(record.run_id, metrics=metrics)
-            record.num_metrics_sent += len(batch)
+        Args:
+            records: of one experiment.
 
-    def send(self, record: Record) -> None:
-        """Bring a finished record into the store. May be repeated after it was interrupted."""
-        if record.run_id is None:
-            record.run_id = self._run_of_record(record) or self.create_run(record)
-            record.save()
-        params = [Param(key, value) for key, value in record.params.items()]
-        tags = [RunTag(key, value) for key, value in record.tags.items()]
-        self.client.log_batch(record.run_id, params=params, tags=tags)
-        self.send_metrics(record)
-        if record.dataset:
-            self.client.log_inputs(record.run_id, datasets=[_dataset_input(record.dataset)])
-        if any(record.artifacts.iterdir()):
-            self.client.log_artifacts(record.run_id, str(record.artifacts))
-        self.client.set_terminated(record.run_id, record.status, record.end_time)
+        Raises:
+            UserError: the experiment can't be used.
+        """
+        experiment = self.experiment(records[0].experiment_name)
+        if isinstance(self._runs, Requests) or not _is_local(experiment.artifact_location):
+            return {}
+        ids = {record.id: record.run_id or record.id for record in records}
+        return {
+            record_id: Path(local_file_uri_to_path(artifact_uri(experiment, run_id)))
+            for record_id, run_id in ids.items()
+        }
 
-    def _run_of_record(self, record: Record) -> str | None:
-        experiment = self.experiment_id(record.experiment_name)
-        wanted = f"tags.`{RECORD_TAG}` = '{Path(record.folder).name}'"
-        runs = self.client.search_runs([experiment], wanted, max_results=1)
-        return runs[0].info.run_id if runs else None
+    def begin(self, records: Sequence[Record]) -> None:
+        """Make the runs of records, or let those go on that there are; all are RUNNING then.
+
+        Args:
+            records: of one experiment.
+        """
+        experiment = self.experiment(records[0].experiment_name)
+        known = [record for record in records if record.run_id is not None]
+        new = [record for record in records if record.run_id is None]
+        for batch in _batches(known):
+            self._runs.reopen(batch)
+        for batch in _batches(new):
+            self._runs.create(batch, experiment, may_be_there=False)
+
+    def send_metrics(self, records: Sequence[Record]) -> None:
+        """Send the metrics that the store doesn't have yet, of runs that it has."""
+        for batch in _batches([record for record in records if record.run_id is not None]):
+            self._runs.add_metrics(batch)
+
+    def send(self, records: Sequence[Record]) -> list[tuple[Record, StoreError]]:
+        """Bring finished records into the store; may be repeated after it was interrupted.
+
+        Returns:
+            The records that the store answers it doesn't take, and why.
+        """
+        return [refused for batch in _batches(records) for refused in self._send(batch)]
+
+    def _send(self, records: Sequence[Record]) -> list[tuple[Record, StoreError]]:
+        """Send records together; each for itself, if they hold one that is refused."""
+        try:
+            self._send_together(records)
+        except StoreError as error:
+            if not is_refusal(error):
+                raise
+            if len(records) == 1:
+                return [(records[0], error)]
+            return [refused for record in records for refused in self._send([record])]
+        return []
+
+    def _send_together(self, records: Sequence[Record]) -> None:
+        new = [record for record in records if record.run_id is None]
+        for name, its_records in groupby(new, key=lambda record: record.experiment_name):
+            self._runs.create(list(its_records), self.experiment(name), may_be_there=True)
+        for_each(self._send_files, records, self._num_at_once)
+        self._runs.end(records)
+
+    def _send_files(self, record: Record) -> None:
+        """Send the files that wait in the spool."""
+        folder = paths.spooled_files(self.root, record.id)
+        if folder.is_dir() and not folder.is_symlink() and any(folder.iterdir()):
+            self.client.log_artifacts(record.known_run_id, str(folder))
 
     def children(self, parent_run_id: str) -> list[RunResult]:
         """Return the runs of a sweep in the order in which they started, without their curves."""
         experiment = self.client.get_run(parent_run_id).info.experiment_id
-        wanted = f"tags.`mlflow.parentRunId` = '{parent_run_id}'"
-        return [_result(run, {}) for run in self._search(experiment, wanted)]
+        return self._runs.search(
+            RunFilter(experiment, tag="mlflow.parentRunId", value=parent_run_id)
+        )
 
     def finished(self, experiment_name: str) -> list[RunResult]:
         """Return the finished runs of an experiment in order of start, without their curves."""
-        experiment = self.client.get_experiment_by_name(experiment_name)
+        experiment = self._find_experiment(experiment_name)
         if experiment is None:
             return []
-        wanted = "attributes.status = 'FINISHED'"
-        return [_result(run, {}) for run in self._search(experiment.experiment_id, wanted)]
+        return self._runs.search(RunFilter(experiment.experiment_id, status="FINISHED"))
 
     def with_curves(self, results: Sequence[RunResult]) -> list[RunResult]:
-        """Return the same results with their curves, which take a query each."""
+        """Return the same results with their curves."""
+        curves = self._runs.curves([result.run_id for result in results if not result.curves])
         return [
-            result if result.curves else replace(result, curves=self._curves(result.run_id))
+            result if result.curves else replace(result, curves=curves[result.run_id])
             for result in results
         ]
 
     def sweeps(self, experiment_name: str) -> list[RunResult]:
         """Return the parent runs of an experiment's sweeps, the newest first."""
-        experiment = self.client.get_experiment_by_name(experiment_name)
+        experiment = self._find_experiment(experiment_name)
         if experiment is None:
             return []
-        found = self._search(experiment.experiment_id, "tags.sweep != ''")
-        return [_result(run, {}) for run in reversed(found)]
+        return self._runs.search(RunFilter(experiment.experiment_id, tag="sweep"))[::-1]
 
-    def num_metrics(self, run_id: str) -> int:
-        """Return how many points the store has of all of a run's metrics together."""
-        keys: Iterable[str] = self.client.get_run(run_id).data.metrics
-        return sum(len(self.client.get_metric_history(run_id, key)) for key in keys)
+    def num_metrics(self, run_ids: Sequence[str]) -> dict[str, int]:
+        """Return how many points the store has of all of a run's metrics together, by run id."""
+        return self._runs.num_metrics(run_ids)
 
-    def reopen(self, record: Record) -> None:
-        """Let a run go on: it is RUNNING again, and its tags name the process that has it."""
-        assert record.run_id is not None
-        self.experiment_id(record.experiment_name)
-        self.client.update_run(record.run_id, status="RUNNING")
-        tags = [RunTag(key, value) for key, value in record.tags.items()]
-        self.client.log_batch(record.run_id, tags=tags)
-        if "error" in self.client.get_run(record.run_id).data.tags:
-            self.client.delete_tag(record.run_id, "error")
-
-    def remove(self, run_ids: Iterable[str]) -> None:
+    def remove(self, run_ids: Collection[str]) -> None:
         """Delete runs; `mlflow gc` would remove them for good, until then they can be restored."""
-        for run_id in run_ids:
-            self.client.delete_run(run_id)
+        if run_ids:
+            self._runs.delete(run_ids)
 
     def running(self) -> list[RunResult]:
         """Return the runs of all experiments that are RUNNING, without their curves."""
-        wanted = "attributes.status = 'RUNNING'"
-        experiments = [entry.experiment_id for entry in self.client.search_experiments()]
-        return [_result(run, {}) for entry in experiments for run in self._search(entry, wanted)]
+        return self._runs.search(RunFilter(status="RUNNING"))
 
-    def run_of_folder(self, name: str) -> RunResult | None:
-        """Return the run that was started with a record's folder, also if it was deleted."""
-        experiments = self.client.search_experiments(view_type=ViewType.ALL)
-        runs = self.client.search_runs(
-            [experiment.experiment_id for experiment in experiments],
-            f"tags.`{RECORD_TAG}` = '{name}'",
-            run_view_type=ViewType.ALL,
-            max_results=1,
-        )
-        return _result(runs[0], {}) if runs else None
+    def run_of_record(self, record_id: str) -> RunResult | None:
+        """Return the run that was made of a record, also if it was deleted."""
+        found = self._runs.search(RunFilter(tag=RECORD_TAG, value=record_id, with_deleted=True))
+        return found[0] if found else None
 
-    def end(self, run_id: str, status: str, why: str) -> None:
-        """Set the status of a run that didn't end well, and say why; nothing else of it."""
-        self.client.set_tag(run_id, "error", why)
-        self.client.set_terminated(run_id, status)
-
-    def _search(self, experiment_id: str, wanted: str) -> list[Run]:
-        """Return all runs that a filter finds, in the order in which they started."""
-        found: list[Run] = []
-        token: str | None = ""
-        while token is not None:
-            page: PagedList[Run] = self.client.search_runs(
-                [experiment_id],
-                wanted,
-                order_by=["attributes.start_time ASC"],
-                page_token=token or None,
-            )
-            found += page
-            token = cast("str | None", page.token)
-        return found
+    def end(self, ends: Sequence[RunEnd]) -> None:
+        """Set the status of runs that didn't end well, and say why; nothing else of them."""
+        self._runs.note_ends(ends)
 
     def result(self, run_id: str) -> RunResult:
         """Return one run, with its curves.
@@ -279,10 +270,11 @@ class Store:
             UserError: there is no such run.
         """
         try:
-            run = self.client.get_run(run_id)
+            experiment = self.client.get_run(run_id).info.experiment_id
         except MlflowException as error:
             raise UserError(f"{run_id}: {reason(error)}") from error
-        return _result(run, self._curves(run_id))
+        found = self._runs.search(RunFilter(experiment, run_id=run_id, with_deleted=True))
+        return self.with_curves(found)[0]
 
     def artifact_names(self, run_id: str) -> set[str]:
         """Return the names of a run's artifacts."""
@@ -295,13 +287,6 @@ class Store:
     def add_artifacts(self, run_id: str, folder: Path) -> None:
         """Add the files of a folder to a run's artifacts."""
         self.client.log_artifacts(run_id, str(folder))
-
-    def _curves(self, run_id: str) -> dict[str, list[float]]:
-        return {key: self._history(run_id, key) for key in CURVES}
-
-    def _history(self, run_id: str, key: str) -> list[float]:
-        points = self.client.get_metric_history(run_id, key)
-        return curve((point.step, point.value) for point in points)
 
     def how_to_open(self) -> str:
         """Return what a person does to see the runs in a browser."""
@@ -319,6 +304,16 @@ def _connect(uri: str) -> MlflowClient:
     return client
 
 
+def _batches(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    for first in range(0, len(records), BATCH):
+        yield records[first : first + BATCH]
+
+
+def _is_local(location: str) -> bool:
+    """Return whether an experiment's files lie in a folder of this machine."""
+    return location.startswith(("/", "file:"))
+
+
 def reason(error: BaseException) -> str:
     """Return the first line of an error, of a database's own if that is behind it, no passwords."""
     error = getattr(error.__cause__, "orig", None) or error
@@ -329,38 +324,6 @@ def reason(error: BaseException) -> str:
 def is_refusal(error: BaseException) -> bool:
     """Return whether the store answers, but doesn't take what it was given."""
     return isinstance(error, StoreError) and 400 <= error.get_http_status_code() < 500
-
-
-def _dataset_input(dataset: DatasetRecord) -> DatasetInput:
-    sizes = {
-        "num_train": dataset.num_train,
-        "num_val": dataset.num_val,
-        "num_test": dataset.num_test,
-    }
-    entity = Dataset(
-        name=dataset.name,
-        digest=dataset.digest[:36],
-        source_type="local",
-        source=json.dumps({"uri": dataset.source}),
-        profile=json.dumps(sizes),
-    )
-    return DatasetInput(entity, tags=[InputTag("mlflow.data.context", "training")])
-
-
-def _result(run: Run, curves: dict[str, list[float]]) -> RunResult:
-    info, data = run.info, run.data
-    ended: int | None = info.end_time
-    return RunResult(
-        run_id=info.run_id,
-        name=info.run_name or "",
-        status=info.status,
-        params=dict(data.params),
-        metrics=dict(data.metrics),
-        seconds=(ended - info.start_time) / 1000 if ended else None,
-        error=data.tags.get("error"),
-        curves=curves,
-        tags=dict(data.tags),
-    )
 
 
 def open_store(config: TrackingConfig, root: Path) -> Store:

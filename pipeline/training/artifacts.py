@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import yaml
 from jaxtyping import Int
 from safetensors import SafetensorError
@@ -21,6 +22,9 @@ from pipeline.tracking.record import curve
 
 __all__ = ["write_configs", "write_results"]
 
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""The one written in C is there if PyYAML was built with it."""
+
 
 def write_configs(folder: Path, config: Config, overrides: Sequence[str]) -> None:
     """Write config.yaml, every key resolved, and overrides.yaml, what was typed."""
@@ -28,8 +32,16 @@ def write_configs(folder: Path, config: Config, overrides: Sequence[str]) -> Non
     if config.tracking.uri:
         resolved["tracking"]["uri"] = without_password(config.tracking.uri)
     typed = [without_password(override) for override in overrides]
-    (folder / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
-    (folder / "overrides.yaml").write_text(yaml.safe_dump(typed))
+    sections = [_dump(json.dumps({name: value})) for name, value in resolved.items()]
+    (folder / "config.yaml").write_text("".join(sections))
+    lines = [_dump(json.dumps([override])) for override in typed]
+    (folder / "overrides.yaml").write_text("".join(lines) or "[]\n")
+
+
+@lru_cache(2**12)
+def _dump(text: str) -> str:
+    """Return a part of a YAML file for a JSON text; most parts are the same in all runs."""
+    return yaml.dump(json.loads(text), Dumper=DUMPER, sort_keys=False)
 
 
 def write_results(
@@ -57,7 +69,8 @@ def write_results(
     try:
         named = {name: tensor.cpu().contiguous() for name, tensor in parameters.items()}
         save_file(named, folder / "weights.safetensors")
-        np.savetxt(folder / "confusion.csv", counts.numpy(), fmt="%d", delimiter=",")
+        rows = [",".join(map(str, row)) for row in counts.tolist()]
+        (folder / "confusion.csv").write_text("\n".join(rows) + "\n")
         if figures:
             train_loss, test_accuracy = (
                 curve((epoch, metrics[key]) for epoch, metrics in epochs.items())

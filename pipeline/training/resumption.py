@@ -15,6 +15,7 @@ from pipeline.engine.module import GroupModule
 from pipeline.tracking import paths
 from pipeline.tracking.provenance import config_hash
 from pipeline.tracking.record import RunResult
+from pipeline.tracking.run import TrackedRun
 from pipeline.training.checkpoint import Checkpoint, Schedule, load_newest, remove, write
 
 __all__ = ["KeepCheckpoints", "Resumption"]
@@ -69,9 +70,24 @@ class Resumption:
         """The MLflow runs that were interrupted and left nothing to go on from."""
         return [] if self.start else [run.run_id for run in self._runs]
 
-    def epochs(self, member: int) -> Epochs:
-        """Return what a member's metrics were before the checkpoint."""
-        return _epochs(self.start.notes["epochs"][member]) if self.start else {}
+    def restore(self, runs: Sequence[TrackedRun]) -> list[Epochs]:
+        """Let the members' runs go on from the checkpoint, if there is one.
+
+        What the store has of the metrics isn't sent twice: numbers and their order are the same as
+        before, so it has the first so many of them.
+
+        Returns:
+            Each member's metrics so far.
+        """
+        if self.start is None:
+            return [{} for _ in runs]
+        sent = runs[0].store.num_metrics([run.record.known_run_id for run in runs])
+        past = [_epochs(noted) for noted in self.start.notes["epochs"]]
+        for run, epochs in zip(runs, past, strict=True):
+            for number, metrics in epochs.items():
+                run.record.log(number, metrics)
+            run.record.num_metrics_sent = sent[run.record.known_run_id]
+        return past
 
     def discard(self) -> None:
         """Remove the checkpoints: training has ended well."""
@@ -134,7 +150,7 @@ class KeepCheckpoints(Callback):
             return
         failures: Mapping[str, str] = self._start.notes["failures"]
         pl_module.failures = {int(member): text for member, text in failures.items()}
-        self._evaluation.epochs = [_epochs(epochs) for epochs in self._start.notes["epochs"]]
+        self._evaluation.epochs = [_epochs(noted) for noted in self._start.notes["epochs"]]
         progress: Any = trainer.fit_loop.epoch_progress.current
         progress.processed = progress.completed = self._start.epoch
 

@@ -14,20 +14,23 @@ LIMIT_S = 300
 
 @dataclass(frozen=True)
 class Moment:
-    """Just before the command does something with a file for the so-many-th time.
+    """Just before the command does something for the so-many-th time.
 
-    `event` is one of Python's audit events, `file` a regular expression.
+    `event` is one of Python's audit events or "sql", `what` a regular expression that the event's
+    file, or the statement, matches.
     """
 
     event: str
-    file: str
+    what: str
     time: int = 1
 
 
 GRID_IS_WRITTEN = Moment("open", r"mlruns/sweeps/\w+")
-RECORD_IS_COMPLETE = Moment("os.rename", r"record\.json\.tmp")
-FILES_ARE_SENT = Moment("shutil.copyfile", r"mlruns/mnist/.*weights")
-RECORD_IS_REMOVED = Moment("shutil.rmtree", "spool", 2)
+FILES_ARE_WRITTEN = Moment("open", r"mlruns/mnist/.*confusion", 2)
+RECORDS_ARE_COMPLETE = Moment("os.rename", r"spool/\w+\.json\.tmp")
+ROWS_ARE_MADE = Moment("sql", r"INSERT INTO params")
+ROWS_ARE_ENDED = Moment("sql", r"UPDATE runs SET status=.*end_time")
+RECORDS_ARE_REMOVED = Moment("os.remove", r"spool/\w+\.json")
 TABLE_IS_WRITTEN = Moment("open", r"results\.csv")
 
 
@@ -35,7 +38,7 @@ def kill_at(moment: Moment, root: Path, *arguments: str) -> command.Done:
     """Run the command on digits, everything below `root`, until a moment comes."""
     done = command.run(
         root,
-        f"{moment.event}|{moment.file}|{moment.time}",
+        f"{moment.event}|{moment.what}|{moment.time}",
         *("data=digits", "trainer=cpu", f"root={root}"),
         *arguments,
         module="tests.faults.killed",

@@ -55,8 +55,8 @@ def deleted(root: Path) -> list[Run]:
 
 
 def spooled(root: Path) -> list[Path]:
-    """The records that the store doesn't have yet."""
-    return list((root / "mlruns" / "spool").glob("*/record.json"))
+    """The files of records that the store doesn't have yet."""
+    return list((root / "mlruns" / "spool").glob("*.json"))
 
 
 def rows(parent: Run) -> list[dict[str, str]]:

@@ -79,7 +79,7 @@ def test_what_other_code_finished_is_kept_until_this_code_has_finished(
     strict = (*GRID, "resume=last", "resume.code=strict", "hydra/launcher=basic")
     assert with_other_code(root, *GRID).code == 0
     before = {run.info.run_id for run in command.children(root)}
-    moments.kill_at(moments.FILES_ARE_SENT, root, *strict)
+    moments.kill_at(moments.ROWS_ARE_ENDED, root, *strict)
     assert before <= sweeps.states(root).keys()
     done = command.train(root, *strict)
     assert (done.code, done.stderr) == (0, "")

@@ -80,9 +80,11 @@ def assert_alike(found: Histories, expected: Histories, *, exact: bool) -> None:
 
 EVERY_STEP = (
     moments.GRID_IS_WRITTEN,
-    moments.RECORD_IS_COMPLETE,
-    moments.FILES_ARE_SENT,
-    moments.RECORD_IS_REMOVED,
+    moments.ROWS_ARE_MADE,
+    moments.FILES_ARE_WRITTEN,
+    moments.RECORDS_ARE_COMPLETE,
+    moments.ROWS_ARE_ENDED,
+    moments.RECORDS_ARE_REMOVED,
     moments.TABLE_IS_WRITTEN,
 )
 

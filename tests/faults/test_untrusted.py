@@ -59,23 +59,24 @@ def test_the_payload_works(tmp_path: Path, payload: bytes):
     assert (tmp_path / "marker").is_dir()
 
 
-def record(root: Path, name: str, content: bytes) -> Path:
-    folder = root / "mlruns" / "spool" / name
-    (folder / "artifacts").mkdir(parents=True)
-    (folder / "record.json").write_bytes(content)
-    return folder / "record.json"
+def spool(root: Path, name: str, content: bytes) -> Path:
+    path = root / "mlruns" / "spool" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
 
 
-def fields(root: Path, **more: Any) -> bytes:
-    known = {"folder": "", "experiment_name": "mnist", "name": "by hand", "tags": {}}
-    known |= {"metrics": [], "dataset": None, "status": "FINISHED"}
-    return json.dumps({"uri": f"sqlite:///{root / 'mlflow.db'}", **known, **more}).encode()
+def records(root: Path, **more: Any) -> bytes:
+    """A file of one record; what is more is known of it, but for the address of its store."""
+    uri = more.pop("uri", f"sqlite:///{root / 'mlflow.db'}")
+    known = {"experiment_name": "mnist", "name": "by hand", "tags": {}, "status": "FINISHED"}
+    return json.dumps({"uri": uri, "root": str(root), "records": [known | more]}).encode()
 
 
 def test_a_record_that_is_a_pickle(
     tmp_path: Path, payload: bytes, caplog: pytest.LogCaptureFixture
 ):
-    path = record(tmp_path, "tampered", payload)
+    path = spool(tmp_path, "tampered", payload)
     assert send_records(open_store(TrackingConfig(), tmp_path)) == (0, 0)
     assert str(path) in caplog.text
     assert not (tmp_path / "marker").exists()
@@ -88,6 +89,7 @@ NONSENSE: list[dict[str, Any]] = [
     {"status": "NONSENSE"},
     {"metrics": [{"key": 3}]},
     {"run_id": "0" * 32},
+    {"id": "../../outside"},
 ]
 
 
@@ -95,15 +97,15 @@ def test_records_that_make_no_sense_hold_nobody_up(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     wrong = [
-        record(tmp_path, f"wrong{number}", fields(tmp_path, **nonsense))
+        spool(tmp_path, f"wrong{number}", records(tmp_path, **nonsense))
         for number, nonsense in enumerate(NONSENSE)
     ]
     for path in wrong:
         os.utime(path, (0, 0))  # they come first
-    record(tmp_path, "good", fields(tmp_path))
+    spool(tmp_path, "good", records(tmp_path))
     assert send_records(open_store(TrackingConfig(), tmp_path)) == (1, 1)
     for path in wrong:
-        assert str(path.parent) in caplog.text
+        assert str(path) in caplog.text
     assert [run.info.run_name for run in command.runs(tmp_path)] == ["by hand"]
 
 
@@ -170,7 +172,7 @@ def test_a_checkpoint_that_is_a_pickle_with_the_right_checksum(tmp_path: Path, p
     root = tmp_path / "root"
     root.mkdir()
     grid = ("-m", "trainer.max_epochs=3", "seed=0,1", "trainer.checkpoint_every_epochs=1")
-    moments.kill_at(moments.RECORD_IS_COMPLETE, root, *grid)
+    moments.kill_at(moments.RECORDS_ARE_COMPLETE, root, *grid)
     (folder,) = (root / "mlruns" / "checkpoints").iterdir()
     for path in folder.iterdir():
         path.unlink()
@@ -212,7 +214,7 @@ def test_names_that_a_store_returns_lead_nowhere(tmp_path: Path):
     kept = [precious / "epoch-000001-0.safetensors", precious / "some.lock", precious / "a.json"]
     for path in kept:
         path.write_text("{}")
-    moments.kill_at(moments.RECORD_IS_COMPLETE, root, *GRID)
+    moments.kill_at(moments.RECORDS_ARE_COMPLETE, root, *GRID)
     client, outside = command.client(root), "../../../precious"
     client.set_tag(command.parent(root).info.run_id, "grid", f"{outside}/a")
     for run in command.children(root):

@@ -10,7 +10,7 @@ from pipeline.config.schema import Config
 from pipeline.reproduce.reference import read_reference
 from pipeline.reproduce.runs import StudyRuns, compose_jobs
 from pipeline.tracking.record import CURVES, RunResult
-from pipeline.training.train import Job
+from pipeline.training.group import Job
 
 REFERENCE = read_reference()
 

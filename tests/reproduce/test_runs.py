@@ -12,9 +12,10 @@ from pipeline.reproduce import runs
 from pipeline.reproduce.runs import StudyRuns, compose_jobs, find_runs, train_missing
 from pipeline.sweep.preflight import check_surroundings
 from pipeline.tracking.provenance import config_hash
+from pipeline.tracking.record import Record
 from pipeline.tracking.run import closing, start_run
 from pipeline.tracking.store import Store, open_store
-from pipeline.training.train import Job
+from pipeline.training.group import Job
 from tests import command
 from tests.reproduce.hand_made import as_printed, jobs, make
 
@@ -146,16 +147,10 @@ def small_jobs(root: Path, *overrides: str) -> list[Job]:
 def train(of_study: list[Job]) -> StudyRuns:
     """Train what is missing under a parent of its own; return what is there then."""
     config = of_study[0].config
-    parent = start_run(
-        open_store(config.tracking, Path(config.root)),
-        experiment_name="reproduction",
-        name="",
-        tags={},
-        offline_is_fine=False,
-    )
-    assert parent.record.run_id is not None
-    with closing(parent):
-        train_missing(find_runs("losses", of_study), parent.record.run_id)
+    store = open_store(config.tracking, Path(config.root))
+    record = Record("reproduction", "losses", {})
+    with closing(start_run(store, record, offline_is_fine=False)):
+        train_missing(find_runs("losses", of_study), record.known_run_id)
     return find_runs("losses", of_study)
 
 

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 GRID = ("-m", "trainer.max_epochs=1,2", "seed=0,1")
 """Two groups of two, in this order also when they train alone."""
 
-THIRD_RECORD = Moment("os.rename", r"record\.json\.tmp", 3)
+TWO_ARE_FINISHED = {
+    "fused": Moment("os.rename", r"spool/\w+\.json\.tmp", 2),
+    "basic": Moment("os.rename", r"spool/\w+\.json\.tmp", 3),
+}
+"""By launcher, just before the next records are complete."""
 
 TELLING = """
 from dataclasses import dataclass
@@ -60,7 +64,7 @@ def resumed_with(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Re
     @cache
     def resume(name: str) -> Resumed:
         root, launcher = tmp_path_factory.mktemp(name), f"hydra/launcher={name}"
-        killed = moments.kill_at(THIRD_RECORD, root, *GRID, launcher, "resume=last")
+        killed = moments.kill_at(TWO_ARE_FINISHED[name], root, *GRID, launcher, "resume=last")
         before = command.children(root)
         done = command.train(root, *GRID, launcher, "resume=last")
         assert (done.code, done.stderr) == (0, "")
@@ -147,7 +151,7 @@ def test_a_group_that_was_killed_goes_on_run_by_run_with_the_basic_launcher(tmp_
     root, grid = tmp_path / "root", ("-m", "trainer.max_epochs=10", "seed=0,1")
     root.mkdir()
     grid = (*grid, "trainer.checkpoint_every_epochs=4")
-    moments.kill_at(moments.RECORD_IS_COMPLETE, root, *grid)
+    moments.kill_at(moments.RECORDS_ARE_COMPLETE, root, *grid)
     done = command.train(root, *grid, "resume=last", "hydra/launcher=basic")
     assert (done.code, done.stderr) == (0, "")
     plan, *lines = done.stdout.splitlines()

@@ -25,7 +25,7 @@ from pipeline.errors import UserError
 from pipeline.tools.convention.__main__ import from_others, to_others
 from pipeline.tools.convention.dialects import DIALECTS
 from pipeline.tools.convention.text import document, parse
-from pipeline.training.train import make_trainer
+from pipeline.training.fit import make_trainer
 from tests import command
 from tests.tools.other_libraries import TRAINERS, Batches, Weights, keras
 

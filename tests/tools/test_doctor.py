@@ -16,8 +16,8 @@ import pytest
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.tools.doctor.__main__ import open_site
-from pipeline.tracking.record import Record
-from pipeline.tracking.spool import new_folder
+from pipeline.tracking.record import Record, new_ids
+from pipeline.tracking.spool import save_batch
 from pipeline.tracking.store import open_store
 from tests import command
 from tests.mlflow_server import free_port
@@ -69,7 +69,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     old_root = tmp_path_factory.mktemp("old") / "project"
     root = tmp_path_factory.mktemp("new") / "moved here"
     old_root.mkdir()
-    old, young = Path(new_folder(old_root)), Path(new_folder(old_root))
+    old, young = left_folder(old_root), left_folder(old_root)
     os.utime(old, (0, 0))
     spool: dict[str, set[str]] = {}
     grid = ("-m", "trainer.max_epochs=1,100000")
@@ -106,20 +106,27 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     )
 
 
-def save_record(root: Path, name: str) -> Path:
+def left_folder(root: Path) -> Path:
+    """A folder for files that are to be sent, of a run that nobody knows."""
+    folder = root / "mlruns" / "spool" / new_ids(1)[0]
+    folder.mkdir(parents=True)
+    return folder
+
+
+def save_record(root: Path, name: str) -> None:
     """A finished record with one artifact that the store of a root doesn't have yet."""
-    store = open_store(TrackingConfig(), root)
-    record = Record(new_folder(root), store.uri, "mnist", name, {})
-    (record.artifacts / "note.txt").write_text(name)
+    record = Record("mnist", name, {})
     record.finish("FINISHED")
-    record.save()
-    return Path(record.folder)
+    folder = root / "mlruns" / "spool" / record.id
+    folder.mkdir(parents=True)
+    (folder / "note.txt").write_text(name)
+    save_batch(open_store(TrackingConfig(), root), [record])
 
 
 def test_nothing_of_a_living_process_is_touched(story: Story):
     assert (story.alive.code, story.alive.stdout, story.alive.stderr) == (0, NOTHING, "")
     assert story.statuses_alive == ["RUNNING", "FINISHED", "RUNNING"]
-    assert len(story.spool["alive"]) == 4
+    assert story.spool["alive"] == {story.old, story.young}
     assert story.spool["alive"] == story.spool["killed"]
 
 
@@ -128,7 +135,7 @@ def test_without_fix_all_is_said_and_nothing_done(story: Story):
     assert story.statuses_before == story.statuses_alive
     assert story.spool["before"] > story.spool["killed"]
     lines = story.before.stdout.splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 6
     assert "mlflow.db.before-fix" not in story.files_before
     assert all("(with --fix: " in line for line in lines)
 
@@ -144,10 +151,9 @@ def test_dead_runs_and_their_sweep_are_set_to_killed(story: Story):
         assert f"{line}: set to KILLED\n" in story.fixed.stdout
 
 
-def test_folders_of_dead_runs_and_old_ones_of_nobody_are_removed(story: Story):
+def test_old_folders_of_nobody_are_removed(story: Story):
     assert story.spool["fixed"] == {story.young}
-    assert story.fixed.stdout.count("left of a run whose process died: removed\n") == 3
-    assert story.old in story.fixed.stdout
+    assert f"{story.old} is left of a run whose process died: removed\n" in story.fixed.stdout
 
 
 def test_a_record_in_the_spool_is_sent_to_the_database_that_moved_with_it(story: Story):
@@ -209,15 +215,16 @@ def test_damaged_files_are_moved_away_and_whole_ones_stay(tmp_path: Path):
     checkpoints = root / "mlruns" / "checkpoints" / "run"
     (checkpoints / "epoch-000013.tmp").write_bytes(b"half")
     (checkpoints / "notes.json").write_text("{}")
-    record = Path(new_folder(root))
-    (record / "record.json").write_text("{")
+    records = root / "mlruns" / "spool" / "records.json"
+    records.parent.mkdir(parents=True)
+    records.write_text("{")
     fixed = doctor(root, "--fix")
     assert (fixed.code, fixed.stdout.count(": moved to mlruns/damaged/")) == (0, 4)
     damaged = root / "mlruns" / "damaged"
     assert names(checkpoints) == {whole, "notes.json"}
     assert names(damaged / "checkpoints" / "run") == {*corrupt, "epoch-000013.tmp"}
-    assert (damaged / "spool" / record.name / "record.json").read_text() == "{"
-    assert not record.exists()
+    assert (damaged / "spool" / records.name).read_text() == "{"
+    assert not records.exists()
     assert not (root / "mlflow.db").exists()
 
 
@@ -260,13 +267,13 @@ def error_of(done: command.Done) -> str:
 
 def test_a_record_whose_store_is_away_stays_and_the_exit_code_tells(tmp_path: Path):
     uri = f"http://127.0.0.1:{free_port()}"
-    record = Record(new_folder(tmp_path), uri, "mnist", "run", {})
+    record = Record("mnist", "run", {})
     record.finish("FINISHED")
-    record.save()
+    kept = save_batch(open_store(TrackingConfig(uri=uri), tmp_path), [record])
     done = doctor(tmp_path, "--fix")
     assert done.code == 1
     assert f"1 finished run not sent to {uri}: not sent (1 still in the spool)" in done.stdout
-    assert (Path(record.folder) / "record.json").is_file()
+    assert kept.is_file()
 
 
 def test_a_store_that_does_not_answer_is_a_clear_error(tmp_path: Path):

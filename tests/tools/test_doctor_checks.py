@@ -21,9 +21,9 @@ from pipeline.tools.doctor.checks import (
 from pipeline.tools.doctor.moved import moved_artifacts
 from pipeline.tools.doctor.site import Finding, Site
 from pipeline.tracking.locks import hold
-from pipeline.tracking.record import Record
+from pipeline.tracking.record import Record, new_ids
 from pipeline.tracking.run import closing, start_run
-from pipeline.tracking.spool import new_folder
+from pipeline.tracking.spool import save_batch
 from pipeline.tracking.store import Store, open_store
 from tests import command
 
@@ -64,8 +64,16 @@ def store_of(root: Path) -> Store:
 def begin(root: Path, **tags: str) -> str:
     """Make a RUNNING run with a lock that nobody holds, but for what the tags say."""
     all_tags = {"host": socket.gethostname(), "lock": "0" * 32, **tags}
-    record = Record(new_folder(root), store_of(root).uri, "mnist", "run", all_tags)
-    return store_of(root).create_run(record)
+    record = Record("mnist", "run", all_tags)
+    start_run(store_of(root), record, offline_is_fine=False)
+    return record.known_run_id
+
+
+def leave_folder(root: Path, name: str) -> Path:
+    """Make the folder of a run whose files are to be sent."""
+    folder = root / "mlruns" / "spool" / name
+    folder.mkdir(parents=True)
+    return folder
 
 
 def found_dead(root: Path, store: Store | None = None) -> list[str]:
@@ -84,7 +92,6 @@ def test_a_run_of_another_machine_is_mentioned_and_left_alone(root: Path, tmp_pa
     line = f"run {run_id} (run) is RUNNING on elsewhere: can't tell from here\n"
     assert (done.code, done.stdout) == (0, line + "nothing to do\n")
     assert [run.info.status for run in command.runs(root)] == ["RUNNING"]
-    assert len(names(root / "mlruns" / "spool")) == 1
 
 
 def test_a_run_of_another_machine_is_dead_once_nobody_touches_its_lock(root: Path):
@@ -99,7 +106,7 @@ def test_a_run_of_another_machine_is_dead_once_nobody_touches_its_lock(root: Pat
 
 def test_a_sweep_that_was_taken_up_again_lives_and_so_do_its_runs(root: Path):
     sweep = begin(root, grid="000001-01234567")
-    begin(root, **{"mlflow.parentRunId": sweep})
+    leave_folder(root, begin(root, **{"mlflow.parentRunId": sweep}))
     assert len(found_dead(root)) == 2
     assert hold(root, "000001-01234567")
     assert found_dead(root) == []
@@ -116,17 +123,16 @@ def test_a_run_of_another_root_in_a_shared_store_is_left_alone(root: Path, tmp_p
 
 
 def test_a_run_whose_end_is_in_the_spool_is_not_called_dead(root: Path):
-    record = Record(new_folder(root), store_of(root).uri, "mnist", "run", {"lock": "0" * 32})
-    record.tags["host"] = socket.gethostname()
-    record.run_id = store_of(root).create_run(record)
+    record = Record("mnist", "run", {"lock": "0" * 32, "host": socket.gethostname()})
+    start_run(store_of(root), record, offline_is_fine=False)
     assert len(found_dead(root)) == 1
     record.finish("FINISHED")
-    record.save()
+    save_batch(store_of(root), [record])
     assert found_dead(root) == []
 
 
 def test_a_folder_that_no_run_names_is_left_alone_while_somebody_works(root: Path):
-    folder = Path(new_folder(root))
+    folder = leave_folder(root, new_ids(1)[0])
     os.utime(folder, (0, 0))
     assert len(list(unfinished_records(Site(root, store_of(root))))) == 1
     assert hold(root, "process")
@@ -134,7 +140,9 @@ def test_a_folder_that_no_run_names_is_left_alone_while_somebody_works(root: Pat
 
 
 def test_a_folder_of_a_deleted_run_is_removed_when_its_process_is_dead(root: Path):
-    store_of(root).remove([begin(root)])
+    run_id = begin(root)
+    leave_folder(root, run_id)
+    store_of(root).remove([run_id])
     (finding,) = unfinished_records(Site(root, store_of(root)))
     mend(finding)
     assert names(root / "mlruns" / "spool") == set()
@@ -163,21 +171,18 @@ def test_lock_files_are_kept_while_they_are_held_or_a_run_may_need_them(root: Pa
 
 def leave_record(root: Path, uri: str) -> None:
     """Leave a finished record for a store in the spool."""
-    record = Record(new_folder(root), uri, "mnist", "spooled", {})
-    (record.artifacts / "note.txt").write_text("kept")
+    record = Record("mnist", "spooled", {})
     record.finish("FINISHED")
-    record.save()
+    (leave_folder(root, record.id) / "note.txt").write_text("kept")
+    save_batch(open_store(TrackingConfig(uri=uri), root), [record])
 
 
 def track(root: Path, name: str) -> str:
     """Track a run with one artifact and return its id."""
-    run = start_run(
-        store_of(root), experiment_name="mnist", name=name, tags={}, offline_is_fine=False
-    )
+    run = start_run(store_of(root), Record("mnist", name, {}), offline_is_fine=False)
     with closing(run):
         (run.artifacts / "note.txt").write_text(name)
-    assert run.record.run_id is not None
-    return run.record.run_id
+    return run.record.known_run_id
 
 
 def test_artifacts_that_are_nowhere_are_named_and_not_rewritten(root: Path, tmp_path: Path):

@@ -194,7 +194,7 @@ def test_what_another_process_is_working_on_is_left_alone_until_that_is_killed(t
 def test_two_commands_that_resume_the_same_sweep_at_once_train_each_cell_once(tmp_path: Path):
     root, grid = tmp_path / "root", ("-m", "trainer.max_epochs=1,2", "seed=0,1")
     root.mkdir()
-    moments.kill_at(Moment("os.rename", r"record\.json\.tmp", 3), root, *grid)
+    moments.kill_at(Moment("os.rename", r"spool/\w+\.json\.tmp", 2), root, *grid)
     interrupted = [run for run in command.children(root) if run.info.status == "RUNNING"]
     typed = ("data=digits", "trainer=cpu", f"root={root}", *grid, "resume=last")
     with ExitStack() as both:

@@ -130,8 +130,9 @@ def test_training_goes_on_without_the_server(cut_off: tuple[Done, list[Path]]):
     assert "epoch 40/40" in done.stdout
 
 
-def test_a_warning_names_the_folder_that_keeps_the_record(cut_off: tuple[Done, list[Path]]):
-    done, (kept,) = cut_off
+def test_a_warning_names_the_file_that_keeps_the_record(cut_off: tuple[Done, list[Path]]):
+    done, left = cut_off
+    (kept,) = [path for path in left if path.suffix == ".json"]
     assert str(kept) in done.stdout + done.stderr
     assert "python -m pipeline.doctor --fix" in done.stdout + done.stderr
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,9 @@ import pytest
 
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
-from pipeline.tracking.record import DatasetRecord, Record, read_record
-from pipeline.tracking.run import LiveMetrics, closing, start_run
-from pipeline.tracking.spool import new_folder, send_records, spooled_folders
+from pipeline.tracking.record import DatasetRecord, Record
+from pipeline.tracking.run import LiveMetrics, close_runs, closing, start_run, start_runs
+from pipeline.tracking.spool import batch_files, read_batch, save_batch, send_records
 from pipeline.tracking.store import Store, open_store
 from tests import command
 
@@ -31,16 +31,8 @@ DATASET = DatasetRecord("digits", "0123456789abcdef", "scikit-learn", 1242, 200,
 def tracked(
     root: Path, name: str = "run", experiment_name: str = "mnist"
 ) -> AbstractContextManager[TrackedRun]:
-    run = start_run(
-        open_store(TrackingConfig(), root),
-        experiment_name=experiment_name,
-        name=name,
-        tags={"host": "here"},
-        params={"seed": "0"},
-        dataset=DATASET,
-        offline_is_fine=False,
-    )
-    return closing(run)
+    record = Record(experiment_name, name, {"host": "here"}, {"seed": "0"}, DATASET)
+    return closing(start_run(open_store(TrackingConfig(), root), record, offline_is_fine=False))
 
 
 def log_three_epochs(run: TrackedRun) -> None:
@@ -68,20 +60,35 @@ def the_run(root: Path, name: str) -> Run:
     return found
 
 
+def the_runs(root: Path, experiment_name: str) -> list[Run]:
+    """The runs of an experiment by name."""
+    client = command.client(root)
+    experiment = client.get_experiment_by_name(experiment_name)
+    assert experiment is not None
+    return client.search_runs([experiment.experiment_id], order_by=["attributes.run_name ASC"])
+
+
 def spool(root: Path) -> list[Path]:
     return list((root / "mlruns" / "spool").iterdir())
 
 
 def test_a_long_run_can_be_watched(root: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("pipeline.tracking.run.SEND_AFTER_S", 0.0)
-    with tracked(root, "watched, 1") as one, tracked(root, "watched, 2") as two:
-        live = LiveMetrics([one, two])
-        one.record.log(1, {"train/loss": 0.5})
-        two.record.log(1, {"train/loss": 0.25})
+    monkeypatch.setattr("pipeline.tracking.run.MAX_SHARE", math.inf)
+    records = [Record("watched", name, {}) for name in "12"]
+    runs = start_runs(open_store(TrackingConfig(), root), records, offline_is_fine=False)
+    live = LiveMetrics(runs)
+    for epoch in (1, 2):
+        for number, record in enumerate(records):
+            record.log(epoch, {"train/loss": number + 1 / epoch})
         live.send_if_due()
-        seen = [the_run(root, f"watched, {number}") for number in (1, 2)]
+        seen = the_runs(root, "watched")
         assert [run.info.status for run in seen] == ["RUNNING", "RUNNING"]
-        assert [run.data.metrics["train/loss"] for run in seen] == [0.5, 0.25]
+        assert [run.data.metrics["train/loss"] for run in seen] == [1 / epoch, 1 + 1 / epoch]
+    close_runs(runs, [None, ZeroDivisionError("division by zero")])
+    seen = the_runs(root, "watched")
+    assert [run.info.status for run in seen] == ["FINISHED", "FAILED"]
+    assert [len(command.history(root, run, "train/loss")) for run in seen] == [2, 2]
 
 
 # The status of a run.
@@ -119,31 +126,43 @@ def test_a_block_that_is_interrupted_is_a_killed_run(root: Path, signal: type[Ba
 # Records.
 
 
-def test_a_record_comes_back_from_disk_as_it_was(tmp_path: Path):
-    record = Record(new_folder(tmp_path), "sqlite://", "mnist", "run", {"a": "b"}, dataset=DATASET)
-    record.log(1, {"train/loss": 0.5})
+def ended(name: str, experiment_name: str = "mnist") -> Record:
+    record = Record(experiment_name, name, {"a": "b"}, dataset=DATASET)
+    record.log(1, {"train/loss": 0.5, "train/accuracy": math.inf})
     record.finish("FINISHED")
-    record.save()
-    assert read_record(Path(record.folder)) == record
-    assert spooled_folders(tmp_path) == [Path(record.folder)]
+    return record
 
 
-def test_a_record_that_is_still_written_is_not_sent(tmp_path: Path):
-    new_folder(tmp_path)
-    assert spooled_folders(tmp_path) == []
+def test_records_come_back_from_disk_as_they_were(tmp_path: Path):
+    records = [ended("one"), ended("two")]
+    path = save_batch(open_store(TrackingConfig(), tmp_path), records)
+    assert batch_files(tmp_path) == [path]
+    assert read_batch(path).records == records
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"metrics": 3}', '{"metrics": []}', "null"])
-def test_a_damaged_record_is_named(tmp_path: Path, content: str):
-    path = Path(new_folder(tmp_path)) / "record.json"
+def test_a_metric_that_is_no_number_comes_back_as_it_was(tmp_path: Path):
+    record = ended("run")
+    record.log(2, {"train/loss": math.nan})
+    (read,) = read_batch(save_batch(open_store(TrackingConfig(), tmp_path), [record])).records
+    assert math.isnan(read.metrics[-1].value)
+
+
+def damage(root: Path, content: str) -> Path:
+    path = root / "mlruns" / "spool" / "damaged.json"
+    path.parent.mkdir(parents=True)
     path.write_text(content)
+    return path
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"records": 3}', '{"uri": ""}', "null"])
+def test_a_damaged_file_of_records_is_named(tmp_path: Path, content: str):
+    path = damage(tmp_path, content)
     with pytest.raises(UserError, match=re.escape(str(path))):
-        read_record(path.parent)
+        read_batch(path)
 
 
-def test_a_damaged_record_keeps_nobody_from_tracking(tmp_path: Path):
-    path = Path(new_folder(tmp_path)) / "record.json"
-    path.write_text("{")
+def test_a_damaged_file_of_records_keeps_nobody_from_tracking(tmp_path: Path):
+    path = damage(tmp_path, "{")
     with tracked(tmp_path):
         pass
     assert the_run(tmp_path, "run").info.status == "FINISHED"
@@ -161,57 +180,69 @@ def test_the_password_of_an_address_is_shown_nowhere(tmp_path: Path):
 
 
 @pytest.fixture
-def interrupted(root: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A run whose sending was interrupted before its files were there, after its metrics."""
+def interrupted(root: Path, request: pytest.FixtureRequest) -> Iterator[Record]:
+    """Two runs, in the spool; the store has one of them whole, and the other one's metrics."""
     name = request.node.name
-    with tracked(root, name, experiment_name=name) as run:
-        log_three_epochs(run)
-        place = root / "mlruns" / name
-        place.parent.mkdir(exist_ok=True)
-        place.write_text("in the way")
-    yield name
-    for folder in spooled_folders(root):
-        shutil.rmtree(folder)
+    records = [ended(f"{name}, {number}", name) for number in (1, 2)]
+    store = open_store(TrackingConfig(), root)
+    start_runs(store, records, offline_is_fine=False)
+    save_batch(store, records)
+    store.send(records[:1])
+    store.send_metrics(records[1:])
+    assert [found.info.status for found in the_runs(root, name)] == ["FINISHED", "RUNNING"]
+    yield records[1]
+    for path in batch_files(root):
+        path.unlink()
 
 
-def test_sending_that_was_interrupted_is_repeated_and_doubles_nothing(root: Path, interrupted: str):
-    (spooled,) = spooled_folders(root)
-    assert len(command.history(root, the_run(root, interrupted), "train/loss")) == 3
-    (root / "mlruns" / interrupted).unlink()
-    assert send_records(open_store(TrackingConfig(), root)) == (1, 0)
-    found = the_run(root, interrupted)
-    assert found.info.status == "FINISHED"
-    assert list(command.history(root, found, "train/loss")) == [1, 2, 3]
-    assert (command.artifacts(found) / "note.txt").is_file()
-    assert found.inputs is not None
-    assert len(found.inputs.dataset_inputs) == 1
-    assert not spooled.exists()
+def test_sending_that_was_interrupted_is_repeated_and_doubles_nothing(
+    root: Path, interrupted: Record
+):
+    assert send_records(open_store(TrackingConfig(), root)) == (2, 0)
+    runs = the_runs(root, interrupted.experiment_name)
+    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
+    for run in runs:
+        assert list(command.history(root, run, "train/loss")) == [1]
+        assert run.inputs is not None
+        assert len(run.inputs.dataset_inputs) == 1
+    assert spool(root) == []
 
 
-def test_what_is_in_the_spool_is_sent_by_the_next_run(root: Path, interrupted: str):
-    (root / "mlruns" / interrupted).unlink()
+def test_what_is_in_the_spool_is_sent_by_the_next_run(root: Path, interrupted: Record):
     with tracked(root, "next"):
         pass
-    assert the_run(root, interrupted).info.status == "FINISHED"
-    assert spooled_folders(root) == []
+    assert the_run(root, interrupted.name).info.status == "FINISHED"
+    assert spool(root) == []
 
 
-def test_a_run_made_just_before_its_sending_was_interrupted_is_not_made_twice(root: Path):
-    store = open_store(TrackingConfig(), root)
-    record = Record(new_folder(root), store.uri, "mnist", "made", {})
-    record.finish("FINISHED")
-    record.save()
-    store.create_run(record)  # and the process died before it could note the id
+def test_files_in_the_spool_arrive_with_their_run(root: Path):
+    record, store = ended("files"), open_store(TrackingConfig(), root)
+    folder = root / "mlruns" / "spool" / record.id
+    folder.mkdir()
+    (folder / "note.txt").write_text("kept")
+    save_batch(store, [record])
     assert send_records(store) == (1, 0)
-    assert the_run(root, "made").info.status == "FINISHED"
+    assert (command.artifacts(the_run(root, "files")) / "note.txt").read_text() == "kept"
+    assert spool(root) == []
 
 
-def test_a_record_for_another_store_is_left_alone(root: Path):
-    record = Record(new_folder(root), "http://127.0.0.1:1", "mnist", "elsewhere", {})
-    record.finish("FINISHED")
-    record.save()
+def test_a_record_that_is_refused_stays_alone(root: Path, caplog: pytest.LogCaptureFixture):
+    store = open_store(TrackingConfig(), root)
+    good, bad = ended("good"), ended("bad")
+    bad.params["a" * 300] = "too long a key"
+    path = save_batch(store, [good, bad])
+    assert send_records(store) == (1, 1)
+    assert f"kept in {path}" in caplog.text
+    assert the_run(root, "good").info.status == "FINISHED"
+    assert [record.name for record in read_batch(path).records] == ["bad"]
+    path.unlink()
+
+
+def test_records_for_another_store_are_left_alone(root: Path):
+    elsewhere = open_store(TrackingConfig(uri="http://127.0.0.1:1"), root)
+    path = save_batch(elsewhere, [ended("elsewhere")])
     assert send_records(open_store(TrackingConfig(), root)) == (0, 0)
-    record.remove()
+    path.unlink()
 
 
 # Experiments.
@@ -236,7 +267,7 @@ def test_a_deleted_experiment_says_how_to_restore_it(root: Path):
     command.client(root).delete_experiment(experiment.experiment_id)
     with pytest.raises(UserError, match=r"experiment_name=gone.*mlflow experiments restore"):
         tracked(root, experiment_name="gone").__enter__()
-    assert spooled_folders(root) == []
+    assert spool(root) == []
 
 
 def test_an_experiment_of_a_server_is_refused(root: Path):
@@ -279,10 +310,7 @@ def send_all(root: Path, _number: int) -> None:
 def test_processes_that_send_together_bring_every_record_in_once(root: Path):
     store = open_store(TrackingConfig(), root)
     for number in range(40):
-        record = Record(new_folder(root), store.uri, "together", str(number), {})
-        record.log(1, {"train/loss": 0.5})
-        record.finish("FINISHED")
-        record.save()
+        save_batch(store, [ended(str(number), "together")])
     together(send_all, root, 4)
     experiment = command.client(root).get_experiment_by_name("together")
     assert experiment is not None

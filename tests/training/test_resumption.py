@@ -11,7 +11,6 @@ import pytest
 
 from tests import command
 from tests.faults import moments, sweeps
-from tests.faults.moments import Moment
 
 EPOCHS = 60
 
@@ -135,7 +134,9 @@ def test_what_is_left_of_a_group_goes_on_from_the_groups_checkpoint(tmp_path: Pa
     root, grid = tmp_path / "root", ("-m", "seed=0,1", "trainer.max_epochs=10")
     root.mkdir()
     grid = (*grid, "trainer.checkpoint_every_epochs=4")
-    moments.kill_at(Moment("shutil.rmtree", "spool", 1), root, *grid)  # one of two is sent
+    moments.kill_at(moments.RECORDS_ARE_COMPLETE, root, *grid)
+    alone = "hydra.launcher.max_members=1"  # so that one of two is sent
+    moments.kill_at(moments.RECORDS_ARE_REMOVED, root, *grid, alone, "resume=last")
     done = command.train(root, *grid, "resume=last")
     assert (done.code, done.stderr) == (0, "")
     plan, headline, *lines = done.stdout.splitlines()

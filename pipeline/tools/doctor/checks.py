@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.files import CHECKSUMS, damaged_files, sha256_of
 from pipeline.tools.doctor.site import Finding, Site, count, is_old
 from pipeline.tracking import paths
-from pipeline.tracking.record import FILE_NAME
+from pipeline.tracking.record import RunEnd
 from pipeline.tracking.spool import remove_unfinished, send_records
 from pipeline.tracking.store import Store
 
@@ -35,15 +35,17 @@ CHECKPOINT = re.compile(r"epoch-\d+-(?P<digest>[0-9a-f]{64})\.safetensors")
 
 
 def damaged_records(site: Site) -> Iterator[Finding]:
-    """Find the records that can't be read."""
-    for folder, record in site.records.items():
-        if record is None:
-            yield site.put_aside(folder, f"has a damaged {FILE_NAME}")
+    """Find the files of records that can't be read."""
+    for path, batch in site.spooled.items():
+        if batch is None:
+            yield site.put_aside(path, "is damaged")
 
 
 def unsent_records(site: Site) -> Iterator[Finding]:
     """Find the finished records that their store doesn't have yet."""
-    addresses = Counter(record.uri for record in site.records.values() if record)
+    addresses: Counter[str] = Counter()
+    for batch in filter(None, site.spooled.values()):
+        addresses[batch.uri] += len(batch.records)
     for uri, number in addresses.items():
         target = site.at(uri)
         what = f"{count(number, 'finished run')} not sent to {uri}"
@@ -66,16 +68,17 @@ def _send(store: Store) -> None:
 
 def unfinished_records(site: Site) -> Iterator[Finding]:
     """Find the folders of runs whose process ended before it could write the record."""
+    named = {record.id for record in site.records}
     for folder in sorted(paths.spool(site.root).glob("*")):
         is_ours = RECORD_FOLDER.fullmatch(folder.name) and not folder.is_symlink()
-        if is_ours and not (folder / FILE_NAME).exists() and _is_left(site, folder):
+        if is_ours and folder.name not in named and _is_left(site, folder):
             what = f"{folder.relative_to(site.root)} is left of a run whose process died"
-            yield Finding(what, "removed", partial(remove_unfinished, site.root, folder.name))
+            yield Finding(what, "removed", partial(remove_unfinished, site.root, [folder.name]))
 
 
 def _is_left(site: Site, folder: Path) -> bool:
     """Return whether a folder's process has ended; no run names it if it goes on or is offline."""
-    run = site.store.run_of_folder(folder.name) if site.has_store else None
+    run = site.store.run_of_record(folder.name) if site.has_store else None
     is_dead = site.is_dead(run) if run else None
     if is_dead is None:
         return site.is_quiet and is_old(folder)
@@ -88,7 +91,7 @@ def dead_runs(site: Site) -> Iterator[Finding]:
         is_dead = site.is_dead(run)
         what = f"run {run.run_id} ({run.name}) is RUNNING"
         if is_dead:
-            end = partial(site.store.end, run.run_id, "KILLED", "its process died")
+            end = partial(site.store.end, [RunEnd(run.run_id, "KILLED", "its process died")])
             yield Finding(f"{what}, but its process died", "set to KILLED", end)
         if is_dead is None:
             host = run.tags.get("host", "an unknown host")
@@ -142,7 +145,7 @@ def _is_corrupt(path: Path) -> bool:
 def damaged_results(site: Site) -> Iterator[Finding]:
     """Find the runs below the root whose files are damaged or missing, once they are all there."""
     under_way = {run.run_id for run in site.running}
-    under_way |= {record.run_id for record in site.records.values() if record and record.run_id}
+    under_way |= {record.run_id for record in site.records if record.run_id}
     for sums in sorted(paths.mlruns(site.root).glob(f"*/*/artifacts/{CHECKSUMS}")):
         run_id = sums.parent.parent.name
         if run_id not in under_way and (names := damaged_files(sums.parent)):

@@ -13,8 +13,8 @@ from pipeline.errors import UserError
 from pipeline.secrets import without_password
 from pipeline.tracking import paths
 from pipeline.tracking.locks import is_alive, is_held
-from pipeline.tracking.record import Record, RunResult, read_record
-from pipeline.tracking.spool import spooled_folders
+from pipeline.tracking.record import Record, RunResult
+from pipeline.tracking.spool import Batch, batch_files, read_batch
 from pipeline.tracking.store import STORE_ERRORS, Store, open_store
 
 __all__ = ["Finding", "Site", "count", "is_old"]
@@ -62,17 +62,22 @@ class Site:
         return Site(self.root, open_store(TrackingConfig(uri=uri), self.root))
 
     @cached_property
-    def records(self) -> dict[Path, Record | None]:
-        """The records in the spool, by their folders; None for a damaged one."""
-        found: dict[Path, Record | None] = {}
-        for folder in spooled_folders(self.root):
+    def spooled(self) -> dict[Path, Batch | None]:
+        """What the spool has for the store, by file; None for a damaged one."""
+        found: dict[Path, Batch | None] = {}
+        for path in batch_files(self.root):
             try:
-                found[folder] = read_record(folder)
+                found[path] = read_batch(path)
             except UserError:
-                found[folder] = None
+                found[path] = None
             except FileNotFoundError:
                 continue  # another process has just sent it
         return found
+
+    @property
+    def records(self) -> list[Record]:
+        """The records in the spool."""
+        return [record for batch in self.spooled.values() if batch for record in batch.records]
 
     @cached_property
     def running(self) -> list[RunResult]:
@@ -81,8 +86,8 @@ class Site:
         Raises:
             UserError: the store doesn't answer.
         """
-        ended = {folder.name for folder, record in self.records.items() if record}
-        ended |= {record.run_id for record in self.records.values() if record and record.run_id}
+        ended = {record.id for record in self.records}
+        ended |= {record.run_id for record in self.records if record.run_id}
         try:
             runs = self.store.running() if self.has_store else []
         except STORE_ERRORS as error:

@@ -1,0 +1,205 @@
+"""A group as the process that tracks it sees it: its MLflow runs, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pipeline.config.schema import Config
+from pipeline.data.tensors import Data
+from pipeline.engine.evaluation import Epochs, best_on_val
+from pipeline.engine.grouping import multiplications
+from pipeline.errors import UserError
+from pipeline.tracking.locks import process_lock
+from pipeline.tracking.provenance import config_hash, environment_tags, params, run_name
+from pipeline.tracking.record import DatasetRecord, Record, RunResult, new_ids
+from pipeline.tracking.run import LiveMetrics, TrackedRun, close_runs, start_runs
+from pipeline.tracking.store import open_store
+from pipeline.training.artifacts import write_configs
+from pipeline.training.fit import Epoch, Event, Fitted, Steps, Task, load_data
+from pipeline.training.progress import GroupSize
+from pipeline.training.resumption import Resumption
+from pipeline.training.workers import Ended, num_cores
+
+__all__ = ["Group", "Job", "is_on_cpu"]
+
+MANY_MULTIPLICATIONS = 16_000_000
+"""In one product of a step, from which several threads are worth waiting for each other."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is known of a run before it starts."""
+
+    config: Config
+    """Checked."""
+    overrides: Sequence[str]
+    """What set it apart on the command line."""
+    interrupted: RunResult | None = None
+    """The run that it goes on with, if that left a checkpoint."""
+
+
+class Group:
+    """Jobs that train as one batched network, while they are tracked."""
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        plan: Sequence[int],
+        parent_run_id: str | None,
+        *,
+        draws_figures: bool,
+    ) -> None:
+        """Take the jobs of a sweep.
+
+        Args:
+            jobs: all of them.
+            plan: the positions of this group's, in the order of `sort_members`.
+            parent_run_id: the MLflow run of their sweep; None for a single run.
+            draws_figures: see `Task`.
+        """
+        self._plan = list(plan)
+        self._members = [jobs[position] for position in plan]
+        self._configs = [member.config for member in self._members]
+        self._parent_run_id = parent_run_id
+        self._draws_figures = draws_figures
+        self._runs: list[TrackedRun] = []
+        self._fitted: Fitted | None = None
+        self.outcomes: list[RunResult | Exception] = []
+        """Member by member the result, or what it failed of; once the group has ended."""
+
+    @property
+    def size(self) -> GroupSize:
+        """How much there is to do."""
+        config = self._configs[0]
+        num_steps = -(-config.data.num_train // config.data.batch_size)
+        num_epochs = config.trainer.num_epochs(num_steps)
+        return GroupSize(len(self._members), num_epochs, num_steps)
+
+    def start(self, *, alone: bool) -> Task | None:
+        """Start the MLflow runs and return what there is to do, None if that failed.
+
+        Args:
+            alone: no other group trains at the same time.
+        """
+        try:
+            return self._start(alone=alone)
+        except Exception as error:
+            self._fail(error)
+            return None
+
+    def _start(self, *, alone: bool) -> Task:
+        config = self._configs[0]
+        interrupted = [member.interrupted for member in self._members]
+        self._resumption = Resumption(self._configs, interrupted)
+        open_store(config.tracking, Path(config.root)).remove(self._resumption.given_up)
+        self._start_runs(load_data(config))
+        for run, job in zip(self._runs, self._members, strict=True):
+            write_configs(run.artifacts, job.config, job.overrides)
+        self._epochs: list[Epochs] = self._resumption.restore(self._runs)
+        self._live = LiveMetrics(self._runs)
+        many = multiplications(config) * len(self._members) > MANY_MULTIPLICATIONS
+        return Task(
+            configs=self._configs,
+            folders=[run.artifacts for run in self._runs],
+            titles=[run.record.name for run in self._runs],
+            draws_figures=self._draws_figures,
+            checkpoints=self._resumption.folder,
+            members=self._resumption.members,
+            start=self._resumption.start,
+            num_threads=num_cores() if alone and many else 1,
+        )
+
+    def _start_runs(self, data: Data) -> None:
+        """Start the MLflow runs in the order of the sweep."""
+        config = self._configs[0]
+        in_order = sorted(range(len(self._plan)), key=self._plan.__getitem__)
+        records = [
+            self._record(member, data, record_id)
+            for member, record_id in zip(in_order, new_ids(len(in_order)), strict=True)
+        ]
+        runs = start_runs(
+            open_store(config.tracking, Path(config.root)),
+            records,
+            offline_is_fine=self._parent_run_id is not None,
+        )
+        run_of_member = dict(zip(in_order, runs, strict=True))
+        self._runs = [run_of_member[member] for member in range(len(runs))]
+
+    def _record(self, member: int, data: Data, record_id: str) -> Record:
+        """Return the record of a member that starts, with all that is known of it."""
+        job, config = self._members[member], self._configs[member]
+        tags = {
+            **config.tracking.tags,
+            **environment_tags(),
+            "device": "cpu" if is_on_cpu(config) else torch.cuda.get_device_name(),
+            "config_hash": config_hash(config),
+            "data_hash": data.digest,
+            "checkpoint": self._resumption.name,
+            "lock": process_lock(Path(config.root)),
+        }
+        if self._parent_run_id:
+            tags["mlflow.parentRunId"] = self._parent_run_id
+        return Record(
+            experiment_name=config.tracking.experiment_name,
+            name=run_name(job.overrides),
+            tags=tags,
+            params=params(config),
+            dataset=DatasetRecord(
+                data.name, data.digest, data.source, len(data.train), len(data.val), len(data.test)
+            ),
+            id=record_id,
+            run_id=self._resumption.run_id(member),
+        )
+
+    def handle(self, event: Event | Ended) -> None:
+        """Note what has happened to the group."""
+        match event:
+            case Epoch():
+                for member, metrics in event.metrics.items():
+                    self._epochs[member][event.number] = metrics
+                    self._runs[member].record.log(event.number, metrics)
+                self._live.send_if_due()
+            case Fitted():
+                self._fitted = event
+            case Ended():
+                self._finish() if event.error is None else self._fail(event.error)
+            case Steps():
+                pass
+
+    def _finish(self) -> None:
+        """End the runs of a group that is trained."""
+        assert self._fitted is not None
+        seconds = self._fitted.seconds / len(self._runs)
+        failures = {member: UserError(text) for member, text in self._fitted.failures.items()}
+        errors = [failures.get(member) for member in range(len(self._runs))]
+        for run, epochs, error in zip(self._runs, self._epochs, errors, strict=True):
+            if error is None:
+                run.record.log(max(epochs), {**best_on_val(epochs), "time/fit_s": seconds})
+        try:
+            close_runs(self._runs, errors)
+        except UserError as failure:
+            errors = [error or failure for error in errors]
+        else:
+            self._resumption.discard()
+        self.outcomes = [
+            error or run.record.result() for run, error in zip(self._runs, errors, strict=True)
+        ]
+
+    def interrupt(self, error: BaseException) -> None:
+        """End the runs that still go on."""
+        still_open = [run for run in self._runs if run.record.status == "RUNNING"]
+        if still_open:
+            close_runs(still_open, [error] * len(still_open))
+
+    def _fail(self, error: Exception) -> None:
+        self.interrupt(error)
+        self.outcomes = [error] * len(self._members)
+
+
+def is_on_cpu(config: Config) -> bool:
+    """Return whether a run trains on the CPU of this machine."""
+    return config.trainer.accelerator == "cpu" or not torch.cuda.is_available()

@@ -1,0 +1,123 @@
+"""What a database that is written directly refuses, and how much it is asked."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from pipeline.tracking import database
+from pipeline.tracking.record import DatasetRecord, Record, new_ids
+from pipeline.tracking.run import start_runs
+from pipeline.tracking.store import Store, is_refusal
+from tests import command
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+TOO_LONG = DatasetRecord("d" * 501, "0123", "scikit-learn", 1242, 200, 355)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    root = tmp_path_factory.mktemp("store")
+    return Store(f"sqlite:///{root / 'mlflow.db'}", root)
+
+
+def begin(store: Store, count: int, **tags: str) -> list[Record]:
+    """Runs of one epoch that have just started."""
+    records = [Record("mnist", "run", dict(tags), id=record_id) for record_id in new_ids(count)]
+    store.begin(records)
+    for record in records:
+        record.log(1, {"train/loss": 0.5})
+    return records
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda record: record.tags.update({"a" * 251: "too long a key"}),
+        lambda record: record.tags.update({"mlflow.runName": "another name"}) or unmake(record),
+        lambda record: record.log(1, {"no?name": 0.5}),
+        lambda record: setattr(record, "run_id", "0" * 32),
+        lambda record: setattr(record, "dataset", TOO_LONG),
+    ],
+    ids=["tag", "name", "metric", "run", "dataset"],
+)
+def test_what_mlflow_refuses_is_refused_and_the_rest_is_taken(store: Store, damage):
+    good, bad = begin(store, 2)
+    for record in (good, bad):
+        record.finish("FINISHED")
+    damage(bad)
+    ((refused, error),) = store.send([good, bad])
+    assert refused is bad
+    assert is_refusal(error)
+    assert store.result(good.known_run_id).status == "FINISHED"
+    assert store.result(good.known_run_id).metrics == {"train/loss": 0.5}
+
+
+def unmake(record: Record) -> None:
+    """Let a record be one of which the store has no run yet."""
+    record.run_id, record.id = None, new_ids(1)[0]
+
+
+def test_a_run_that_was_deleted_is_not_written_to(store: Store):
+    (record,) = begin(store, 1)
+    store.remove([record.known_run_id])
+    record.finish("FINISHED")
+    ((refused, error),) = store.send([record])
+    assert refused is record
+    assert "deleted" in str(error)
+    assert store.result(record.known_run_id).metrics == {}
+
+
+@contextmanager
+def statements() -> Generator[list[str]]:
+    """What databases are told meanwhile."""
+    told: list[str] = []
+
+    def hear(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        told.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    yield told
+    event.remove(Engine, "before_cursor_execute", hear)
+
+
+def test_many_runs_are_asked_for_as_often_as_few(store: Store):
+    numbers: list[int] = []
+    for parent, count in (("few", 2), ("many", 200)):
+        (sweep,) = begin(store, 1)
+        records = begin(store, count, **{"mlflow.parentRunId": sweep.known_run_id})
+        with statements() as told:
+            store.send_metrics(records)
+            for record in records:
+                record.finish("FINISHED")
+            store.send(records)
+            children = store.with_curves(store.children(sweep.known_run_id))
+        assert [child.run_id for child in children] == [record.run_id for record in records]
+        assert all(child.curves["train/loss"] == [0.5] for child in children), parent
+        numbers.append(len(told))
+    few, many = numbers
+    assert many == few
+
+
+# Tables that we don't know.
+
+
+def test_tables_of_another_mlflow_are_left_to_its_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(database, "KNOWN_REVISIONS", frozenset[str]())
+    store = Store(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
+    (run,) = start_runs(store, [Record("mnist", "run", {})], offline_is_fine=False)
+    (run.artifacts / "note.txt").write_text("kept")
+    run.close(None)
+    assert "Runs are sent one by one" in caplog.text
+    (found,) = command.runs(tmp_path)
+    assert found.info.status == "FINISHED"
+    assert (command.artifacts(found) / "note.txt").read_text() == "kept"
+    assert list((tmp_path / "mlruns" / "spool").iterdir()) == []
