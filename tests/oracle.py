@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +46,7 @@ class Oracle:
     data: Data
     parameters: list[nn.Parameter] = field(default_factory=list[nn.Parameter])
     """Weights and biases in turn, layer by layer."""
-    epochs: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
+    epochs: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
     predictions: Tensor = field(default_factory=lambda: torch.empty(0))
     """Of the test examples, after the last epoch."""
 
@@ -61,10 +62,11 @@ def train(config: Config, data: Data) -> Oracle:
     steps_per_epoch = -(-len(data.train) // config.data.batch_size)
     scheduler = make_scheduler(optimizer, config, steps_per_epoch)
     draws = Draws(config.seed, "train")
-    rate = config.optimizer.lr
+    num_left = config.trainer.max_steps or math.inf
     for epoch in range(1, config.trainer.max_epochs + 1):
         draws.start_epoch(epoch)
         order = example_order(config.seed, epoch, len(data.train))
+        rate = config.optimizer.lr
         for step, rows in enumerate(torch.split(order, config.data.batch_size), start=1):
             logits = _logits(oracle, data.train.inputs[rows], draws, "train")
             losses = loss(config.loss, config.model.output, logits, data.train.labels[rows])
@@ -78,9 +80,16 @@ def train(config: Config, data: Data) -> Oracle:
             optimizer.step()
             rate = float(scheduler.get_last_lr()[0])
             scheduler.step()
-        oracle.epochs.append(_evaluate(oracle, epoch))
-        if not config.schedule.is_constant:
-            oracle.epochs[-1]["train/lr"] = rate
+            num_left -= 1
+            if num_left == 0:
+                break
+        is_last = num_left == 0 or epoch == config.trainer.max_epochs
+        if is_last or epoch % config.trainer.evaluate_every == 0:
+            oracle.epochs[epoch] = _evaluate(oracle, epoch)
+            if not config.schedule.is_constant:
+                oracle.epochs[epoch]["train/lr"] = rate
+        if is_last:
+            break
     return oracle
 
 
@@ -118,14 +127,14 @@ def make_scheduler(optimizer: optim.Optimizer, config: Config, steps_per_epoch: 
     """Return torch's own scheduler of a config, to be advanced after every step."""
     schedule = config.schedule
     warm_up = round(schedule.warmup_epochs * steps_per_epoch)
-    num_steps = config.trainer.max_epochs * steps_per_epoch
+    num_steps = min(config.trainer.max_epochs * steps_per_epoch, config.trainer.max_steps or 10**9)
     gamma, every = schedule.gamma or 0.0, schedule.every_epochs or 0
     lowest = config.optimizer.lr * (schedule.end_factor or 0.0)
     main = {
         "constant": lambda: ConstantLR(optimizer, factor=1.0),
         "step": lambda: StepLR(optimizer, every * steps_per_epoch, gamma),
         "exponential": lambda: ExponentialLR(optimizer, gamma ** (1 / steps_per_epoch)),
-        "cosine": lambda: CosineAnnealingLR(optimizer, num_steps - warm_up, lowest),
+        "cosine": lambda: CosineAnnealingLR(optimizer, max(num_steps - warm_up, 1), lowest),
     }[schedule.name]()
     if warm_up == 0:
         return main

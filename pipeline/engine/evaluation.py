@@ -21,8 +21,8 @@ from pipeline.engine.network import Parameters
 
 __all__ = ["Epochs", "Evaluation", "best_on_val", "confusion_counts"]
 
-Epochs = list[dict[str, float]]
-"""A run's metrics of every epoch, the first epoch first."""
+Epochs = dict[int, dict[str, float]]
+"""A run's metrics by epoch, from 1, the first one first; of those that were evaluated."""
 
 SPLITS = ("train", "val", "test")
 
@@ -35,20 +35,21 @@ what bounds the memory of a GPU's chunk, 100 MB in float32."""
 
 
 class Evaluation(Callback):
-    """Evaluates every member on train, val and test at the end of every epoch.
+    """Evaluates every member on train, val and test at the end of epochs.
 
-    Of each epoch it keeps split/loss, without the regularizer's term, and the metrics of
-    `pipeline.engine.metrics` as split/name, for the splits that have examples. train/loss is the
-    loss over the whole training set with the weights that the epoch ends with; train/lr, where
-    there is a schedule, the learning rate of its last step. A member that has diverged or stopped
-    gets no more of them; one whose early stopping is due stops here.
+    That is every `trainer.evaluate_every` epochs, and the last one. Of each it keeps split/loss,
+    without the regularizer's term, and the metrics of `pipeline.engine.metrics` as split/name, for
+    the splits that have examples. train/loss is the loss over the whole training set with the
+    weights that the epoch ends with; train/lr, where there is a schedule, the learning rate of its
+    last step. A member that has diverged or stopped gets no more of them; one whose early stopping
+    is due stops here.
     """
 
     def __init__(self, num_members: int) -> None:
-        self.epochs: list[Epochs] = [[] for _ in range(num_members)]
+        self.epochs: list[Epochs] = [{} for _ in range(num_members)]
         """Metrics member by member."""
         self.test_predictions: UInt8[Tensor, "members examples"] = torch.empty(0, 0)
-        """The classes that each member predicts at its last epoch."""
+        """The classes that each member predicts at its last evaluation."""
         self._parts: list[_Part] = []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -62,17 +63,18 @@ class Evaluation(Callback):
 
     @torch.no_grad()
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Evaluate the members that still train, and stop those that should."""
+        """Evaluate the members that still train, if it is time, and stop those that should."""
         assert isinstance(pl_module, GroupModule)
-        active = pl_module.active
-        if not active:
+        active, epoch = pl_module.active, trainer.current_epoch + 1
+        is_due = epoch % pl_module.configs[0].trainer.evaluate_every == 0
+        if not active or not (is_due or epoch == pl_module.num_epochs):
             return
         table: list[dict[str, float]] = [{} for _ in pl_module.configs]
         for name in SPLITS:
             split: Split = getattr(pl_module.data, name)
             if len(split) == 0:
                 continue
-            losses, predictions = self._evaluate(pl_module, split, trainer.current_epoch + 1)
+            losses, predictions = self._evaluate(pl_module, split, epoch)
             columns = {"loss": losses}
             labels = split.labels.to(predictions.dtype)
             for metric_name, metric in metrics_of_split(name).items():
@@ -85,7 +87,7 @@ class Evaluation(Callback):
         for member in active:
             if not pl_module.configs[member].schedule.is_constant:
                 table[member]["train/lr"] = pl_module.last_rates[member].item()
-            self.epochs[member].append(table[member])
+            self.epochs[member][epoch] = table[member]
         self.stop_early(trainer, pl_module)
 
     def _evaluate(
@@ -105,7 +107,7 @@ class Evaluation(Callback):
             for member in module.active
             if module.configs[member].trainer.early_stopping
             and has_stopped(
-                [metrics["val/loss"] for metrics in self.epochs[member]],
+                [metrics["val/loss"] for metrics in self.epochs[member].values()],
                 module.configs[member].trainer.patience,
             )
         ]
@@ -226,17 +228,14 @@ def confusion_counts(
 def best_on_val(epochs: Epochs) -> dict[str, float]:
     """Return the metrics of the epoch with the lowest val/loss as best/…, {} without val.
 
-    Args:
-        epochs: metrics of every epoch, the first epoch first.
-
     Returns:
         best/epoch (from 1) and best/val_loss, best/val_accuracy, best/test_loss,
-        best/test_accuracy of that epoch.
+        best/test_accuracy of that epoch, the first one among equals.
     """
-    if not epochs or "val/loss" not in epochs[0]:
+    losses = {epoch: row["val/loss"] for epoch, row in epochs.items() if "val/loss" in row}
+    if not losses:
         return {}
-    losses = [metrics["val/loss"] for metrics in epochs]
-    best = min(range(len(epochs)), key=lambda epoch: (isnan(losses[epoch]), losses[epoch]))
+    best = min(losses, key=lambda epoch: (isnan(losses[epoch]), losses[epoch]))
     keys = ("val/loss", "val/accuracy", "test/loss", "test/accuracy")
     values = {f"best/{key.replace('/', '_')}": epochs[best][key] for key in keys}
-    return {"best/epoch": float(best + 1), **values}
+    return {"best/epoch": float(best), **values}

@@ -127,6 +127,11 @@ class GroupModule(LightningModule):
         """Optimizer steps per epoch."""
         return -(-len(self.data.train) // self.batch_size)
 
+    @property
+    def num_epochs(self) -> int:
+        """Epochs that training begins unless it stops early."""
+        return self.configs[0].trainer.num_epochs(self.num_steps)
+
     def train_dataloader(self) -> range:
         """Return the first step of every call of training_step; the examples are in memory."""
         return range(0, self.num_steps, STEPS_PER_CALL)
@@ -170,9 +175,11 @@ class GroupModule(LightningModule):
     def training_step(self, first_step: int) -> None:
         """Take up to STEPS_PER_CALL steps of all members, beginning with number `first_step`.
 
-        The device is asked for nothing before they are all taken.
+        The device is asked for nothing before they are all taken. After the last step of all,
+        which `trainer.max_steps` may say, training ends.
         """
-        last_step = min(first_step + STEPS_PER_CALL, self.num_steps)
+        num_left = self.configs[0].trainer.num_steps(self.num_steps) - self._steps_before
+        last_step = min(first_step + STEPS_PER_CALL, self.num_steps, num_left)
         numbers = range(first_step, last_step)
         for step_number, rates in zip(numbers, self._rates_at(numbers), strict=True):
             first = step_number * self.batch_size
@@ -183,12 +190,19 @@ class GroupModule(LightningModule):
                 step.set_rates(rates)
             take()
         self._name_failures(last_step)
+        if last_step == num_left:
+            self.trainer.should_stop = True
+
+    @property
+    def _steps_before(self) -> int:
+        """Optimizer steps before this epoch."""
+        return self.current_epoch * self.num_steps
 
     def _rates_at(self, steps: range) -> Sequence[Float[Tensor, " members"] | None]:
         """Return the members' rates at some steps of this epoch; None where they stay the same."""
         if self._rates.is_constant:
             return [None] * len(steps)
-        before = self.current_epoch * self.num_steps
+        before = self._steps_before
         rates = self._rates.at(range(before + steps.start, before + steps.stop))
         self.last_rates = rates[-1]
         return rates.to(self._optimizer.rates).unbind()

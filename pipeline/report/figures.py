@@ -33,8 +33,8 @@ class Curve:
 
     Attributes:
         label: The choices that set this run apart.
-        train_loss: Mean train loss of each epoch.
-        test_accuracy: Test accuracy after each epoch, in [0, 1].
+        train_loss: Mean train loss of each epoch, NaN if it was not evaluated.
+        test_accuracy: Test accuracy after each epoch, in [0, 1], or NaN.
         status: The run's status in MLflow; any but "FINISHED" is shown beside the label.
     """
 
@@ -50,7 +50,8 @@ def draw_curves(
 ) -> Figure:
     """Draw a run's mean train losses and test accuracies in [0, 1] by epoch into a PNG file.
 
-    The final values stand at the right edges. Non-finite values leave gaps. Return the figure.
+    The final values stand at the right edges. What is infinite leaves a gap; NaN is an epoch that
+    was not evaluated. Return the figure.
     """
     figure = Figure((_WIDTH, _HEIGHT), _DPI)  # fixed margins: finding them doubles the time
     figure.subplots_adjust(left=0.085, right=0.93, bottom=0.17, top=0.86, wspace=0.42)
@@ -156,12 +157,13 @@ def _draw_panels(figure: Figure, curves: Sequence[Curve], looks: Sequence[dict[s
     if num_epochs == 0:
         return
     loss, accuracy = figure.subplots(1, 2)
-    every = 1 if num_epochs <= style.MANY_EPOCHS else num_epochs // 6
-    for rank, (curve, look) in enumerate(zip(curves, looks, strict=True)):
-        for axes, values in ((loss, curve.train_loss), (accuracy, curve.test_accuracy)):
-            first = min(rank % every, max(len(values) - 1, 0))
-            epochs = range(1, len(values) + 1)
-            axes.plot(epochs, style.gaps(values), markevery=(first, every), **look)
+    points = [(_points(curve.train_loss), _points(curve.test_accuracy)) for curve in curves]
+    num_points = max(len(epochs) for pair in points for epochs, _ in pair)
+    every = 1 if num_points <= style.MANY_EPOCHS else num_points // 6
+    for rank, (pair, look) in enumerate(zip(points, looks, strict=True)):
+        for axes, (epochs, values) in zip((loss, accuracy), pair, strict=True):
+            first = min(rank % every, max(len(epochs) - 1, 0))
+            axes.plot(epochs, values, markevery=(first, every), **look)
     pad = max(0.25, 0.03 * num_epochs)
     for axes in (loss, accuracy):
         axes.set(xlabel="epoch", xlim=(1 - pad, num_epochs + pad))
@@ -170,6 +172,13 @@ def _draw_panels(figure: Figure, curves: Sequence[Curve], looks: Sequence[dict[s
     _scale_loss(loss, np.concatenate([style.gaps(curve.train_loss) for curve in curves]))
     low, high = accuracy.get_ylim()
     accuracy.set(ylabel="test accuracy", ylim=(max(low, -0.02), min(high, 1.02)))
+
+
+def _points(values: Sequence[float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the epochs that were evaluated, and the values, with gaps for what has diverged."""
+    array = np.asarray(values, dtype=np.float64)
+    evaluated = np.flatnonzero(~np.isnan(array))
+    return evaluated + 1, style.gaps(array[evaluated])
 
 
 def _scale_loss(axes: Axes, losses: NDArray[np.float64]) -> None:

@@ -15,7 +15,7 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 _SETTINGS = matplotlib.rc_params_from_file(
     Path(__file__).with_name("pipeline.mplstyle"), use_default_template=False
@@ -89,7 +89,7 @@ def set_log_ticks(axis: Axis) -> None:
     axis.minorticks_off()
 
 
-def gaps(values: Sequence[float]) -> NDArray[np.float64]:
+def gaps(values: ArrayLike) -> NDArray[np.float64]:
     """Return the values with NaN, which is drawn as a gap, for what has diverged."""
     array = np.asarray(values, dtype=np.float64)
     return np.where(np.abs(array) <= _LARGEST, array, np.nan)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 
-from pipeline.tracking.record import CURVES, RunFilter, RunResult
+from pipeline.tracking.record import CURVES, RunFilter, RunResult, curve
 from pipeline.tracking.tables import INPUTS, LATEST_METRICS, METRICS, PARAMS, RUNS, TAGS
 
 __all__ = ["curves", "num_metrics", "search", "stages", "trained_on"]
@@ -87,16 +87,20 @@ def _latest(connection: Connection, ids: Select[tuple[str]]) -> defaultdict[str,
 
 def curves(connection: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, list[float]]]:
     """Return the curves of runs by their ids."""
-    found = {run_id: {key: list[float]() for key in CURVES} for run_id in run_ids}
+    columns = METRICS.c.run_uuid, METRICS.c.key, METRICS.c.step, METRICS.c.value, METRICS.c.is_nan
+    found = {run_id: {key: list[tuple[int, float]]() for key in CURVES} for run_id in run_ids}
     for ids in _chunks(run_ids):
         points = connection.execute(
-            select(METRICS.c.run_uuid, METRICS.c.key, METRICS.c.value, METRICS.c.is_nan)
+            select(*columns)
             .where(METRICS.c.run_uuid.in_(ids), METRICS.c.key.in_(CURVES))
-            .order_by(METRICS.c.run_uuid, METRICS.c.key, METRICS.c.step, METRICS.c.timestamp)
+            .order_by(METRICS.c.timestamp)
         )
-        for run_id, key, value, is_nan in points:
-            found[run_id][key].append(math.nan if is_nan else value)
-    return found
+        for run_id, key, step, value, is_nan in points:
+            found[run_id][key].append((step, math.nan if is_nan else value))
+    return {
+        run_id: {key: curve(points) for key, points in of_run.items()}
+        for run_id, of_run in found.items()
+    }
 
 
 def num_metrics(connection: Connection, run_ids: Sequence[str]) -> dict[str, int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,6 +17,7 @@ __all__ = [
     "RunEnd",
     "RunFilter",
     "RunResult",
+    "curve",
     "new_ids",
     "now_ms",
 ]
@@ -59,7 +62,7 @@ class RunResult:
     seconds: float | None
     error: str | None
     curves: dict[str, list[float]]
-    """CURVES, epoch by epoch."""
+    """CURVES, epoch by epoch; see `curve`."""
     tags: dict[str, str]
 
     @property
@@ -89,6 +92,16 @@ class RunEnd:
     run_id: str
     status: str
     why: str
+
+
+def curve(points: Iterable[tuple[int, float]]) -> list[float]:
+    """Return a metric epoch by epoch, NaN for those that were not evaluated.
+
+    Args:
+        points: (epoch, value), epochs from 1.
+    """
+    values = dict(points)
+    return [values.get(epoch, math.nan) for epoch in range(1, max(values, default=0) + 1)]
 
 
 def now_ms() -> int:
@@ -153,7 +166,7 @@ class Record:
             seconds=(self.end_time - self.start_time) / 1000 if self.end_time else None,
             error=self.tags.get("error"),
             curves={
-                key: [metric.value for metric in self.metrics if metric.key == key]
+                key: curve((it.step, it.value) for it in self.metrics if it.key == key)
                 for key in CURVES
             },
             tags=self.tags,

@@ -11,7 +11,7 @@ from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
 from mlflow.store.entities.paged_list import PagedList
 
 from pipeline.tracking import rows
-from pipeline.tracking.record import CURVES, Record, RunEnd, RunFilter, RunResult
+from pipeline.tracking.record import CURVES, Record, RunEnd, RunFilter, RunResult, curve
 
 __all__ = ["Requests", "for_each"]
 
@@ -166,7 +166,7 @@ class Requests:
 
     def _history(self, run_id: str, key: str) -> list[float]:
         points = self._client.get_metric_history(run_id, key)
-        return [point.value for point in sorted(points, key=lambda point: point.step)]
+        return curve((point.step, point.value) for point in points)
 
     def num_metrics(self, run_ids: Sequence[str]) -> dict[str, int]:
         """Return how many points there are of all of a run's metrics together, by run id."""

@@ -18,6 +18,7 @@ from pipeline.config.schema import Config
 from pipeline.errors import UserError
 from pipeline.report.figures import draw_confusion, draw_curves
 from pipeline.secrets import without_password
+from pipeline.tracking.record import curve
 
 __all__ = ["write_configs", "write_results"]
 
@@ -46,7 +47,7 @@ def _dump(text: str) -> str:
 def write_results(
     folder: Path,
     parameters: Mapping[str, Tensor],
-    epochs: Sequence[dict[str, float]],
+    epochs: Mapping[int, dict[str, float]],
     counts: Int[Tensor, "classes classes"],
     *,
     title: str,
@@ -57,7 +58,7 @@ def write_results(
     Args:
         folder: where they go.
         parameters: by name, such as layer1.weight (out, in) and layer1.bias (out).
-        epochs: metrics of every epoch, the first epoch first.
+        epochs: metrics by epoch, the first epoch first.
         counts: on the test examples, rows are the true classes.
         title: of the figures.
         figures: draw curves.png and confusion.png now; else `python -m pipeline.figures` does.
@@ -71,8 +72,10 @@ def write_results(
         rows = [",".join(map(str, row)) for row in counts.tolist()]
         (folder / "confusion.csv").write_text("\n".join(rows) + "\n")
         if figures:
-            train_loss = [metrics["train/loss"] for metrics in epochs]
-            test_accuracy = [metrics["test/accuracy"] for metrics in epochs]
+            train_loss, test_accuracy = (
+                curve((epoch, metrics[key]) for epoch, metrics in epochs.items())
+                for key in ("train/loss", "test/accuracy")
+            )
             draw_curves(folder / "curves.png", train_loss, test_accuracy, title=title)
             draw_confusion(folder / "confusion.png", counts.numpy(), title=title)
     except (OSError, SafetensorError) as error:

@@ -63,7 +63,7 @@ class Epoch:
     number: int
     """From 1."""
     metrics: dict[int, dict[str, float]]
-    """Of the members that were trained in it."""
+    """Of the members that were trained in it, if it was evaluated."""
     seconds: float
 
 
@@ -147,9 +147,9 @@ class _Say(Callback):
         del pl_module
         number = trainer.current_epoch + 1
         metrics = {
-            member: epochs[-1]
+            member: epochs[number]
             for member, epochs in enumerate(self._evaluation.epochs)
-            if len(epochs) == number
+            if number in epochs
         }
         self._say(Epoch(number, metrics, time.perf_counter() - self._epoch_started))
 

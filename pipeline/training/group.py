@@ -76,7 +76,8 @@ class Group:
         """How much there is to do."""
         config = self._configs[0]
         num_steps = -(-config.data.num_train // config.data.batch_size)
-        return GroupSize(len(self._members), config.trainer.max_epochs, num_steps)
+        num_epochs = config.trainer.num_epochs(num_steps)
+        return GroupSize(len(self._members), num_epochs, num_steps)
 
     def start(self, *, alone: bool) -> Task | None:
         """Start the MLflow runs and return what there is to do, None if that failed.
@@ -159,7 +160,7 @@ class Group:
         match event:
             case Epoch():
                 for member, metrics in event.metrics.items():
-                    self._epochs[member].append(metrics)
+                    self._epochs[member][event.number] = metrics
                     self._runs[member].record.log(event.number, metrics)
                 self._live.send_if_due()
             case Fitted():
@@ -177,7 +178,7 @@ class Group:
         errors = [failures.get(member) for member in range(len(self._runs))]
         for run, epochs, error in zip(self._runs, self._epochs, errors, strict=True):
             if error is None:
-                run.record.log(len(epochs), {**best_on_val(epochs), "time/fit_s": seconds})
+                run.record.log(max(epochs), {**best_on_val(epochs), "time/fit_s": seconds})
         try:
             close_runs(self._runs, errors)
         except UserError as failure:

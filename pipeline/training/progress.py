@@ -19,7 +19,7 @@ class GroupSize:
     """How much there is to do for a group."""
 
     num_members: int
-    max_epochs: int
+    num_epochs: int
     num_steps: int
     """Per epoch."""
 
@@ -59,11 +59,11 @@ class Progress:
 
 class _Lines(Progress):
     def epoch(self, group: int, epoch: Epoch) -> None:
-        if not epoch.metrics:  # every member had diverged before the epoch's end
+        if not epoch.metrics:  # it was not evaluated, or every member had diverged
             return
         several = len(self._groups) > 1
         who = f"group {group + 1}/{len(self._groups)}  " if several else ""
-        of_all = f"{epoch.number}/{self._groups[group].max_epochs}"
+        of_all = f"{epoch.number}/{self._groups[group].num_epochs}"
         said = self._describe(group, epoch)
         log.info("%sepoch %s  %s  %.2f s", who, of_all, said, epoch.seconds)
 
@@ -88,7 +88,7 @@ class _Bar(Progress):
 
     @staticmethod
     def _work(size: GroupSize) -> int:
-        return size.num_members * size.max_epochs * size.num_steps
+        return size.num_members * size.num_epochs * size.num_steps
 
     def steps(self, group: int, number: int) -> None:
         self._done[group] = self._groups[group].num_members * number
@@ -98,14 +98,14 @@ class _Bar(Progress):
         size = self._groups[group]
         if epoch.metrics:
             metrics = self._describe(group, epoch)
-            of_all = f"epoch {epoch.number}/{size.max_epochs}"
+            of_all = f"epoch {epoch.number}/{size.num_epochs}"
             self._bar.update(self._task, epoch=of_all, metrics=metrics)
         self.steps(group, epoch.number * size.num_steps)
 
     def end(self, group: int) -> None:
         self._ended.add(group)
         self._done[group] = self._work(self._groups[group])
-        self._update(self._groups[group].max_epochs * self._groups[group].num_steps)
+        self._update(self._groups[group].num_epochs * self._groups[group].num_steps)
 
     def _update(self, num_steps: int) -> None:
         if len(self._groups) > 1:
@@ -114,7 +114,7 @@ class _Bar(Progress):
             count = f"{ended}/{num_runs} runs"
         else:
             (size,) = self._groups
-            count = f"{num_steps}/{size.max_epochs * size.num_steps}"
+            count = f"{num_steps}/{size.num_epochs * size.num_steps}"
         self._bar.update(self._task, completed=sum(self._done), count=count)
         self._bar.start()  # only now: it starts a thread, and workers are forked by now
 

@@ -80,18 +80,23 @@ class Resumption:
             Each member's metrics so far.
         """
         if self.start is None:
-            return [[] for _ in runs]
+            return [{} for _ in runs]
         sent = runs[0].store.num_metrics([run.record.known_run_id for run in runs])
-        past: list[Epochs] = self.start.notes["epochs"]
+        past = [_epochs(noted) for noted in self.start.notes["epochs"]]
         for run, epochs in zip(runs, past, strict=True):
-            for number, metrics in enumerate(epochs, start=1):
+            for number, metrics in epochs.items():
                 run.record.log(number, metrics)
             run.record.num_metrics_sent = sent[run.record.known_run_id]
-        return [list(epochs) for epochs in past]
+        return past
 
     def discard(self) -> None:
         """Remove the checkpoints: training has ended well."""
         remove(self.folder)
+
+
+def _epochs(noted: Mapping[str, dict[str, float]]) -> Epochs:
+    """Return a run's metrics by epoch, whose numbers JSON has as text."""
+    return {int(number): metrics for number, metrics in noted.items()}
 
 
 def _part(whole: Checkpoint, members: Sequence[str]) -> Checkpoint:
@@ -136,7 +141,6 @@ class KeepCheckpoints(Callback):
         self._members = list(members)
         self._start = start
         self._evaluation = evaluation
-        self._max_epochs = config.max_epochs
         self._schedule = Schedule(config.checkpoint_every_s, config.checkpoint_every_epochs)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -146,7 +150,7 @@ class KeepCheckpoints(Callback):
             return
         failures: Mapping[str, str] = self._start.notes["failures"]
         pl_module.failures = {int(member): text for member, text in failures.items()}
-        self._evaluation.epochs = [list(epochs) for epochs in self._start.notes["epochs"]]
+        self._evaluation.epochs = [_epochs(noted) for noted in self._start.notes["epochs"]]
         progress: Any = trainer.fit_loop.epoch_progress.current
         progress.processed = progress.completed = self._start.epoch
 
@@ -163,7 +167,7 @@ class KeepCheckpoints(Callback):
         """Write, if it is time; after the last epoch there is nothing to go on with."""
         assert isinstance(pl_module, GroupModule)
         epoch = trainer.current_epoch + 1
-        if epoch < self._max_epochs and self._schedule.is_due(epoch):
+        if epoch < pl_module.num_epochs and self._schedule.is_due(epoch):
             tensors = {**pl_module.state(), PREDICTIONS: self._evaluation.test_predictions}
             failures = {str(member): text for member, text in pl_module.failures.items()}
             notes = {

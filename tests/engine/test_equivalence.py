@@ -32,7 +32,7 @@ from pipeline.config.schema import (
 from pipeline.config.schema.loss import NEED_SOFTMAX
 from pipeline.config.schema.model import INITS
 from pipeline.data.tensors import Data, Split
-from pipeline.engine.evaluation import Evaluation
+from pipeline.engine.evaluation import Epochs, Evaluation
 from pipeline.engine.grouping import plan_groups
 from pipeline.engine.members import sort_members
 from pipeline.engine.module import GroupModule
@@ -51,6 +51,7 @@ SHARED: dict[str, list[Any]] = {
     "hidden": [[], [7], [6, 5]],
     "optimizer": list(registry.names("optimizer")),
     "last batch": ["as large", "smaller"],
+    "end": ["epochs", "evaluated at the end alone", "steps"],
 }
 OWN: dict[str, list[Any]] = {
     "loss": [
@@ -126,6 +127,17 @@ def optimizer(name: str, own: dict[str, Any]) -> OptimizerConfig:
     return OptimizerConfig(name, rate, momentum, weight_decay=decay, clip_norm=clip)
 
 
+def trainer(end: str) -> TrainerConfig:
+    """Two epochs of three steps, or one and two thirds."""
+    return TrainerConfig(
+        "cpu",
+        max_epochs=2,
+        max_steps=5 if end == "steps" else None,
+        evaluate_every=2 if end == "evaluated at the end alone" else 1,
+        precision="float64",
+    )
+
+
 def config(shared: dict[str, Any], own: dict[str, Any]) -> Config | None:
     """The config of a member of a group, None if its choices don't go together."""
     if own["loss"].name in NEED_SOFTMAX and shared["output"] == "sigmoid":
@@ -145,7 +157,7 @@ def config(shared: dict[str, Any], own: dict[str, Any]) -> Config | None:
         own["schedule"],
         ModelConfig(shared["hidden"], shared["activation"], shared["output"], own["init"], std),
         DataConfig("digits", batch_size=40, num_train=num_train, num_val=50),
-        TrainerConfig("cpu", max_epochs=2, precision="float64"),
+        trainer(shared["end"]),
     )
 
 
@@ -172,6 +184,12 @@ def together(configs: list[Config]) -> tuple[GroupModule, Evaluation]:
     return module, evaluation
 
 
+def assert_alike(found: Epochs, expected: Epochs, config: Config) -> None:
+    assert list(found) == list(expected)
+    for epoch, metrics in found.items():
+        assert metrics == pytest.approx(expected[epoch], rel=EXACT), config
+
+
 def error(found: Iterable[Tensor], expected: Iterable[Tensor]) -> float:
     """The largest difference, relative to the largest parameter of the network."""
     one, other = (torch.cat([t.detach().flatten() for t in side]) for side in (found, expected))
@@ -187,8 +205,7 @@ def test_every_member_is_what_autograd_and_torchs_optimizers_make_of_it(shared: 
     for member, config in enumerate(configs):
         expected = oracle.train(config, data_of(config))
         assert error(module.parameters_of(member).values(), expected.parameters) < EXACT, config
-        for metrics, wanted in zip(evaluation.epochs[member], expected.epochs, strict=True):
-            assert metrics == pytest.approx(wanted, rel=EXACT), config
+        assert_alike(evaluation.epochs[member], expected.epochs, config)
         assert torch.equal(evaluation.test_predictions[member].long(), expected.predictions)
 
 
@@ -218,10 +235,7 @@ def test_a_group_of_k_is_k_groups_of_one(shared: dict[str, Any]):
         alone, alone_evaluation = together([config])
         ours, theirs = module.parameters_of(member), alone.parameters_of(0)
         assert error(ours.values(), theirs.values()) < EXACT
-        for found, expected in zip(
-            evaluation.epochs[member], alone_evaluation.epochs[0], strict=True
-        ):
-            assert found == pytest.approx(expected, rel=EXACT)
+        assert_alike(evaluation.epochs[member], alone_evaluation.epochs[0], config)
 
 
 def test_more_members_and_another_order_change_no_members_numbers():

@@ -1,4 +1,6 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -6,7 +8,7 @@ import torch
 from pipeline.config.schema import Config, DataConfig, DropoutConfig, ScheduleConfig, TrainerConfig
 from pipeline.data.tensors import load
 from pipeline.engine import evaluation
-from pipeline.engine.evaluation import Evaluation, best_on_val, confusion_counts
+from pipeline.engine.evaluation import Epochs, Evaluation, best_on_val, confusion_counts
 from pipeline.engine.module import GroupModule
 from pipeline.training.fit import make_trainer
 
@@ -15,11 +17,13 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def fit(*configs: Config, epochs: int = 1) -> tuple[GroupModule, Evaluation]:
+def fit(*configs: Config, epochs: int = 1, **ending: Any) -> tuple[GroupModule, Evaluation]:
+    trainer = TrainerConfig("cpu", max_epochs=epochs, **ending)
+    configs = tuple(replace(config, trainer=trainer) for config in configs)
     sizes = configs[0].data
     data = load("digits", Path(), num_train=sizes.num_train, num_val=sizes.num_val, download=False)
     module, callback = GroupModule(configs, data), Evaluation(len(configs))
-    make_trainer(TrainerConfig("cpu", max_epochs=epochs), [callback]).fit(module)
+    make_trainer(trainer, [callback]).fit(module)
     return module, callback
 
 
@@ -32,13 +36,33 @@ def test_every_epoch_is_evaluated_and_an_earlier_end_changes_nothing():
     """That the numbers are right is shown against the oracle, in test_equivalence.py."""
     _, callback = fit(of_digits(), epochs=3)
     one_epoch_less = fit(of_digits(), epochs=2)[1]
-    assert callback.epochs[0][:2] == one_epoch_less.epochs[0]
-    assert len(callback.epochs[0]) == 3
+    assert list(callback.epochs[0]) == [1, 2, 3]
+    assert {epoch: callback.epochs[0][epoch] for epoch in (1, 2)} == one_epoch_less.epochs[0]
+
+
+def test_some_epochs_are_evaluated_and_the_last_one_always_with_the_same_numbers():
+    _, every = fit(of_digits(), epochs=7)
+    _, some = fit(of_digits(), epochs=7, evaluate_every=3)
+    assert list(some.epochs[0]) == [3, 6, 7]
+    assert all(metrics == every.epochs[0][epoch] for epoch, metrics in some.epochs[0].items())
+    assert torch.equal(some.test_predictions, every.test_predictions)
+    assert list(fit(of_digits(), epochs=2, evaluate_every=3)[1].epochs[0]) == [2]
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "last"), [(1, 1), (9, 1), (10, 1), (25, 3), (30, 3), (99, 4)]
+)
+def test_training_ends_after_so_many_steps_and_is_evaluated_there(max_steps: int, last: int):
+    """That the weights are right is shown against the oracle, in test_equivalence.py."""
+    module, callback = fit(of_digits(), epochs=4, max_steps=max_steps, evaluate_every=2)
+    assert module.num_steps == 10
+    assert list(callback.epochs[0]) == [epoch for epoch in (2, 4) if epoch < last] + [last]
+    assert module.trainer.current_epoch == last
 
 
 def test_without_validation_examples_there_are_no_validation_metrics():
     _, callback = fit(of_digits(num_val=0))
-    assert set(callback.epochs[0][0]) == {
+    assert set(callback.epochs[0][1]) == {
         "train/loss",
         "train/accuracy",
         "test/loss",
@@ -54,7 +78,7 @@ def test_the_rate_of_an_epochs_last_step_is_a_metric_where_it_changes():
         of_digits(schedule=ScheduleConfig("constant", warmup_epochs=1.5)),
         epochs=2,
     )
-    rates = [[metrics.get("train/lr") for metrics in epochs] for epochs in callback.epochs]
+    rates = [[metrics.get("train/lr") for metrics in epochs.values()] for epochs in callback.epochs]
     assert rates == [[None, None], [0.5, 0.25], pytest.approx([0.5 * 10 / 15, 0.5])]
 
 
@@ -65,7 +89,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(evaluation, "CHUNK", 77)
     _, chunked = fit(*configs)
     for one, other in zip(whole.epochs, chunked.epochs, strict=True):
-        assert one[0] == pytest.approx(other[0], rel=1e-5)
+        assert one[1] == pytest.approx(other[1], rel=1e-5)
 
 
 def test_the_confusion_matrix_agrees_with_the_accuracy():
@@ -74,13 +98,13 @@ def test_the_confusion_matrix_agrees_with_the_accuracy():
         labels = module.data.test.labels
         counts = confusion_counts(labels, callback.test_predictions[member], 10)
         assert counts.sum(1).tolist() == torch.bincount(labels).tolist()
-        accuracy = callback.epochs[member][-1]["test/accuracy"]
+        accuracy = callback.epochs[member][1]["test/accuracy"]
         assert counts.trace() / counts.sum() == pytest.approx(accuracy)
 
 
-def epochs_with(*val_losses: float) -> list[dict[str, float]]:
-    return [
-        {
+def epochs_with(*val_losses: float) -> Epochs:
+    return {
+        epoch: {
             "train/loss": 9.0,
             "train/accuracy": 0.0,
             "val/loss": loss,
@@ -89,7 +113,7 @@ def epochs_with(*val_losses: float) -> list[dict[str, float]]:
             "test/accuracy": 0.2 * epoch,
         }
         for epoch, loss in enumerate(val_losses, 1)
-    ]
+    }
 
 
 @pytest.mark.parametrize(
@@ -109,5 +133,10 @@ def test_best_epoch_has_the_lowest_validation_loss_the_first_among_equals(val_lo
 
 
 def test_without_validation_nothing_is_best():
-    assert best_on_val([]) == {}
-    assert best_on_val([{"train/loss": 1.0, "test/loss": 1.0}]) == {}
+    assert best_on_val({}) == {}
+    assert best_on_val({1: {"train/loss": 1.0, "test/loss": 1.0}}) == {}
+
+
+def test_the_best_of_the_epochs_that_were_evaluated_keeps_its_number():
+    epochs = {4 * epoch: metrics for epoch, metrics in epochs_with(0.5, 0.3, 0.4).items()}
+    assert best_on_val(epochs)["best/epoch"] == 8

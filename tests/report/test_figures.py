@@ -182,6 +182,16 @@ def test_the_last_values_stand_beside_the_curves(tmp_path: Path) -> None:
     assert loss.get_position()[1] == LOSS[-1]
 
 
+def test_a_line_joins_the_epochs_that_were_evaluated_and_breaks_at_what_has_diverged(
+    tmp_path: Path,
+) -> None:
+    losses = [math.nan, 0.5, math.nan, 0.4, math.nan, math.inf, math.nan, 0.3]
+    figure = draw_curves(tmp_path / "curves.png", losses, losses, title="")
+    epochs, values = figure.axes[0].lines[0].get_data()
+    assert np.asarray(epochs).tolist() == [2, 4, 6, 8]
+    assert list(np.isnan(values)) == [False, False, True, False]
+
+
 def test_the_title_keeps_both_its_ends_and_the_accuracy(tmp_path: Path) -> None:
     figure = draw_confusion(tmp_path / "confusion.png", confusion(), title=f"first {LONG} last")
     title = figure.get_suptitle()

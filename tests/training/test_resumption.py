@@ -40,6 +40,11 @@ CASES = {
         "schedule=cosine",
         "schedule.warmup_epochs=25.5",
     ),
+    "basic, evaluated now and then, ended by steps": (
+        "hydra/launcher=basic",
+        "trainer.evaluate_every=7",
+        "trainer.max_steps=3700",
+    ),
     "fused, some members have stopped early": (
         "hydra/launcher=fused",
         "trainer.early_stopping=true",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import pty
 import re
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from safetensors.numpy import load_file
 
+from pipeline.config.schema import TrackingConfig
+from pipeline.tracking.store import open_store
 from tests import command
 
 if TYPE_CHECKING:
@@ -107,3 +110,20 @@ def test_the_problem_sets_losses_reach_their_accuracies_on_mnist(tmp_path: Path,
     assert (done.code, done.stderr) == (0, "")
     reached = [child.data.metrics["test/accuracy"] for child in command.children(tmp_path)]
     assert reached == pytest.approx([0.903, 0.916, 0.92], abs=0.015)
+
+
+def test_epochs_that_are_not_evaluated_have_no_metrics_and_the_others_keep_their_numbers(
+    tmp_path: Path,
+):
+    """1,242 examples in batches of 20 are 63 steps an epoch: the 250th is in the 4th epoch."""
+    ending = ("trainer.max_epochs=9", "trainer.max_steps=250", "trainer.evaluate_every=3")
+    done = command.train(tmp_path, *ending)
+    assert (done.code, done.stderr) == (0, "")
+    lines = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("epoch ")]
+    assert lines == ["3/4", "4/4"]
+    (run,) = command.runs(tmp_path)
+    assert sorted(command.history(tmp_path, run, "test/accuracy")) == [3, 4]
+    assert run.data.metrics["best/epoch"] in (3, 4)
+    result = open_store(TrackingConfig(), tmp_path).result(run.info.run_id)
+    accuracies = result.curves["test/accuracy"]
+    assert [math.isnan(accuracy) for accuracy in accuracies] == [True, True, False, False]

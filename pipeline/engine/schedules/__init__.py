@@ -67,7 +67,7 @@ class Rates:
         """Whether no rate ever changes."""
         self._lr = per_member(config.optimizer.lr for config in configs)
         self._warm_up = per_member(round(config.warmup_epochs * steps_per_epoch) for config in own)
-        num_steps = configs[0].trainer.max_epochs * steps_per_epoch
+        num_steps = configs[0].trainer.num_steps(steps_per_epoch)
         after_warm_up = (num_steps - self._warm_up).clamp(min=1)
         self._schedules: list[tuple[Schedule, list[int]]] = []
         names = [config.name for config in own]
