@@ -13,7 +13,7 @@ import time
 
 from benchmarks.timing import make_parser
 
-SCRIPTS = ("single_run", "fused", "company", "sweep", "end_to_end", "resume", "reproduce")
+SCRIPTS = ("single_run", "fused", "bf16", "company", "sweep", "end_to_end", "resume", "reproduce")
 
 
 def main() -> None:

@@ -91,7 +91,7 @@ class SharedInputs:
             for product in self.readers.products(weights, self.matrices.shape[1])
         ]
         z = products[0] if len(products) == 1 else torch.cat(products)
-        return z.view(members, out, -1)
+        return z.view(members, out, -1).to(weights.dtype)
 
     def add_gradient(
         self,
@@ -124,8 +124,12 @@ class SharedInputs:
 def _times_transposed(
     rows: Float[Tensor, "members out inner"], matrices: Float[Tensor, "matrices other inner"]
 ) -> Float[Tensor, "members out other"]:
-    """Return rows · matrixᵀ of every member; each matrix is that of as many members in turn."""
+    """Return rows · matrixᵀ of every member; each matrix is that of as many members in turn.
+
+    The product is made in the precision of the matrices.
+    """
     members, out, inner = rows.shape
+    rows = rows.to(matrices.dtype)
     if len(matrices) == 1:
         product = times_transposed(rows.flatten(0, 1), matrices[0])
     else:

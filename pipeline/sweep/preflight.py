@@ -15,6 +15,7 @@ from typing import TypeVar
 from pipeline.config.schema import Config
 from pipeline.data import prepare
 from pipeline.data.catalog import check_sizes
+from pipeline.engine.grouping import multiplications, plan_groups
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
 
@@ -26,6 +27,13 @@ ROOM_MB = 16
 """Free space that a run needs in the root, roughly: the database and one run's artifacts."""
 
 SERVER_TIMEOUT_S = 5
+
+WORTH_BF16 = 10_000_000
+"""Multiplications in a group's largest product of a step from which a CPU is quicker at them in
+bfloat16 than the conversions take (benchmarks/bf16.py)."""
+
+MIN_BF16_CAPABILITY = (8, 0)
+"""Of a GPU; earlier ones have no bfloat16."""
 
 
 def check_surroundings(configs: Sequence[Config]) -> None:
@@ -40,6 +48,7 @@ def check_surroundings(configs: Sequence[Config]) -> None:
         _check_store(uri)
     for accelerator in _distinct(config.trainer.accelerator for config in configs):
         _check_gpu(accelerator)
+    _check_bf16([config for config in configs if config.trainer.precision == "bf16"])
     data = [config.data for config in configs]
     for name, num_train, num_val in _distinct((it.name, it.num_train, it.num_val) for it in data):
         check_sizes(name, num_train, num_val)
@@ -105,3 +114,32 @@ def _check_gpu(accelerator: str) -> None:
             "trainer.accelerator=gpu: PyTorch finds no GPU on this machine. Use trainer=cpu, or "
             "trainer=auto to take a GPU where there is one."
         )
+
+
+def _check_bf16(configs: Sequence[Config]) -> None:
+    """Refuse bfloat16 where there is none, or where it would be slower than float32."""
+    if not configs:
+        return
+    import torch
+
+    remedy = "Use trainer.precision=float32."
+    if configs[0].trainer.accelerator != "cpu" and torch.cuda.is_available():
+        if torch.cuda.get_device_capability() < MIN_BF16_CAPABILITY:
+            raise UserError(f"trainer.precision=bf16: this GPU has no bfloat16. {remedy}")
+        return
+    known = torch.cpu.get_capabilities()
+    if not known.get("avx512_bf16") and not known.get("amx_bf16"):
+        raise UserError(
+            "trainer.precision=bf16: this CPU has no instructions for bfloat16 (avx512_bf16 or "
+            f"amx_bf16), so it would be slower. {remedy}"
+        )
+    for group in plan_groups(configs):
+        config = configs[group[0]]
+        work = multiplications(config) * len(group)
+        if work < WORTH_BF16:
+            raise UserError(
+                f"trainer.precision=bf16: with model.hidden={config.model.hidden}, "
+                f"data.batch_size={config.data.batch_size} and {len(group)} runs that can train "
+                f"together, the largest product of a step has {work:,} multiplications. "
+                f"Below {WORTH_BF16:,} it is slower than float32. {remedy}"
+            )
