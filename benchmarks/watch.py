@@ -7,7 +7,6 @@ main thread is doing, and the time goes to the innermost module that some part n
 from __future__ import annotations
 
 import atexit
-import inspect
 import json
 import os
 import runpy
@@ -17,9 +16,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -104,7 +102,7 @@ class Watched:
     parts: Mapping[str, float]
     """Seconds of each part of the work, and of OTHER."""
     questions: Mapping[str, int]
-    """Calls of MlflowClient's methods by name; empty unless they were to be counted."""
+    """Statements that databases were told, by first word; empty unless they were to be counted."""
 
 
 def watch(
@@ -116,7 +114,7 @@ def watch(
         module: the command's.
         arguments: the command's.
         parts: of the work, whose seconds to add up.
-        count_questions: count the calls of the store.
+        count_questions: count what the store's database is told.
     """
     with tempfile.TemporaryDirectory() as folder:
         output, report = Path(folder, "output"), Path(folder, "report.json")
@@ -147,7 +145,7 @@ def _run_watched() -> None:
 
     def write_report() -> None:
         sampler.stop()
-        assert questions or not count_questions, "the store was asked past MlflowClient"
+        assert questions or not count_questions, "the store was told nothing"
         found = {"parts": sampler.seconds, "questions": questions}
         Path(report).write_text(json.dumps(found))
 
@@ -159,23 +157,17 @@ def _run_watched() -> None:
 
 
 def _counted_questions() -> Counter[str]:
-    """Return the calls of each public method of MlflowClient, counted from now on."""
-    from pipeline.tracking.store import MlflowClient  # which sets MLflow up before it is imported
+    """Return the statements that databases are told from now on, counted by their first word."""
+    from sqlalchemy import Engine
+    from sqlalchemy.event import listen
 
-    calls = Counter[str]()
+    told = Counter[str]()
 
-    def counted(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(method)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            calls[name] += 1
-            return method(*args, **kwargs)
+    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        told[statement.split(maxsplit=1)[0]] += 1
 
-        return call
-
-    for name, method in inspect.getmembers(MlflowClient, inspect.isfunction):
-        if not name.startswith("_"):
-            setattr(MlflowClient, name, counted(name, method))
-    return calls
+    listen(Engine, "before_cursor_execute", count)
+    return told
 
 
 if __name__ == "__main__":

@@ -36,8 +36,9 @@ def free_port() -> int:
 class Server:
     """A server whose port and store outlive its processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: str | None = None) -> None:
         self.folder = folder
+        self.store = store or f"sqlite:///{folder / 'server.db'}"
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._running = ExitStack()
@@ -60,7 +61,7 @@ class Server:
             command.started(
                 self.folder,
                 *("server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"),
-                *("--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}"),
+                *("--backend-store-uri", self.store),
                 *("--artifacts-destination", str(self.folder / "artifacts")),
                 module="mlflow",
                 limit_s=600,

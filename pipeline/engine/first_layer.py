@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import cast
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -21,11 +21,25 @@ MAX_MERGED = 2_500_000
 """Multiplications of one matrix's product up to which a CPU is quicker at a batched product; with
 more of them, one product after the other keeps all its cores busy."""
 
+FEW_MULTIPLICATIONS = 300_000
+"""Of one product, up to which MKL is quicker: oneDNN takes 10 μs to look up what to do."""
+
+MKL_ADDS_UP_TO = 16
+"""Examples of a mini-batch up to which MKL, which adds a product to what is there in one go, is
+quicker than oneDNN, after which it has to be added."""
+
 Linear = Callable[[Tensor, Tensor, Tensor | None, str, list[object], str], Tensor]
 
-_HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
-    torch.ops.mkldnn, "_linear_pointwise"
-)
+
+def _find_onednn() -> Linear | None:
+    """Return oneDNN's a bᵀ, which torch otherwise keeps for compiled code, if there is one."""
+    operators: Any = torch.ops.mkldnn
+    if torch.backends.mkldnn.is_available() and hasattr(operators, "_linear_pointwise"):
+        return operators._linear_pointwise.default  # noqa: SLF001
+    return None
+
+
+_onednn = _find_onednn()
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,8 @@ class Readers:
             weights: of the first layer.
             batch: examples per matrix.
         """
-        multiplications = weights[0].numel() * batch
+        _, out, inner = weights.shape
+        multiplications = out * inner * batch
         most = len(weights) if weights.is_cuda else MAX_MERGED // multiplications
         if most not in self._products:
             self._products[most] = self._plan(most)
@@ -85,13 +100,12 @@ class SharedInputs:
         self, weights: Float[Tensor, "members out features"]
     ) -> Float[Tensor, "members out batch"]:
         """Return W x of every member and example."""
-        members, out, _ = weights.shape
-        products = [
-            _times_transposed(weights[product.members], self.matrices[product.matrices])
-            for product in self.readers.products(weights, self.matrices.shape[1])
-        ]
-        z = products[0] if len(products) == 1 else torch.cat(products)
-        return z.view(members, out, -1).to(weights.dtype)
+        products = self.readers.products(weights, self.matrices.shape[1])
+        if len(products) == 1:
+            return _times_transposed(weights, self.matrices).to(weights.dtype)
+        return torch.cat(
+            [_times_transposed(weights[it.members], self.matrices[it.matrices]) for it in products]
+        ).to(weights.dtype)
 
     def add_gradient(
         self,
@@ -107,13 +121,13 @@ class SharedInputs:
             error: δ^1.
             accumulate: add to what stands in target.
         """
-        for product in self.readers.products(target, self.matrices.shape[1]):
-            part = target[product.members]
-            found = _times_transposed(error[product.members], self.matrices[product.matrices].mT)
-            if accumulate:
-                part.add_(found)
-            else:
-                part.copy_(found)
+        products = self.readers.products(target, self.matrices.shape[1])
+        if len(products) == 1:
+            _add_product(target, error, self.matrices, accumulate=accumulate)
+            return
+        for it in products:
+            parts = target[it.members], error[it.members], self.matrices[it.matrices]
+            _add_product(*parts, accumulate=accumulate)
 
     def of_every_member(self) -> Float[Tensor, "members features batch"]:
         """Return every member's own inputs, one example per column."""
@@ -137,15 +151,38 @@ def _times_transposed(
     return product.view(members, out, -1)
 
 
+def _add_product(
+    target: Float[Tensor, "members out features"],
+    error: Float[Tensor, "members out batch"],
+    matrices: Float[Tensor, "matrices batch features"],
+    *,
+    accumulate: bool,
+) -> None:
+    """Write error · matrix of every member into target, or add it."""
+    is_small = matrices.shape[1] <= MKL_ADDS_UP_TO and matrices.dtype == target.dtype
+    if accumulate and len(matrices) == 1 and is_small and target.is_contiguous():
+        target.flatten(0, 1).addmm_(error.flatten(0, 1), matrices[0])
+        return
+    found = _times_transposed(error, matrices.mT)
+    if accumulate:
+        target.add_(found)
+    else:
+        target.copy_(found)
+
+
 def times_transposed(
     a: Float[Tensor, "rows inner"], b: Float[Tensor, "columns inner"]
 ) -> Float[Tensor, "rows columns"]:
     """Return a bᵀ.
 
-    In float32 on a CPU by oneDNN, which torch otherwise keeps for compiled code: on AMD's
-    processors it is twice as quick as the MKL behind `torch.mm` (benchmarks/fused.py).
+    In float32 on a CPU by oneDNN: on AMD's processors it is twice as quick as the MKL behind
+    `torch.mm` (benchmarks/fused.py), but for small ones.
     """
-    if _HAS_ONEDNN and a.dtype == torch.float32 and a.device.type == "cpu":
-        linear = cast("Linear", torch.ops.mkldnn._linear_pointwise)  # noqa: SLF001
-        return linear(a, b, None, "none", [], "")
+    if (
+        _onednn is not None
+        and a.is_cpu
+        and a.dtype == torch.float32
+        and a.numel() * len(b) > FEW_MULTIPLICATIONS
+    ):
+        return _onednn(a, b, None, "none", [], "")
     return a @ b.T

@@ -83,7 +83,9 @@ class Step:
             len(members.seeds), batch_size, dtype=torch.int64, device=inputs.device
         )
         num_features = inputs.shape[1]
-        self._batches = inputs.new_empty(*self._rows.shape, num_features)
+        batches = inputs.new_empty(*self._rows.shape, num_features)
+        self._flat_rows, self._flat_batches = self._rows.view(-1), batches.flatten(0, 1)
+        self._batches = SharedInputs(batches, members.readers)
         widths = [num_features, *(layer.num_units for layer in self._network.layers)]
         self._p_keeps = members.p_keeps("train", len(self._network.layers))
         self._draws = {
@@ -94,7 +96,8 @@ class Step:
         }
         if 0 in self._draws:
             num_matrices = len(members.input_matrices)
-            self._dropped_inputs = inputs.new_empty(num_matrices, batch_size, num_features)
+            dropped = inputs.new_empty(num_matrices, batch_size, num_features)
+            self._dropped_batches = SharedInputs(dropped, members.readers)
 
     def load(self, rows: Int[Tensor, "seeds batch"], draws: Sequence[Draws]) -> None:
         """Say which examples the next step is about, seed by seed, and draw for its dropout."""
@@ -160,19 +163,21 @@ class Step:
 
     def _fetch_inputs(self) -> SharedInputs:
         """Fetch each seed's batch; of seeds and p_keeps that drop inputs, a matrix for each."""
-        readers, batches = self._members.readers, self._batches
-        torch.index_select(self._train.inputs, 0, self._rows.flatten(), out=batches.flatten(0, 1))
+        torch.index_select(self._train.inputs, 0, self._flat_rows, out=self._flat_batches)
         if 0 not in self._draws:
-            return SharedInputs(batches, readers)
-        places = zip(self._dropped_inputs, self._members.input_matrices, strict=True)
+            return self._batches
+        dropped = self._dropped_batches.matrices
+        places = zip(dropped, self._members.input_matrices, strict=True)
         for matrix, (seed, p_keep) in places:
             number = self._members.seeds.index(seed)
             mask = dropout_mask(self._draws[0][number], p_keep, self._members.dtype)
-            torch.mul(batches[number], mask, out=matrix)
-        return SharedInputs(self._dropped_inputs, readers)
+            torch.mul(self._batches.matrices[number], mask, out=matrix)
+        return self._dropped_batches
 
     def _masks(self) -> dict[int, Float[Tensor, "members units batch"]]:
         """Return the dropout factors of every layer above the inputs that some member drops."""
+        if not self._p_keeps:
+            return {}
         seeds = self._members.seed_of_member
         return {
             layer: dropout_mask(self._draws[layer].mT[seeds], p_keep, p_keep.dtype)
@@ -182,7 +187,7 @@ class Step:
 
     def _targets_of(self, members: Tensor | slice) -> Int[Tensor, "#members batch"]:
         """Return the right classes of the batch, for some members or, where it is one, for all."""
-        targets = self._train.labels.index_select(0, self._rows.flatten()).view_as(self._rows)
+        targets = self._train.labels.index_select(0, self._flat_rows).view(self._rows.shape)
         return targets if len(targets) == 1 else targets[self._members.seed_of_member[members]]
 
     def _output_error(

@@ -69,8 +69,9 @@ def write_results(
     try:
         named = {name: tensor.cpu().contiguous() for name, tensor in parameters.items()}
         save_file(named, folder / "weights.safetensors")
-        rows = [",".join(map(str, row)) for row in counts.tolist()]
-        (folder / "confusion.csv").write_text("\n".join(rows) + "\n")
+        rows: list[list[int]] = counts.tolist()
+        lines = [",".join(map(str, row)) + "\n" for row in rows]
+        (folder / "confusion.csv").write_text("".join(lines))
         if figures:
             train_loss, test_accuracy = (
                 curve((epoch, metrics[key]) for epoch, metrics in epochs.items())

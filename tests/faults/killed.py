@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.event import listens_for
+from sqlalchemy.event import listen
 
 
 def kill_at(event: str, what: str, time: int) -> None:
@@ -26,9 +26,10 @@ def kill_at(event: str, what: str, time: int) -> None:
 
     sys.addaudithook(see)
 
-    @listens_for(Engine, "before_cursor_execute")
     def see_sql(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         see("sql", (statement,))
+
+    listen(Engine, "before_cursor_execute", see_sql)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ FILES_ARE_WRITTEN = Moment("open", r"mlruns/mnist/.*confusion", 2)
 RECORDS_ARE_COMPLETE = Moment("os.rename", r"spool/\w+\.json\.tmp")
 ROWS_ARE_MADE = Moment("sql", r"INSERT INTO params")
 ROWS_ARE_ENDED = Moment("sql", r"UPDATE runs SET status=.*end_time")
-RECORDS_ARE_REMOVED = Moment("os.remove", r"spool/\w+\.json")
+RECORDS_ARE_REMOVED = Moment("os.remove", r"spool/\w+\.json$")
 TABLE_IS_WRITTEN = Moment("open", r"results\.csv")
 
 

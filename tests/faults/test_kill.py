@@ -89,6 +89,19 @@ EVERY_STEP = (
 )
 
 
+def test_of_runs_that_were_being_written_when_the_process_was_killed_nothing_is_half_there(
+    tmp_path: Path,
+):
+    moments.kill_at(moments.ROWS_ARE_ENDED, tmp_path, *SMALL_GRID)
+    runs = command.children(tmp_path)
+    assert [run.info.status for run in runs] == ["RUNNING", "RUNNING"]
+    assert [run.data.metrics for run in runs] == [{}, {}]
+    assert len(sweeps.spooled(tmp_path)) == 1
+    resume(tmp_path, *SMALL_GRID)
+    sweeps.check_whole(tmp_path, 2)
+    assert sweeps.deleted(tmp_path) == []
+
+
 def test_a_sweep_that_is_killed_at_every_step_of_its_work_gets_there(tmp_path: Path):
     root = tmp_path / "root"
     root.mkdir()
