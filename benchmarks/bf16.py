@@ -3,8 +3,8 @@
     python -m benchmarks.bf16 [--quick] [--rounds N] [--data FOLDER] [--threads N]
 
 Training only, one epoch, on a CPU or a GPU that has bfloat16; then the accuracies after it. Claim:
-quicker from 10 million multiplications in a group's largest product of a step on, which is where
-the command lets it be used on a CPU; slower below.
+quicker from 10 million multiplications in a group's largest product of a step and batches of 32
+on, which is where the command lets it be used on a CPU; slower below.
 """
 
 from __future__ import annotations

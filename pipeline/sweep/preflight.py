@@ -32,6 +32,9 @@ WORTH_BF16 = 10_000_000
 """Multiplications in a group's largest product of a step from which a CPU is quicker at them in
 bfloat16 than the conversions take (benchmarks/bf16.py)."""
 
+MIN_BF16_BATCH = 32
+"""Examples of a mini-batch below which a CPU takes as long to convert the weights as it saves."""
+
 MIN_BF16_CAPABILITY = (8, 0)
 """Of a GPU; earlier ones have no bfloat16."""
 
@@ -122,24 +125,35 @@ def _check_bf16(configs: Sequence[Config]) -> None:
         return
     import torch
 
-    remedy = "Use trainer.precision=float32."
     if configs[0].trainer.accelerator != "cpu" and torch.cuda.is_available():
         if torch.cuda.get_device_capability() < MIN_BF16_CAPABILITY:
-            raise UserError(f"trainer.precision=bf16: this GPU has no bfloat16. {remedy}")
+            raise _no_bf16("this GPU has no bfloat16.")
         return
     known = torch.cpu.get_capabilities()
     if not known.get("avx512_bf16") and not known.get("amx_bf16"):
-        raise UserError(
-            "trainer.precision=bf16: this CPU has no instructions for bfloat16 (avx512_bf16 or "
-            f"amx_bf16), so it would be slower. {remedy}"
+        raise _no_bf16(
+            "this CPU has no instructions for bfloat16 (avx512_bf16 or amx_bf16), so it would be "
+            "slower."
         )
     for group in plan_groups(configs):
-        config = configs[group[0]]
-        work = multiplications(config) * len(group)
-        if work < WORTH_BF16:
-            raise UserError(
-                f"trainer.precision=bf16: with model.hidden={config.model.hidden}, "
-                f"data.batch_size={config.data.batch_size} and {len(group)} runs that can train "
-                f"together, the largest product of a step has {work:,} multiplications. "
-                f"Below {WORTH_BF16:,} it is slower than float32. {remedy}"
-            )
+        _check_worth_bf16(configs[group[0]], len(group))
+
+
+def _check_worth_bf16(config: Config, num_runs: int) -> None:
+    """Refuse bfloat16 for runs that train together on a CPU if float32 is quicker."""
+    batch_size, work = config.data.batch_size, num_runs * multiplications(config)
+    if batch_size < MIN_BF16_BATCH:
+        raise _no_bf16(
+            f"with data.batch_size={batch_size} it would be slower than float32, from "
+            f"{MIN_BF16_BATCH} on it can be quicker."
+        )
+    if work < WORTH_BF16:
+        raise _no_bf16(
+            f"with model.hidden={config.model.hidden}, data.batch_size={batch_size} and "
+            f"{num_runs} runs that can train together, the largest product of a step has {work:,} "
+            f"multiplications; below {WORTH_BF16:,} it would be slower than float32."
+        )
+
+
+def _no_bf16(why: str) -> UserError:
+    return UserError(f"trainer.precision=bf16: {why} Use trainer.precision=float32.")

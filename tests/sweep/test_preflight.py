@@ -96,11 +96,14 @@ HAS_BF16 = bool(CAPABILITIES.get("avx512_bf16") or CAPABILITIES.get("amx_bf16"))
 BF16 = ("data=digits", "trainer=cpu", "trainer.precision=bf16")
 
 
-def test_bf16_where_it_is_not_there_or_would_be_slower(tmp_path: Path):
-    line = refused(tmp_path, *BF16, f"root={tmp_path}")
+@pytest.mark.parametrize(
+    ("batch_size", "why"),
+    [(20, "with data.batch_size=20 it would be slower"), (50, "has 32,000 multiplications")],
+)
+def test_bf16_where_it_is_not_there_or_would_be_slower(tmp_path: Path, batch_size: int, why: str):
+    line = refused(tmp_path, *BF16, f"data.batch_size={batch_size}", f"root={tmp_path}")
     assert line.startswith("error: trainer.precision=bf16: ")
-    why = "has 12,800 multiplications" if HAS_BF16 else "no instructions for bfloat16"
-    assert why in line
+    assert (why if HAS_BF16 else "no instructions for bfloat16") in line
     assert "trainer.precision=float32" in line
     assert command.nothing_tracked(tmp_path)
 
