@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.readme import table
 from benchmarks.timing import Options, make_parser
 
-SCRIPTS = ("single_run", "fused", "company", "sweep", "end_to_end", "resume", "reproduce")
+SCRIPTS = ("single_run", "fused", "bf16", "company", "sweep", "end_to_end", "resume", "reproduce")
 
 
 def main() -> None:

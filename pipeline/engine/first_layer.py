@@ -102,10 +102,10 @@ class SharedInputs:
         """Return W x of every member and example."""
         products = self.readers.products(weights, self.matrices.shape[1])
         if len(products) == 1:
-            return _times_transposed(weights, self.matrices)
+            return _times_transposed(weights, self.matrices).to(weights.dtype)
         return torch.cat(
             [_times_transposed(weights[it.members], self.matrices[it.matrices]) for it in products]
-        )
+        ).to(weights.dtype)
 
     def add_gradient(
         self,
@@ -138,8 +138,12 @@ class SharedInputs:
 def _times_transposed(
     rows: Float[Tensor, "members out inner"], matrices: Float[Tensor, "matrices other inner"]
 ) -> Float[Tensor, "members out other"]:
-    """Return rows · matrixᵀ of every member; each matrix is that of as many members in turn."""
+    """Return rows · matrixᵀ of every member; each matrix is that of as many members in turn.
+
+    The product is made in the precision of the matrices.
+    """
     members, out, inner = rows.shape
+    rows = rows.to(matrices.dtype)
     if len(matrices) == 1:
         product = times_transposed(rows.flatten(0, 1), matrices[0])
     else:
@@ -155,8 +159,8 @@ def _add_product(
     accumulate: bool,
 ) -> None:
     """Write error · matrix of every member into target, or add it."""
-    batch = matrices.shape[1]
-    if accumulate and len(matrices) == 1 and batch <= MKL_ADDS_UP_TO and target.is_contiguous():
+    is_small = matrices.shape[1] <= MKL_ADDS_UP_TO and matrices.dtype == target.dtype
+    if accumulate and len(matrices) == 1 and is_small and target.is_contiguous():
         target.flatten(0, 1).addmm_(error.flatten(0, 1), matrices[0])
         return
     found = _times_transposed(error, matrices.mT)

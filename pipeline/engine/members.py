@@ -14,6 +14,7 @@ from pipeline.config.schema import Config, RegularizerConfig
 from pipeline.engine.dropout import active_probabilities
 from pipeline.engine.first_layer import Readers
 from pipeline.engine.losses import Loss, make_loss
+from pipeline.engine.precision import parameter_dtype
 from pipeline.engine.regularizers import Regularizer, make_regularizer
 
 __all__ = ["Members", "Regularized", "input_p_keep", "sort_members"]
@@ -64,7 +65,7 @@ class Members:
         """Take the members' configs, already in the order of `sort_members`."""
         self.configs = list(configs)
         self.device = device
-        self.dtype: torch.dtype = getattr(torch, configs[0].trainer.precision)
+        self.dtype = parameter_dtype(configs[0].trainer)
         self.seeds = list(dict.fromkeys(config.seed for config in configs))
         places = {seed: place for place, seed in enumerate(self.seeds)}
         self.seed_of_member = torch.tensor(

@@ -19,6 +19,7 @@ from pipeline.engine.dropout import Draws
 from pipeline.engine.members import Members
 from pipeline.engine.network import Network, make_layers
 from pipeline.engine.optimizers import make_optimizer
+from pipeline.engine.precision import parameter_dtype, product_dtype
 from pipeline.engine.schedules import Rates
 from pipeline.engine.step import Step
 from pipeline.engine.streams import example_order, generator
@@ -70,7 +71,7 @@ class GroupModule(LightningModule):
 
     def _draw_parameters(self) -> list[list[Float[Tensor, "members ..."]]]:
         """Return every layer's initial parameters, each member's from its own seed's stream."""
-        dtype: torch.dtype = getattr(torch, self.configs[0].trainer.precision)
+        dtype = parameter_dtype(self.configs[0].trainer)
         by_layer: list[list[list[Tensor]]] = [[] for _ in self.network.layers]
         for config in self.configs:
             stream = generator(config.seed, "weights")
@@ -145,6 +146,7 @@ class GroupModule(LightningModule):
         parameters = self.layer_parameters
         self.members = Members(self.configs, self.device)
         self.data = self.data.to(self.device, parameters[0][0].dtype)
+        self._train = self.data.train.to(self.device, product_dtype(self.configs[0].trainer))
         self._optimizer = make_optimizer(
             [tensor for layer in parameters for tensor in layer],
             [config.optimizer for config in self.configs],
@@ -157,7 +159,7 @@ class GroupModule(LightningModule):
     def _make_step(self, size: int) -> tuple[Step, Callable[[], None]]:
         """Return the step for mini-batches of a size, and what takes it."""
         parameters = self.layer_parameters
-        step = Step(size, self.members, self.network, parameters, self._optimizer, self.data.train)
+        step = Step(size, self.members, self.network, parameters, self._optimizer, self._train)
         return step, Replayed(step) if self.device.type == "cuda" else step
 
     @torch.no_grad()
@@ -216,7 +218,7 @@ class GroupModule(LightningModule):
         order = dict(zip(self.members.seeds, self._order, strict=True))
         epoch = self.current_epoch + 1
         found = self._epoch_start.explain(
-            suspects, self.configs, self.network, self.data.train, order, epoch, num_steps
+            suspects, self.configs, self.network, self._train, order, epoch, num_steps
         )
         for member, (what, step) in found.items():
             where = f"in epoch {epoch} at step {step} of {self.num_steps}"

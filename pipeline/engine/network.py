@@ -78,7 +78,7 @@ class Network:
                 return Forward(_dropped(z, masks.get(number)), read, weighted, activations)
             weighted.append(z)
             activations.append(self.activation(z))
-            units = _dropped(activations[-1], masks.get(number))
+            units = _dropped(activations[-1], masks.get(number)).to(inputs.matrices.dtype)
         raise AssertionError("a network has a layer")
 
     def errors(

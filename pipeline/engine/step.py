@@ -170,7 +170,7 @@ class Step:
         places = zip(dropped, self._members.input_matrices, strict=True)
         for matrix, (seed, p_keep) in places:
             number = self._members.seeds.index(seed)
-            mask = dropout_mask(self._draws[0][number], p_keep, matrix.dtype)
+            mask = dropout_mask(self._draws[0][number], p_keep, self._members.dtype)
             torch.mul(self._batches.matrices[number], mask, out=matrix)
         return self._dropped_batches
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from pipeline.config.schema import Config
 from pipeline.data import prepare
 from pipeline.data.catalog import check_sizes
+from pipeline.engine.grouping import multiplications, plan_groups
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
 
@@ -26,6 +27,16 @@ ROOM_MB = 16
 """Free space that a run needs in the root, roughly: the database and one run's artifacts."""
 
 SERVER_TIMEOUT_S = 5
+
+WORTH_BF16 = 10_000_000
+"""Multiplications in a group's largest product of a step from which a CPU is quicker at them in
+bfloat16 than the conversions take (benchmarks/bf16.py)."""
+
+MIN_BF16_BATCH = 32
+"""Examples of a mini-batch below which a CPU takes as long to convert the weights as it saves."""
+
+MIN_BF16_CAPABILITY = (8, 0)
+"""Of a GPU; earlier ones have no bfloat16."""
 
 
 def check_surroundings(configs: Sequence[Config]) -> None:
@@ -40,6 +51,7 @@ def check_surroundings(configs: Sequence[Config]) -> None:
         _check_store(uri)
     for accelerator in _distinct(config.trainer.accelerator for config in configs):
         _check_gpu(accelerator)
+    _check_bf16([config for config in configs if config.trainer.precision == "bf16"])
     data = [config.data for config in configs]
     for name, num_train, num_val in _distinct((it.name, it.num_train, it.num_val) for it in data):
         check_sizes(name, num_train, num_val)
@@ -105,3 +117,43 @@ def _check_gpu(accelerator: str) -> None:
             "trainer.accelerator=gpu: PyTorch finds no GPU on this machine. Use trainer=cpu, or "
             "trainer=auto to take a GPU where there is one."
         )
+
+
+def _check_bf16(configs: Sequence[Config]) -> None:
+    """Refuse bfloat16 where there is none, or where it would be slower than float32."""
+    if not configs:
+        return
+    import torch
+
+    if configs[0].trainer.accelerator != "cpu" and torch.cuda.is_available():
+        if torch.cuda.get_device_capability() < MIN_BF16_CAPABILITY:
+            raise _no_bf16("this GPU has no bfloat16.")
+        return
+    known = torch.cpu.get_capabilities()
+    if not known.get("avx512_bf16") and not known.get("amx_bf16"):
+        raise _no_bf16(
+            "this CPU has no instructions for bfloat16 (avx512_bf16 or amx_bf16), so it would be "
+            "slower."
+        )
+    for group in plan_groups(configs):
+        _check_worth_bf16(configs[group[0]], len(group))
+
+
+def _check_worth_bf16(config: Config, num_runs: int) -> None:
+    """Refuse bfloat16 for runs that train together on a CPU if float32 is quicker."""
+    batch_size, work = config.data.batch_size, num_runs * multiplications(config)
+    if batch_size < MIN_BF16_BATCH:
+        raise _no_bf16(
+            f"with data.batch_size={batch_size} it would be slower than float32, from "
+            f"{MIN_BF16_BATCH} on it can be quicker."
+        )
+    if work < WORTH_BF16:
+        raise _no_bf16(
+            f"with model.hidden={config.model.hidden}, data.batch_size={batch_size} and "
+            f"{num_runs} runs that can train together, the largest product of a step has {work:,} "
+            f"multiplications; below {WORTH_BF16:,} it would be slower than float32."
+        )
+
+
+def _no_bf16(why: str) -> UserError:
+    return UserError(f"trainer.precision=bf16: {why} Use trainer.precision=float32.")

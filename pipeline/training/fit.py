@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from pipeline.config.schema import Config, TrainerConfig
 from pipeline.data.tensors import Data, load
 from pipeline.engine.evaluation import Evaluation, confusion_counts
 from pipeline.engine.module import STEPS_PER_CALL, GroupModule
+from pipeline.engine.precision import parameter_dtype
 from pipeline.training.artifacts import write_results
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.resumption import KeepCheckpoints
@@ -182,5 +182,5 @@ def load_data(config: Config) -> Data:
         num_train=config.data.num_train,
         num_val=config.data.num_val,
         download=config.data.download,
-        dtype=getattr(torch, config.trainer.precision),
+        dtype=parameter_dtype(config.trainer),
     )

@@ -150,7 +150,7 @@ BAD = [
     ("trainer.evaluate_every=0", "trainer.evaluate_every=0", "≥ 1"),
     ("trainer.evaluate_every=1.5", "trainer.evaluate_every=1.5", "a whole number"),
     ("trainer.patience=0", "trainer.patience=0", "≥ 1"),
-    ("trainer.precision=bf16", "trainer.precision=bf16", "float32, float64"),
+    ("trainer.precision=half", "trainer.precision=half", "float32, float64, bf16"),
     ("trainer.deterministic=maybe", "trainer.deterministic=maybe", "true or false"),
     (
         "trainer.early_stopping=true data.num_val=0",
@@ -234,6 +234,7 @@ GOOD = [
     ("data.num_val=0", "data.num_val", 0),
     ("data.num_train=60000 data.num_val=0", "data.num_train", 60_000),
     ("data=digits data.num_train=1 data.batch_size=1", "data.num_train", 1),
+    ("trainer.precision=bf16", "trainer.precision", "bf16"),
     ("trainer.max_steps=1", "trainer.max_steps", 1),
     ("trainer.evaluate_every=9", "trainer.evaluate_every", 9),
     ("trainer.max_epochs=1", "trainer.max_epochs", 1),

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+import torch
+
 from tests import command
 from tests.faults.privileges import unprivileged
 
@@ -86,6 +89,32 @@ def test_a_gpu_that_is_not_there(tmp_path: Path):
     assert line.startswith("error: trainer.accelerator=gpu: ")
     assert "trainer=cpu" in line
     assert command.nothing_tracked(tmp_path)
+
+
+CAPABILITIES = torch.cpu.get_capabilities()
+HAS_BF16 = bool(CAPABILITIES.get("avx512_bf16") or CAPABILITIES.get("amx_bf16"))
+BF16 = ("data=digits", "trainer=cpu", "trainer.precision=bf16")
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "why"),
+    [(20, "with data.batch_size=20 it would be slower"), (50, "has 32,000 multiplications")],
+)
+def test_bf16_where_it_is_not_there_or_would_be_slower(tmp_path: Path, batch_size: int, why: str):
+    line = refused(tmp_path, *BF16, f"data.batch_size={batch_size}", f"root={tmp_path}")
+    assert line.startswith("error: trainer.precision=bf16: ")
+    assert (why if HAS_BF16 else "no instructions for bfloat16") in line
+    assert "trainer.precision=float32" in line
+    assert command.nothing_tracked(tmp_path)
+
+
+@pytest.mark.skipif(not HAS_BF16, reason="this CPU has no bfloat16")
+def test_bf16_where_it_is_quicker(tmp_path: Path):
+    wide = ("model=mlp", "model.hidden=[2000]", "data.batch_size=100", "trainer.max_steps=2")
+    done = command.run(tmp_path, *BF16, *wide, f"root={tmp_path}")
+    assert (done.code, done.errors) == (0, [])
+    (run,) = command.runs(tmp_path)
+    assert run.data.params["trainer.precision"] == "bf16"
 
 
 def test_one_bad_place_in_a_sweep_stops_it_before_its_first_run(tmp_path: Path):

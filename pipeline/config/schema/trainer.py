@@ -10,7 +10,7 @@ from pipeline.config.rules import require
 __all__ = ["TrainerConfig"]
 
 ACCELERATORS = ("cpu", "gpu", "auto")
-PRECISIONS = ("float32", "float64")
+PRECISIONS = ("float32", "float64", "bf16")
 
 
 @dataclass
@@ -26,7 +26,7 @@ class TrainerConfig:
     evaluate_every: int = 1
     """Epochs, ≥ 1, from one evaluation to the next; the last epoch is always evaluated."""
     precision: str = "float32"
-    """float32 or float64."""
+    """float32, float64, or bf16: matrix products of training in bfloat16, all else in float32."""
     deterministic: bool = False
     """Ask PyTorch for deterministic kernels on a GPU; a CPU run is deterministic anyway."""
     early_stopping: bool = False

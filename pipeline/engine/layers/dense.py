@@ -35,12 +35,15 @@ class Dense(Layer):
         weight, bias = parameters
         if isinstance(units, SharedInputs):
             return units.weighted_by(weight).add_(bias.unsqueeze(-1))
-        return torch.baddbmm(bias.unsqueeze(-1), weight, units)
+        if units.dtype == weight.dtype:
+            return torch.baddbmm(bias.unsqueeze(-1), weight, units)
+        return (weight.to(units.dtype) @ units).to(weight.dtype).add_(bias.unsqueeze(-1))
 
     def backward(self, parameters: Tensors, units: SharedInputs | Units, error: Units) -> Units:
         """Return Wᵀ δ (BP2)."""
-        del units
-        return parameters[0].mT @ error
+        assert isinstance(units, Tensor), "there is nothing below the inputs"
+        (weight, _), dtype = parameters, units.dtype
+        return (weight.to(dtype).mT @ error.to(dtype)).to(error.dtype)
 
     def add_gradients(
         self,
@@ -60,5 +63,9 @@ class Dense(Layer):
             torch.sum(error, dim=-1, out=bias)
         if isinstance(units, SharedInputs):
             units.add_gradient(weight, error, accumulate=accumulate)
-        else:
+        elif units.dtype == weight.dtype:
             torch.baddbmm(weight, error, units.mT, beta=float(accumulate), out=weight)
+        elif accumulate:
+            weight.add_(error.to(units.dtype) @ units.mT)
+        else:
+            weight.copy_(error.to(units.dtype) @ units.mT)
