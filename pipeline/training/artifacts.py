@@ -70,7 +70,7 @@ def write_results(
     try:
         named = {name: tensor.cpu().contiguous() for name, tensor in parameters.items()}
         save_file(named, folder / "weights.safetensors")
-        rows: list[list[int]] = counts.tolist()
+        rows = cast("list[list[int]]", counts.tolist())
         lines = [",".join(map(str, row)) + "\n" for row in rows]
         (folder / "confusion.csv").write_text("".join(lines))
         if figures:

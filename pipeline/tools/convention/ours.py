@@ -12,8 +12,13 @@ from pipeline.tools.convention.writing import number_text
 
 __all__ = ["overrides_of", "settings_of"]
 
-WHOLE = ("loss", "regularizer", "dropout", "optimizer")
-"""Groups that are translated whole if any of their keys is typed."""
+WHOLE = {
+    "loss": ("name", "reduction", "delta"),
+    "regularizer": ("name", "strength", "l1_ratio"),
+    "dropout": ("name", "p_keep", "p_keep_input", "p_keep_hidden", "phase"),
+    "optimizer": ("name", "lr", "momentum", "betas", "eps", "weight_decay"),
+}
+"""Groups that are translated whole if any of these keys is typed."""
 
 SINGLE = (
     "model.activation",
@@ -64,9 +69,12 @@ def settings_of(overrides: Sequence[str]) -> Settings:
 def _check_key(key: str) -> None:
     group, _, name = key.partition(".")
     singles = ("model.output", "model.hidden", *SINGLE)
-    if group in WHOLE or key in singles or (not name and f"{group}." in "".join(singles)):
+    if key in singles or (not name and f"{group}." in "".join(singles)):
         return
-    known = ", ".join([*(f"{group}.…" for group in WHOLE), *singles, "classes"])
+    if group in WHOLE and (not name or name in WHOLE[group]):
+        return
+    whole = (f"{group}.{name}" for group, names in WHOLE.items() for name in names)
+    known = ", ".join([*whole, *singles, "classes"])
     raise UserError(f"{key}: has no translation, only {known} have. Leave it out.")
 
 
