@@ -1,38 +1,51 @@
 """All benchmarks, one after the other.
 
-    python -m benchmarks [--quick] [--data FOLDER]
+    python -m benchmarks [--quick] [--data FOLDER] [--results FILE]
 
-With --quick each does the same on a small budget, to see that it works. Ends with 1 if one fails.
+With --quick each does the same on a small budget, to see that it works. Ends with 1 if one fails,
+or if README's table lacks a number.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
-from benchmarks.timing import make_parser
+from benchmarks.readme import table
+from benchmarks.timing import Options, make_parser
 
 SCRIPTS = ("single_run", "fused", "bf16", "company", "sweep", "end_to_end", "resume", "reproduce")
 
 
 def main() -> None:
     """Run them with what was typed, then print what ran and how long it took."""
-    make_parser(__doc__, rounds=0).parse_args()
+    options = make_parser(__doc__, rounds=0).parse_args(namespace=Options())
+    with tempfile.TemporaryDirectory() as folder:
+        results = options.results or Path(folder, "results.json")
+        failed = _run_all(["--results", str(results)])
+        table(results)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+def _run_all(arguments: list[str]) -> list[str]:
+    """Run them, print how long each took, and return the names of those that failed."""
     seconds: dict[str, float] = {}
     failed: list[str] = []
     for name in SCRIPTS:
         print(f"== {name}", flush=True)
         started = time.perf_counter()
-        command = [sys.executable, "-m", f"benchmarks.{name}", *sys.argv[1:]]
+        command = [sys.executable, "-m", f"benchmarks.{name}", *sys.argv[1:], *arguments]
         if subprocess.run(command).returncode != 0:
             failed.append(name)
         seconds[name] = time.perf_counter() - started
     print("== all")
     for name, value in seconds.items():
         print(f"{name:14}{value:8.1f} s{'  FAILED' if name in failed else ''}")
-    if failed:
-        sys.exit(f"failed: {', '.join(failed)}")
+    return failed
 
 
 if __name__ == "__main__":

@@ -41,6 +41,13 @@ SCENES = {
 }
 """The commands that run at the same time; those like the first are measured."""
 
+NAMES = {
+    "each of two sweeps": "two_sweeps",
+    "each of three sweeps": "three_sweeps",
+    "a single run beside a sweep": "single_run",
+}
+"""Of the ratios that are kept."""
+
 ALONE = {"sweep": "a sweep alone", "single": "a single run alone"}
 
 
@@ -139,6 +146,7 @@ def main() -> None:
             for which, checkout in checkouts.items():
                 one = measure_scene(commands, checkout, options.data_overrides, seconds)
                 taken.setdefault(scene + which, []).append(one)
+    numbers: dict[str, float] = {}
     print(machine())
     print(f"{'an epoch of':38}{'median':>10}{'to alone':>10}")
     for scene, values in taken.items():
@@ -146,6 +154,9 @@ def main() -> None:
         alone = ALONE["single" if "single" in scene else "sweep"] + (f" ({which}" if which else "")
         ratio = statistics.median(values) / statistics.median(taken[alone])
         print(f"{scene:38}{statistics.median(values):9.3f}s{ratio:10.2f}")
+        if scene in NAMES:
+            numbers[NAMES[scene]] = ratio
+    options.keep("company", numbers)
 
 
 if __name__ == "__main__":

@@ -33,9 +33,12 @@ def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory() as root:
         places = [f"root={root}", f"data.root={options.data.absolute()}"]
+        seconds: list[float] = []
         for name, words in (QUICK_CALLS if options.quick else CALLS).items():
             done = watch("pipeline.reproduce", *words, *places)
             print_row(name, [done.seconds], "s")
+            seconds.append(done.seconds)
+    options.keep("reproduce", {"studies": seconds[0], "sgd_network": seconds[1]})
 
 
 if __name__ == "__main__":

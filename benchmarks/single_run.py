@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.timing import Options, machine, make_parser, measure, report
+from benchmarks.timing import Options, machine, make_parser, measure, ratio, report
 from pipeline.config.schema import Config, TrainerConfig
 from pipeline.data.tensors import Data, load
 from pipeline.engine.module import GroupModule
 from pipeline.training.fit import make_trainer
+from pipeline.training.workers import num_threads
 
 BATCH = 100
 LR = 0.5
@@ -48,7 +49,8 @@ def pipeline_run(data: Data, epochs: int) -> None:
     """Train the default config as `python -m pipeline` does, less evaluation and tracking."""
     trainer_config = TrainerConfig(accelerator="cpu", max_epochs=epochs)
     module = GroupModule([Config(trainer=trainer_config)], data)
-    make_trainer(trainer_config).fit(module)
+    with num_threads(1):
+        make_trainer(trainer_config).fit(module)
 
 
 class _Plain(LightningModule):
@@ -92,7 +94,16 @@ def main() -> None:
     }
     print(machine())
     print(f"One layer, batch {BATCH}, {EPOCHS} epochs of {len(data.train):,} of {data.name}")
-    report(measure(contestants, options.num_rounds), {"to loop": "hand-written loop"})
+    seconds = measure(contestants, options.num_rounds)
+    report(seconds, {"to loop": "hand-written loop"})
+    ours, lightning = "python -m pipeline, fit only", "Lightning over a DataLoader"
+    options.keep(
+        "single_run",
+        {
+            "to_loop": ratio(seconds, ours, "hand-written loop"),
+            "lightning_to_loop": ratio(seconds, lightning, "hand-written loop"),
+        },
+    )
 
 
 if __name__ == "__main__":

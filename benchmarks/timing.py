@@ -6,6 +6,7 @@ Nothing heavy is imported here: a script that only starts commands needs no torc
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import statistics
@@ -13,8 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Options", "machine", "make_parser", "measure", "print_row", "report"]
+__all__ = ["Options", "machine", "make_parser", "measure", "print_row", "ratio", "report"]
 
 
 class Options(argparse.Namespace):
@@ -25,6 +27,8 @@ class Options(argparse.Namespace):
     rounds: int
     data: Path
     """The folder that holds, or will hold, MNIST."""
+    results: Path | None
+    """The file that keeps the numbers."""
 
     @property
     def num_rounds(self) -> int:
@@ -35,6 +39,17 @@ class Options(argparse.Namespace):
     def data_overrides(self) -> list[str]:
         """What tells a command which data to use: digits, which need no file, to be quick."""
         return ["data=digits"] if self.quick else [f"data.root={self.data.absolute()}"]
+
+    def keep(self, script: str, numbers: Mapping[str, float]) -> None:
+        """Put a script's numbers, and where they were taken, into the file of results."""
+        if self.results is None:
+            return
+        known: dict[str, Any] = {}
+        if self.results.exists():
+            known = json.loads(self.results.read_text())
+        rounded = {name: float(f"{number:.3g}") for name, number in numbers.items()}
+        known |= {"machine": machine(), script: rounded}
+        self.results.write_text(json.dumps(known, indent=2) + "\n")
 
 
 def make_parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
@@ -51,6 +66,7 @@ def make_parser(description: str | None, rounds: int) -> argparse.ArgumentParser
     parser.add_argument("--rounds", type=int, default=rounds, metavar="N")
     folder = Path(os.environ.get("PIPELINE_TEST_DATA", "data/mnist"))
     parser.add_argument("--data", type=Path, default=folder, metavar="FOLDER", help="of MNIST")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="keep the numbers there")
     return parser
 
 
@@ -101,6 +117,11 @@ def report(seconds: Mapping[str, Sequence[float]], references: Mapping[str, str]
         )
         median = statistics.median(values)
         print(f"{name:38}{median:9.3f}s{min(values):9.3f}s{max(values):9.3f}s{ratios}")
+
+
+def ratio(seconds: Mapping[str, Sequence[float]], name: str, reference: str) -> float:
+    """Return the median of the ratios of one contestant to another, round by round."""
+    return _median_ratio(seconds[name], seconds[reference])
 
 
 def _median_ratio(values: Sequence[float], bases: Sequence[float]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
@@ -48,6 +49,7 @@ def train_runs(
     draws_figures = len(jobs) <= MAX_FIGURES
     groups = [Group(jobs, plan, parent_run_id, draws_figures=draws_figures) for plan in plans]
     num_processes = min(cores or 1, len(groups))
+    gc.freeze()  # what there is by now stays: collecting garbage need not walk it again and again
     with (
         num_threads(1),  # a process that has used more of them can't be forked well
         closing(Workers[Task, Event](num_processes, fit)) as workers,

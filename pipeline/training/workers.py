@@ -80,6 +80,7 @@ class Workers(Generic[Task, Event]):
         self._work = work
         self._number = number if CAN_FORK and number > 1 else 0
         self._workers: list[_Worker[Task, Event]] = []
+        self._idle: list[_Worker[Task, Event]] = []
 
     def do(
         self,
@@ -112,11 +113,10 @@ class Workers(Generic[Task, Event]):
         self, tasks: Iterator[tuple[int, Task]], handle: Callable[[int, Event | Ended], None]
     ) -> None:
         busy: dict[int, _Worker[Task, Event]] = {}
-        idle: list[_Worker[Task, Event]] = []
         while True:
             while len(busy) < self._number and (following := next(tasks, None)) is not None:
                 number, task = following
-                busy[number] = idle.pop() if idle else self._start_worker()
+                busy[number] = self._idle.pop() if self._idle else self._start_worker()
                 busy[number].start(task)
             if not busy:
                 return
@@ -126,7 +126,7 @@ class Workers(Generic[Task, Event]):
                     event = worker.receive()
                     if isinstance(event, Ended):
                         del busy[number]
-                        idle += [worker] if worker.is_alive else []
+                        self._idle += [worker] if worker.is_alive else []
                     handle(number, event)
 
     def _start_worker(self) -> _Worker[Task, Event]:

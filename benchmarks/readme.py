@@ -1,0 +1,102 @@
+"""README's table of numbers, from those that the benchmarks have kept.
+
+    python -m benchmarks --results benchmarks/results.json
+    python -m benchmarks.readme
+
+A test holds README to this.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["README", "RESULTS", "in_place", "table"]
+
+README = Path(__file__).parent.parent / "README.md"
+RESULTS = Path(__file__).with_name("results.json")
+
+BEGIN, END = "<!-- numbers -->\n", "<!-- /numbers -->\n"
+
+INTRODUCTION = (
+    "Each comes from a script in `benchmarks/` (`make bench` runs them all, with `BUDGET=--quick`"
+    " in minutes) and this table from `python -m benchmarks.readme`: medians, ratios within one"
+    " run; on {machine}."
+)
+
+ROWS = (
+    (
+        "training one default run, one thread, against a hand-written PyTorch loop"
+        " (`python -m benchmarks.single_run`)",
+        "{single_run[to_loop]:.2f} × its time;"
+        " Lightning over a DataLoader takes {single_run[lightning_to_loop]:.1f} ×",
+    ),
+    (
+        "28 runs of 784-10, one epoch, training only (`python -m benchmarks.fused`)",
+        "{fused[seconds]:.2f} s: {fused[to_products]:.1f} × the two matrix products of a step alone"
+        ", {fused[to_floor]:.2f} × the same by `torch.mm`; {fused[hand_written]:.0f} × faster than"
+        " the hand-written loop run by run, {fused[lightning]:.0f} × than Lightning over a"
+        " DataLoader, {fused[vmap]:.1f} × than `torch.func` vmap(grad), {fused[jax]:.2f} × than JAX"
+        " vmap and jit; evaluating train, val and test takes {fused[evaluation]:.0%} more",
+    ),
+    (
+        "an epoch of the same in each of two sweeps at once; of three; of a single run beside a"
+        " sweep (`python -m benchmarks.company`)",
+        "{company[two_sweeps]:.1f} ×; {company[three_sweeps]:.1f} ×; {company[single_run]:.1f} × as"
+        " long as alone",
+    ),
+    (
+        "whole sweeps, process start to all runs in MLflow, warm (`python -m benchmarks.sweep`)",
+        "28 runs of 5 epochs {sweep[few]:.1f} s; 1,000 runs of one epoch {sweep[many]:.0f} s, of"
+        " which train {sweep[many_train]:.0f}, track {sweep[many_track]:.0f} s; 10,000 runs of one"
+        " epoch of digits {sweep[most]:.0f} s and {sweep[most_gb]:.1f} GB, {sweep[files]:.0f} files"
+        " a run; once finished, `resume=last` {sweep[most_resumed]:.1f} s",
+    ),
+    (
+        "the problem set's report from nothing (`python -m benchmarks.reproduce`)",
+        "four studies of five seeds, 310 runs: {reproduce[studies]:.0f} s;"
+        " 24 seeds × 30 epochs of `sgd_network`: {reproduce[sgd_network]:.0f} s",
+    ),
+    (
+        "`python -m pipeline` from start to end, warm (`python -m benchmarks.end_to_end`)",
+        "{end_to_end[seconds]:.1f} s, of which imports {end_to_end[imports]:.1f} s;"
+        " {end_to_end[gb]:.1f} GB at most",
+    ),
+    ("tracking, share of a run's time (same script)", "{end_to_end[tracking]:.0f} %"),
+    (
+        "`resume=last` of 1,000 finished cells (`python -m benchmarks.resume`)",
+        "{resume[look_up]:.1f} s more than of one; resumability costs an undisturbed sweep"
+        " {resume[share]:.1f} %",
+    ),
+)
+
+
+def table(results: Path) -> str:
+    """Return the section's text.
+
+    Args:
+        results: the file that the benchmarks have kept their numbers in.
+
+    Raises:
+        KeyError: a number is missing.
+    """
+    numbers: dict[str, Any] = json.loads(results.read_text())
+    lines = [f"| {what} | {measured.format(**numbers)} |" for what, measured in ROWS]
+    head = INTRODUCTION.format(**numbers)
+    return "\n".join([head, "", "| what | measured |", "|---|---|", *lines, ""])
+
+
+def in_place(text: str, section: str) -> str:
+    """Return README's text with another section."""
+    before, _, rest = text.partition(BEGIN)
+    return before + BEGIN + section + END + rest.partition(END)[2]
+
+
+def main() -> None:
+    """Write the section."""
+    README.write_text(in_place(README.read_text(), table(RESULTS)))
+
+
+if __name__ == "__main__":
+    main()
