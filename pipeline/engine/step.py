@@ -62,6 +62,11 @@ class Step:
             else [[torch.empty_like(tensor) for tensor in layer] for layer in parameters]
         )
         self._strengths = [block.strength.clone() for block in members.regularized]
+        # The blocks' rates, -λ, and where their product goes: what follows from the rates.
+        self._following = [
+            (optimizer.rates[block.members], -block.strength.view(-1), strength.view(-1))
+            for block, strength in zip(members.regularized, self._strengths, strict=True)
+        ]
         self._regularized = [self._find_regularized(number) for number in range(len(parameters))]
         self._make_room(batch_size)
         self.set_rates(optimizer.rates)
@@ -112,8 +117,8 @@ class Step:
         if not self._descends:
             return
         torch.div(rates, -self._batch_size, out=self._scale.view(-1))
-        for block, strength in zip(self._members.regularized, self._strengths, strict=True):
-            torch.mul(rates[block.members], -block.strength.view(-1), out=strength.view(-1))
+        for own_rates, strength, step in self._following:
+            torch.mul(own_rates, strength, out=step)
 
     def __call__(self) -> None:
         """Take the step."""
