@@ -72,7 +72,7 @@ def test_the_installed_command_reads_its_own_configs(site: Path, tmp_path: Path)
     path.write_text("name: ce\n")
     try:
         done = command.run(tmp_path, "--help", PYTHONPATH=str(site))
-        assert "loss: ce, extra, huber, mse" in done.stdout
+        assert "loss: ce, extra, focal, huber, mse" in done.stdout
     finally:
         path.unlink()
 

@@ -170,7 +170,9 @@ def test_a_living_process_touches_its_lock_file(tmp_path: Path, monkeypatch: pyt
 
 # The real command.
 
-LONG = ("-m", "trainer.max_epochs=1,2000000")
+ONE_BY_ONE = "hydra.launcher.num_workers=1"
+
+LONG = ("-m", "trainer.max_epochs=1,2000000", ONE_BY_ONE)
 
 
 def test_what_another_process_is_working_on_is_left_alone_until_that_is_killed(tmp_path: Path):
@@ -218,7 +220,7 @@ def test_what_was_killed_in_a_container_goes_on_in_another(tmp_path: Path):
         subprocess.run([*RENAMED, "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip(f"{' '.join(RENAMED[:3])} isn't allowed here")
-    grid = ("-m", "trainer.max_epochs=1,2000000", "seed=0,1")
+    grid = ("-m", "trainer.max_epochs=1,2000000", "seed=0,1", ONE_BY_ONE)
     typed = ("data=digits", "trainer=cpu", f"root={tmp_path}", *grid)
     with command.started(tmp_path, *typed, before=RENAMED) as process:
         command.read_until(process, "epoch 3/")
