@@ -207,7 +207,7 @@ def test_two_commands_that_resume_the_same_sweep_at_once_train_each_cell_once(tm
     sweeps.check_whole(root, 4)
     gone = {run.info.run_id for run in sweeps.deleted(root)}
     assert gone == {run.info.run_id for run in interrupted}
-    trained = [stdout for stdout, _ in outputs if "epoch 2/2" in stdout]
+    trained = [stdout for stdout, _ in outputs if "epoch " in stdout]
     assert len(trained) == 1
 
 
