@@ -58,7 +58,7 @@ def environment(**extra: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("MLFLOW_", "HYDRA_", "PYTEST_"))
+        if not name.startswith(("GOMP_", "HYDRA_", "MLFLOW_", "OMP_", "PYTEST_"))
     }
     return {
         **kept,

@@ -69,10 +69,9 @@ def test_no_more_cores_are_kept_busy_than_allowed(limit: str):
 
 def test_threads_wait_for_each_other_as_the_user_says():
     code = "import pipeline, os; print(os.environ.get('GOMP_SPINCOUNT'))"
-    unset = ("env", "--unset=GOMP_SPINCOUNT")
-    assert int(ask(*unset, code=code)) < 100_000
+    assert int(ask(code=code)) < 100_000
     assert ask("env", "GOMP_SPINCOUNT=5", code=code) == "5"
-    assert ask(*unset, "OMP_WAIT_POLICY=active", code=code) == "None"
+    assert ask("env", "OMP_WAIT_POLICY=active", code=code) == "None"
 
 
 def workers_of(pid: int) -> list[int]:
