@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-GRID = ("-m", "trainer.max_epochs=1,400", "seed=0,1")
+ONE_BY_ONE = "hydra.launcher.num_workers=1"
+
+GRID = ("-m", "trainer.max_epochs=1,400", "seed=0,1", ONE_BY_ONE)
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_a_server_that_comes_back_while_the_sweep_goes_on_misses_nothing(
     root.mkdir()
     typed = ("data=digits", "trainer=cpu", f"root={root}", *place(server))
     wide = ("model=mlp", "model.hidden=[1000]")
-    grid = ("-m", f"trainer.max_epochs=1,{long}", "seed=0,1", *wide)
+    grid = ("-m", f"trainer.max_epochs=1,{long}", "seed=0,1", ONE_BY_ONE, *wide)
     with command.started(root, *typed, *grid, limit_s=600) as process:
         seen = command.read_until(process, "epoch 3/")
         server.kill()

@@ -72,7 +72,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     old, young = left_folder(old_root), left_folder(old_root)
     os.utime(old, (0, 0))
     spool: dict[str, set[str]] = {}
-    grid = ("-m", "trainer.max_epochs=1,100000")
+    grid = ("-m", "trainer.max_epochs=1,100000", "hydra.launcher.num_workers=1")
     arguments = ("data=digits", "trainer=cpu", f"root={old_root}", *grid)
     with command.started(old_root, *arguments) as process:
         command.read_until(process, "epoch 3/100000")
