@@ -26,6 +26,10 @@ from pipeline.training.workers import Ended, num_cores
 
 __all__ = ["Group", "Job", "is_on_cpu"]
 
+MAX_FIGURES = 8
+"""Runs of larger groups get their figures from `python -m pipeline.figures`: drawing them takes
+longer than training does."""
+
 MANY_MULTIPLICATIONS = 16_000_000
 """In one product of a step, from which several threads are worth waiting for each other."""
 
@@ -45,27 +49,18 @@ class Job:
 class Group:
     """Jobs that train as one batched network, while they are tracked."""
 
-    def __init__(
-        self,
-        jobs: Sequence[Job],
-        plan: Sequence[int],
-        parent_run_id: str | None,
-        *,
-        draws_figures: bool,
-    ) -> None:
+    def __init__(self, jobs: Sequence[Job], plan: Sequence[int], parent_run_id: str | None) -> None:
         """Take the jobs of a sweep.
 
         Args:
             jobs: all of them.
             plan: the positions of this group's, in the order of `sort_members`.
             parent_run_id: the MLflow run of their sweep; None for a single run.
-            draws_figures: see `Task`.
         """
         self._plan = list(plan)
         self._members = [jobs[position] for position in plan]
         self._configs = [member.config for member in self._members]
         self._parent_run_id = parent_run_id
-        self._draws_figures = draws_figures
         self._runs: list[TrackedRun] = []
         self._fitted: Fitted | None = None
         self.outcomes: list[RunResult | Exception] = []
@@ -106,7 +101,7 @@ class Group:
             configs=self._configs,
             folders=[run.artifacts for run in self._runs],
             titles=[run.record.name for run in self._runs],
-            draws_figures=self._draws_figures,
+            draws_figures=len(self._members) <= MAX_FIGURES,
             checkpoints=self._resumption.folder,
             members=self._resumption.members,
             start=self._resumption.start,

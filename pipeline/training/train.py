@@ -16,10 +16,6 @@ from pipeline.training.workers import Ended, Workers, num_cores, num_threads
 
 __all__ = ["Job", "train_runs"]
 
-MAX_FIGURES = 8
-"""Runs of larger sweeps get their figures from `python -m pipeline.figures`: drawing them takes
-longer than training does."""
-
 
 def train_runs(
     jobs: Sequence[Job],
@@ -46,8 +42,7 @@ def train_runs(
     on_cpu = all(is_on_cpu(job.config) for job in jobs)
     cores = (num_workers or num_cores()) if on_cpu else None
     plans = _divide(jobs, max_members, max_memory_mb, cores)
-    draws_figures = len(jobs) <= MAX_FIGURES
-    groups = [Group(jobs, plan, parent_run_id, draws_figures=draws_figures) for plan in plans]
+    groups = [Group(jobs, plan, parent_run_id) for plan in plans]
     num_processes = min(cores or 1, len(groups))
     gc.freeze()  # what there is by now stays: collecting garbage need not walk it again and again
     with (
