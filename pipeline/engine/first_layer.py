@@ -22,7 +22,7 @@ MAX_MERGED = 2_500_000
 more of them, one product after the other keeps all its cores busy."""
 
 FEW_MULTIPLICATIONS = 300_000
-"""Of one product, up to which MKL is quicker: oneDNN takes 10 μs to look up what to do."""
+"""How many one product may have for MKL to be quicker: oneDNN takes 10 μs to look up what to do."""
 
 MKL_ADDS_UP_TO = 16
 """Examples of a mini-batch up to which MKL, which adds a product to what is there in one go, is

@@ -36,7 +36,7 @@ MIN_BF16_BATCH = 32
 """Examples of a mini-batch below which a CPU takes as long to convert the weights as it saves."""
 
 MIN_BF16_CAPABILITY = (8, 0)
-"""Of a GPU; earlier ones have no bfloat16."""
+"""The first kind of GPU with bfloat16."""
 
 
 def check_surroundings(configs: Sequence[Config]) -> None:

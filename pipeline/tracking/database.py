@@ -47,7 +47,7 @@ __all__ = ["KNOWN_REVISIONS", "Database", "open_database"]
 log = logging.getLogger(__name__)
 
 KNOWN_REVISIONS = frozenset({"dc11669786a5"})
-"""Of MLflow's tables, those that the tests know: of MLflow 3.17."""
+"""The revisions of MLflow's tables that the tests know: that of MLflow 3.17."""
 
 INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 """How an insert is written that says what becomes of rows that are there already."""

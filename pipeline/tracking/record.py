@@ -81,7 +81,7 @@ class RunFilter:
     tag: str | None = None
     """They must have it."""
     value: str | None = None
-    """Of the tag."""
+    """What the tag must say."""
     with_deleted: bool = False
 
 

@@ -32,7 +32,7 @@ class Task:
     """What a group needs to train. It can travel to another process."""
 
     configs: list[Config]
-    """Of the members, in the order of `sort_members`."""
+    """The members' configs, in the order of `sort_members`."""
     folders: list[Path]
     """Where each member's files go."""
     titles: list[str]
