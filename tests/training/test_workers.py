@@ -17,6 +17,8 @@ NUM_CORES = "from pipeline.training.workers import num_cores; print(num_cores())
 GRID = ("-m", "seed=0,1", "loss=mse,nll", "model=mlp", "model.hidden=[600]")
 """Large enough that its groups are worth a core each."""
 
+TWO = "hydra.launcher.num_workers=2"
+
 LIMITS = {
     "an affinity mask": ("taskset", "--cpu-list", "0"),
     "cgroup v2": (
@@ -106,7 +108,7 @@ def test_runs_get_the_numbers_side_by_side_that_they_get_in_one_process(tmp_path
 
 @needs_two_cores
 def test_a_worker_that_is_killed_costs_its_group_alone(tmp_path: Path):
-    typed = (*GRID, "trainer.max_epochs=40", "trainer.checkpoint_every_epochs=5")
+    typed = (*GRID, TWO, "trainer.max_epochs=40", "trainer.checkpoint_every_epochs=5")
     arguments = ("data=digits", "trainer=cpu", f"root={tmp_path}", *typed)
     with command.started(tmp_path, *arguments) as process:
         command.read_until(process, "group 2/2  epoch 10/")
@@ -127,7 +129,7 @@ def test_a_worker_that_is_killed_costs_its_group_alone(tmp_path: Path):
 @needs_two_cores
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_end_with_the_process_that_started_them(number: signal.Signals, tmp_path: Path):
-    arguments = ("data=digits", "trainer=cpu", f"root={tmp_path}", *GRID)
+    arguments = ("data=digits", "trainer=cpu", f"root={tmp_path}", *GRID, TWO)
     with command.started(tmp_path, *arguments, "trainer.max_epochs=100000") as process:
         command.read_until(process, "group 2/2  epoch 3/")
         workers = workers_of(process.pid)
