@@ -36,7 +36,7 @@ class Task:
     folders: list[Path]
     """Where each member's files go."""
     titles: list[str]
-    """Of the members' figures."""
+    """The title of each member's figures."""
     draws_figures: bool
     """Draw the figures now; else `python -m pipeline.figures` does."""
     checkpoints: Path
@@ -63,7 +63,7 @@ class Epoch:
     number: int
     """From 1."""
     metrics: dict[int, dict[str, float]]
-    """Of the members that were trained in it, if it was evaluated."""
+    """Metrics by member, of those that were trained in it; {} if it was not evaluated."""
     seconds: float
 
 
@@ -74,7 +74,7 @@ class Fitted:
     failures: dict[int, str]
     """Members that have diverged, and how."""
     seconds: float
-    """Of training and evaluation together."""
+    """How long training and evaluation took together, for the whole group."""
 
 
 Event = Steps | Epoch | Fitted

@@ -40,7 +40,8 @@ def train_runs(
         Job by job its result, or what it failed of.
     """
     on_cpu = all(is_on_cpu(job.config) for job in jobs)
-    cores = (num_workers or num_cores()) if on_cpu else None
+    allowed = num_cores()  # asked before the number of threads is lowered
+    cores = (num_workers or allowed) if on_cpu else None
     plans = _divide(jobs, max_members, max_memory_mb, cores)
     groups = [Group(jobs, plan, parent_run_id) for plan in plans]
     num_processes = min(cores or 1, len(groups))
