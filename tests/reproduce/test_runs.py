@@ -133,7 +133,7 @@ def test_the_missing_ones_are_the_jobs_without_a_run():
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A store that the tests share; each has seeds of its own. No figures: they take long."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.training.train.MAX_FIGURES", 0)
+        patch.setattr("pipeline.training.group.MAX_FIGURES", 0)
         yield tmp_path_factory.mktemp("runs")
 
 
