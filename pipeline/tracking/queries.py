@@ -48,8 +48,10 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.experiment_id is not None:
         conditions.append(RUNS.c.experiment_id == int(wanted.experiment_id))
-    if wanted.run_id is not None:
-        conditions.append(RUNS.c.run_uuid == wanted.run_id)
+    if wanted.id_prefix is not None:
+        conditions.append(RUNS.c.run_uuid.startswith(wanted.id_prefix, autoescape=True))
+    if wanted.name is not None:
+        conditions.append(RUNS.c.name == wanted.name)
     if wanted.status is not None:
         conditions.append(RUNS.c.status == wanted.status)
     if not wanted.with_deleted:

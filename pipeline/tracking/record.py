@@ -24,7 +24,10 @@ __all__ = [
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
-CURVES = ("train/loss", "train/accuracy", "test/accuracy", "test/ignored_classes")
+CURVES = (
+    *(f"{split}/{name}" for split in ("train", "val", "test") for name in ("loss", "accuracy")),
+    "test/ignored_classes",
+)
 """The metrics that figures and reports show by epoch."""
 
 
@@ -76,7 +79,9 @@ class RunFilter:
     """Which runs are wanted; what is None is any."""
 
     experiment_id: str | None = None
-    run_id: str | None = None
+    id_prefix: str | None = None
+    """How their ids begin."""
+    name: str | None = None
     status: str | None = None
     tag: str | None = None
     """They must have it."""

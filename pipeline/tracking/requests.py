@@ -189,14 +189,21 @@ def _view(wanted: RunFilter) -> int:
 def _filter_string(wanted: RunFilter) -> str:
     """Return a filter in MLflow's language."""
     conditions: list[str] = []
-    if wanted.run_id is not None:
-        conditions.append(f"attributes.run_id = '{wanted.run_id}'")
+    if wanted.id_prefix is not None:
+        conditions.append(f"attributes.run_id LIKE '{wanted.id_prefix}%'")
+    if wanted.name is not None:
+        conditions.append(f"attributes.run_name = {_quoted(wanted.name)}")
     if wanted.status is not None:
         conditions.append(f"attributes.status = '{wanted.status}'")
     if wanted.tag is not None:
         is_it = "!= ''" if wanted.value is None else f"= '{wanted.value}'"
         conditions.append(f"tags.`{wanted.tag}` {is_it}")
     return " AND ".join(conditions)
+
+
+def _quoted(text: str) -> str:
+    """Return a text as MLflow's filters have it: in quotes that can't be escaped."""
+    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 def _result(run: Run) -> RunResult:

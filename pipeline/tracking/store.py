@@ -219,6 +219,17 @@ class Store:
             RunFilter(experiment, tag="mlflow.parentRunId", value=parent_run_id)
         )
 
+    def find(self, wanted: RunFilter) -> list[RunResult]:
+        """Return the runs of all experiments that a filter finds, the first to start first."""
+        return self._runs.search(wanted)
+
+    def runs(self, experiment_name: str) -> list[RunResult] | None:
+        """Return the runs of an experiment, its sweeps' parents too; None if there is no such."""
+        experiment = self._find_experiment(experiment_name)
+        if experiment is None:
+            return None
+        return self._runs.search(RunFilter(experiment.experiment_id))
+
     def finished(self, experiment_name: str) -> list[RunResult]:
         """Return the finished runs of an experiment in order of start, without their curves."""
         experiment = self._find_experiment(experiment_name)
@@ -273,7 +284,7 @@ class Store:
             experiment = self.client.get_run(run_id).info.experiment_id
         except MlflowException as error:
             raise UserError(f"{run_id}: {reason(error)}") from error
-        found = self._runs.search(RunFilter(experiment, run_id=run_id, with_deleted=True))
+        found = self._runs.search(RunFilter(experiment, id_prefix=run_id, with_deleted=True))
         return self.with_curves(found)[0]
 
     def artifact_names(self, run_id: str) -> set[str]:

@@ -1,0 +1,134 @@
+"""Runs as people name them: an id or how it begins, a name, an experiment's, or `last`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.config.arguments import Place
+from pipeline.errors import UserError
+from pipeline.tracking import paths
+from pipeline.tracking.record import RunFilter, RunResult
+from pipeline.tracking.store import STORE_ERRORS, Store, open_store
+
+__all__ = ["LAST", "Selection", "find_run", "find_runs", "is_sweep", "open_tracked"]
+
+LAST = "last"
+"""The newest sweep of the store."""
+
+SWEEP_TAG = "sweep"
+
+NUM_LISTED = 5
+"""Sweeps that an error lists, at most."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Runs that belong together for a question."""
+
+    parents: list[RunResult]
+    """The sweeps that were named, or whose runs are here."""
+    runs: list[RunResult]
+    """The runs, each once, the first to start first, without their curves; no parents."""
+
+
+def is_sweep(run: RunResult) -> bool:
+    """Return whether it is a sweep's parent run."""
+    return SWEEP_TAG in run.tags
+
+
+def open_tracked(place: Place) -> Store:
+    """Return the store of a place where something was tracked.
+
+    Raises:
+        UserError: nothing was, or the store can't be used.
+    """
+    if place.tracking.uri is None and not paths.database(place.root).is_file():
+        raise UserError(
+            f"root={place.root}: there is no mlflow.db, so nothing was tracked there yet. "
+            "Run `python -m pipeline` first."
+        )
+    store = open_store(place.tracking, place.root)
+    if store.database is not None and not store.database.is_file():
+        raise UserError(f"tracking.uri={store.uri}: there is no such database.")
+    try:
+        store.client.search_experiments(max_results=1)
+    except STORE_ERRORS as error:
+        raise store.unavailable(error) from error
+    return store
+
+
+def find_run(store: Store, wanted: str) -> RunResult:
+    """Return one run or sweep, without its curves.
+
+    Args:
+        store: where it is.
+        wanted: its id or how that begins, its name, or `last`.
+
+    Raises:
+        UserError: there is none, or several.
+    """
+    if wanted == LAST:
+        sweeps = _sweeps(store)
+        if not sweeps:
+            raise UserError("last: there is no sweep yet. Run `python -m pipeline -m …` first.")
+        return sweeps[-1]
+    found = _by_id(store, wanted) or store.find(RunFilter(name=wanted))
+    named = [run for run in found if is_sweep(run)] or found
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise UserError(f"{wanted}: that is how several begin, or are called:\n{_listed(named)}\nSay an id.")
+    known = _listed(_sweeps(store))
+    hint = f" The newest sweeps:\n{known}" if known else ""
+    raise UserError(f"{wanted}: there is no such run, sweep or experiment.{hint}")
+
+
+def find_runs(store: Store, wanted: Sequence[str]) -> Selection:
+    """Return the runs of sweeps and experiments, and single runs, together.
+
+    Args:
+        store: where they are.
+        wanted: each an experiment's name, or what `find_run` takes.
+
+    Raises:
+        UserError: there is no such, or several, or it has no runs.
+    """
+    parents: dict[str, RunResult] = {}
+    runs: dict[str, RunResult] = {}
+    for word in wanted:
+        found = _of_one(store, word)
+        parents |= {run.run_id: run for run in found if is_sweep(run)}
+        runs |= {run.run_id: run for run in found if _is_training(run)}
+    if not runs:
+        raise UserError(f"{' '.join(wanted)}: there is no run yet.")
+    return Selection(list(parents.values()), list(runs.values()))
+
+
+def _of_one(store: Store, wanted: str) -> list[RunResult]:
+    """Return all runs that one word means, parents too."""
+    experiment = store.runs(wanted) if wanted != LAST else None
+    if experiment is not None:
+        return experiment
+    run = find_run(store, wanted)
+    return [run, *store.children(run.run_id)]
+
+
+def _is_training(run: RunResult) -> bool:
+    """Return whether it trained a network: parents of sweeps and reports didn't."""
+    return "config_hash" in run.tags
+
+
+def _sweeps(store: Store) -> list[RunResult]:
+    return store.find(RunFilter(tag=SWEEP_TAG))
+
+
+def _by_id(store: Store, wanted: str) -> list[RunResult]:
+    is_id = re.fullmatch("[0-9a-f]{1,32}", wanted)
+    return store.find(RunFilter(id_prefix=wanted)) if is_id else []
+
+
+def _listed(runs: Sequence[RunResult]) -> str:
+    newest = runs[-NUM_LISTED:][::-1]
+    return "\n".join(f"  {run.run_id[:8]}  {run.status}  {run.name}" for run in newest)
