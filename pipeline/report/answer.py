@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from pipeline.comparison.comparison import Answer, Comparison, Row, Verdict
@@ -26,6 +25,9 @@ def print_answer(console: Console, answer: Answer) -> None:
     """Print the tables, the answer in sentences, and what one can run next."""
     for part in _parts(answer):
         console.print(part)
+    for what, command in answer.commands.items():
+        console.print(f"For {what}:")
+        console.print(f"  {command}", soft_wrap=True)
 
 
 def _parts(answer: Answer) -> Iterator[RenderableType]:
@@ -39,9 +41,6 @@ def _parts(answer: Answer) -> Iterator[RenderableType]:
         yield Text(f"Note: {note}")
     if len(answer.cells.rows) > 1:
         yield Text(method(answer), style="dim")
-    for what, command in answer.commands.items():
-        yield Text(f"For {what}:")
-        yield Padding(Text(command), (0, 0, 0, 2))
 
 
 def as_markdown(answer: Answer) -> str:
