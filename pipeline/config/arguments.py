@@ -49,6 +49,9 @@ def take_place(arguments: Sequence[str]) -> tuple[list[str], Place]:
             said[key] = value
         else:
             others.append(word)
-    root = Path(said.pop("root", str(project_root()))).expanduser().absolute()
-    named = {key.removeprefix("tracking."): value for key, value in said.items()}
-    return others, Place(root, TrackingConfig(**named))
+    root = Path(said.get("root", project_root())).expanduser().absolute()
+    tracking = TrackingConfig(
+        uri=said.get("tracking.uri"),
+        experiment_name=said.get("tracking.experiment_name", TrackingConfig.experiment_name),
+    )
+    return others, Place(root, tracking)
