@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import yaml
-
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
-from pipeline.secrets import without_password
 from pipeline.sweep.grid import Grid, has_grid, read_grid, write_grid
 from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan
 from pipeline.tracking import paths
 from pipeline.tracking.locks import hold, is_alive, process_lock
-from pipeline.tracking.provenance import environment_tags, run_name
+from pipeline.tracking.provenance import origin_tags, provenance, run_name
 from pipeline.tracking.record import Record, RunResult
 from pipeline.tracking.run import TrackedRun, start_run
 from pipeline.tracking.spool import remove_unfinished, send_records
@@ -235,7 +232,7 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
         name=name,
         tags={
             **config.tracking.tags,
-            **environment_tags(),
+            **origin_tags(),
             "sweep": name,
             "grid": grid_name,
             "lock": process_lock(root),
@@ -243,7 +240,6 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
         run_id=parent.run_id if parent else None,
     )
     run = start_run(store, record, offline_is_fine=False)
-    typed = [without_password(override) for override in grid.typed]
-    (run.artifacts / "overrides.yaml").write_text(yaml.safe_dump(typed))
+    (run.artifacts / "provenance.yaml").write_text(provenance(grid.typed))
     has_table = parent is not None and parent.status == "FINISHED"
     return Sweep(run, grid, plan, has_table=has_table)

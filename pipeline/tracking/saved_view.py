@@ -1,12 +1,14 @@
 """Views of MLflow's run table that show what varied: saved in its store, opened by their address.
 
 MLflow keeps a saved view as a tag of the experiment: its name, its times, and what the page is to
-show, as JSON. An address that ends with the tag's key opens the page in that view.
+show, as JSON that is deflated. An address that ends with the tag's key opens the page in that view.
 """
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +17,7 @@ from urllib.parse import urlencode
 from pipeline.tracking.record import RunResult, now_ms
 from pipeline.tracking.store import STORE_ERRORS, Store
 
-__all__ = ["View", "page", "save_view", "view_of_experiment", "view_of_sweep"]
+__all__ = ["View", "page", "run_page", "save_view", "view_of_experiment", "view_of_sweep"]
 
 TAG = "mlflow.sharedViewState."
 
@@ -149,11 +151,12 @@ def save_view(store: Store, experiment_id: str, view: View) -> None:
         UserError: the store doesn't take it.
     """
     now = now_ms()
+    deflated = zlib.compress(json.dumps(view.state).encode())
     saved = {
         "name": view.name,
         "createdAt": now,
         "updatedAt": now,
-        "state": json.dumps(view.state),
+        "state": f"deflate;{base64.b64encode(deflated).decode()}",
     }
     try:
         store.client.set_experiment_tag(experiment_id, TAG + view.key, json.dumps(saved))
@@ -171,3 +174,9 @@ def page(server: str, experiment_id: str, view: View) -> str:
     """
     words = urlencode({"workflowType": "machine_learning", "viewStateShareKey": view.key})
     return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?{words}"
+
+
+def run_page(server: str, experiment_id: str, run_id: str) -> str:
+    """Return the address of one run's page."""
+    words = urlencode({"workflowType": "machine_learning"})
+    return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}?{words}"

@@ -14,7 +14,7 @@ from pipeline.engine.evaluation import Epochs, best_on_val
 from pipeline.engine.grouping import multiplications
 from pipeline.errors import UserError
 from pipeline.tracking.locks import process_lock
-from pipeline.tracking.provenance import config_hash, environment_tags, params, run_name
+from pipeline.tracking.provenance import config_hash, origin_tags, params, run_name
 from pipeline.tracking.record import DatasetRecord, Record, RunResult, new_ids
 from pipeline.tracking.run import LiveMetrics, TrackedRun, close_runs, start_runs
 from pipeline.tracking.store import open_store
@@ -93,7 +93,7 @@ class Group:
         open_store(config.tracking, Path(config.root)).remove(self._resumption.given_up)
         self._start_runs(load_data(config))
         for run, job in zip(self._runs, self._members, strict=True):
-            write_configs(run.artifacts, job.config, job.overrides)
+            write_configs(run.artifacts, job.config, job.overrides, _device(job.config))
         self._epochs: list[Epochs] = self._resumption.restore(self._runs)
         self._live = LiveMetrics(self._runs)
         many = multiplications(config) * len(self._members) > MANY_MULTIPLICATIONS
@@ -129,8 +129,7 @@ class Group:
         job, config = self._members[member], self._configs[member]
         tags = {
             **config.tracking.tags,
-            **environment_tags(),
-            "device": "cpu" if is_on_cpu(config) else torch.cuda.get_device_name(),
+            **origin_tags(),
             "config_hash": config_hash(config),
             "data_hash": data.digest,
             "checkpoint": self._resumption.name,
@@ -198,3 +197,7 @@ class Group:
 def is_on_cpu(config: Config) -> bool:
     """Return whether a run trains on the CPU of this machine."""
     return config.trainer.accelerator == "cpu" or not torch.cuda.is_available()
+
+
+def _device(config: Config) -> str:
+    return "cpu" if is_on_cpu(config) else torch.cuda.get_device_name()
