@@ -1,19 +1,25 @@
-"""A sweep: its parent run in MLflow, what is finished of its grid, one table at the end."""
+"""A sweep: its parent run in MLflow, what is finished of its grid, one answer at the end."""
 
 from __future__ import annotations
 
+import json
 import logging
+import shlex
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.comparison.subject import Subject
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
+from pipeline.secrets import without_password
+from pipeline.sweep.findings import Findings
 from pipeline.sweep.grid import Grid, has_grid, read_grid, write_grid
 from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan
 from pipeline.tracking import paths
 from pipeline.tracking.locks import hold, is_alive, process_lock
+from pipeline.tracking.lookup import GRID_FILE, SWEEP_TAG, TAKES_TAG
 from pipeline.tracking.provenance import origin_tags, provenance, run_name
 from pipeline.tracking.record import Record, RunResult
 from pipeline.tracking.run import TrackedRun, start_run
@@ -32,16 +38,17 @@ class SweepFailedError(UserError):
 class Sweep:
     """A sweep that goes on in this process: its parent run, and what is made when it ends."""
 
-    def __init__(self, run: TrackedRun, grid: Grid, plan: Plan, *, has_table: bool) -> None:
+    def __init__(self, run: TrackedRun, grid: Grid, plan: Plan, *, has_answer: bool) -> None:
         """Take over a parent run, new or reopened.
 
         Args:
             run: the parent.
             grid: what the sweep is about.
             plan: what is finished of it already.
-            has_table: it had come to its end, so there is a table of what is finished.
+            has_answer: it had come to its end, so there is an answer from what is finished.
         """
-        self._has_table = has_table
+        self._has_answer = has_answer
+        self._cells = grid.cells
         self.run = run
         self.store = run.store
         self.name = run.record.name
@@ -54,30 +61,38 @@ class Sweep:
         assert self.run.record.run_id is not None
         return self.run.record.run_id
 
-    def close(self, ended_by: BaseException | None) -> tuple[list[RunResult], BaseException | None]:
-        """Write the sweep's table and figure, and end the parent run with an honest status.
+    def close(self, ended_by: BaseException | None) -> tuple[Findings, BaseException | None]:
+        """Write what the sweep has found, and end the parent run with an honest status.
 
         Args:
             ended_by: what ended the sweep early, None if nothing did.
 
         Returns:
-            The sweep's runs, and what the command should end with.
+            What the sweep has found, and what the command should end with.
         """
         results = self._results()
         self._clear_away({_cell(run) for run in results if run.status == "FINISHED"})
         failed = [result for result in results if result.status == "FAILED"]
         if failed and not isinstance(ended_by, SystemExit):
             ended_by = SweepFailedError(_list_failed(failed, len(results)))
+        subject = Subject(
+            f"{self.name} ({self.run_id[:8]})",
+            results,
+            self._cells,
+            self.run.record.tags["command"],
+            self.run_id,
+        )
+        findings = Findings.of(subject)
         try:
-            if self.plan.num_to_run or not self._has_table:
-                self._write_comparison(self.store.with_curves(results))
+            if self.plan.num_to_run or not self._has_answer:
+                findings.write(self.run)
         except OSError as error:
-            ended_by = ended_by or UserError(f"the sweep's table can't be written: {error}")
+            ended_by = ended_by or UserError(f"the sweep's findings can't be written: {error}")
         try:
             self.run.close(ended_by)
         except UserError as error:
             ended_by = error
-        return results, ended_by
+        return findings, ended_by
 
     def _results(self) -> list[RunResult]:
         """Return the runs of this sweep and those that it took from others, in the grid's order."""
@@ -98,23 +113,6 @@ class Sweep:
         with suppress(*STORE_ERRORS):  # the next resume does it then
             for key in self.plan.replaced.keys() & finished:
                 self.store.remove(self.plan.replaced[key])
-
-    def _write_comparison(self, results: Sequence[RunResult]) -> None:
-        from pipeline.report.figures import Curve, draw_comparison  # imports matplotlib
-        from pipeline.report.table import label, varied_params, write_csv
-
-        keys = varied_params(results)
-        write_csv(self.run.artifacts / "results.csv", results, keys)
-        curves = [
-            Curve(
-                label(result, keys),
-                result.curves["train/loss"],
-                result.curves["test/accuracy"],
-                result.status,
-            )
-            for result in results
-        ]
-        draw_comparison(self.run.artifacts / "comparison.png", curves, title=self.name)
 
 
 def _cell(run: RunResult) -> str:
@@ -227,19 +225,23 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
         grid_name = write_grid(root, grid.cells)
         hold(root, grid_name)  # before the store knows of it, so that nobody else is working on it
     name = parent.name if parent else run_name(grid.typed)
+    typed = [without_password(override) for override in grid.typed]
     record = Record(
         experiment_name=config.tracking.experiment_name,
         name=name,
         tags={
             **config.tracking.tags,
             **origin_tags(),
-            "sweep": name,
+            SWEEP_TAG: name,
             "grid": grid_name,
             "lock": process_lock(root),
+            "command": shlex.join(["python", "-m", "pipeline", "-m", *typed]),
+            **({TAKES_TAG: ANY} if config.resume.sweep == ANY else {}),
         },
         run_id=parent.run_id if parent else None,
     )
     run = start_run(store, record, offline_is_fine=False)
+    (run.artifacts / GRID_FILE).write_text(json.dumps(grid.cells))
     (run.artifacts / "provenance.yaml").write_text(provenance(grid.typed))
-    has_table = parent is not None and parent.status == "FINISHED"
-    return Sweep(run, grid, plan, has_table=has_table)
+    has_answer = parent is not None and parent.status == "FINISHED"
+    return Sweep(run, grid, plan, has_answer=has_answer)

@@ -136,8 +136,9 @@ def provenance(typed: Sequence[str], device: str | None = None) -> str:
         typed: its overrides.
         device: that a run trains on.
     """
-    overrides = json.dumps([without_password(override) for override in typed])
-    return dump_yaml(f'{{"overrides": {overrides}}}') + _environment(device)
+    overrides = [dump_yaml(json.dumps([without_password(override)])) for override in typed]
+    beginning = "overrides:\n" if overrides else "overrides: []\n"
+    return "".join([beginning, *overrides, _environment(device)])
 
 
 @cache
