@@ -12,13 +12,15 @@ import socket
 import sys
 import time
 import webbrowser
+from collections.abc import Sequence
 from contextlib import suppress
 
+from pipeline.comparison.cells import varied_keys
 from pipeline.config.arguments import PLACE_HELP, Place, take_place
 from pipeline.errors import UserError
-from pipeline.report.table import varied_params
 from pipeline.secrets import without_password
 from pipeline.tracking.lookup import find_run, is_sweep, open_tracked
+from pipeline.tracking.record import RunResult
 from pipeline.tracking.saved_view import (
     page,
     run_page,
@@ -78,15 +80,17 @@ def _link(store: Store, server: str, wanted: str | None) -> str:
     experiment = store.client.get_experiment_by_name(name)
     if experiment is not None:
         sweeps = store.sweeps(name)
-        varied = [key for sweep in sweeps for key in sweep.params]
-        view = view_of_experiment(_seed_last(varied or varied_params(store.runs(name) or [])))
+        varied = [key for sweep in sweeps for key in sweep.params] or _varied(
+            store.runs(name) or []
+        )
+        view = view_of_experiment(_seed_last(varied))
         save_view(store, experiment.experiment_id, view)
         return page(server, experiment.experiment_id, view)
     run = find_run(store, name)
     experiment_id = store.client.get_run(run.run_id).info.experiment_id
     if not is_sweep(run):
         return run_page(server, experiment_id, run.run_id)
-    varied = list(run.params) or varied_params(store.children(run.run_id))
+    varied = list(run.params) or _varied(store.children(run.run_id))
     view = view_of_sweep(run, _seed_last(varied))
     save_view(store, experiment_id, view)
     return page(server, experiment_id, view)
@@ -105,6 +109,11 @@ def _newest_experiment(store: Store) -> str:
     if not newest:
         raise UserError("there is no run yet. Run `python -m pipeline` first.")
     return experiments[newest[0].info.experiment_id]
+
+
+def _varied(runs: Sequence[RunResult]) -> list[str]:
+    """Return what varied between runs, with the seed."""
+    return [*varied_keys(run.params for run in runs), "seed"]
 
 
 def _seed_last(params: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -104,10 +104,19 @@ def _text(value: object) -> str:
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def run_name(overrides: Sequence[str]) -> str:
-    """Return what a run, or a sweep, is called: what was chosen, tracking and places aside."""
+def run_name(overrides: Sequence[str], fixed: Collection[str] = ()) -> str:
+    """Return what a run, or a sweep, is called: what was chosen, tracking and places aside.
+
+    >>> run_name(["data=digits", "loss=ce", "seed=1"], fixed={"data=digits"})
+    'loss=ce seed=1'
+
+    Args:
+        overrides: its own.
+        fixed: those that the other runs of its sweep have too: a name tells runs apart.
+    """
     aside = ("tracking", "root=", "data.root=", "hydra", "resume", "dry_run")
-    chosen = [item for item in overrides if not item.lstrip("+~").startswith(aside)]
+    telling = [item for item in overrides if item not in fixed] or overrides
+    chosen = [item for item in telling if not item.lstrip("+~").startswith(aside)]
     return without_password(" ".join(chosen))[:200] or "defaults"
 
 
@@ -146,12 +155,12 @@ def _environment(device: str | None) -> str:
     """Return the part of the file that all runs of this process have in common."""
     status = _git("status", "--porcelain")
     facts = {
-        "device": device,
+        **({"device": device} if device else {}),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
-        "uncommitted changes": None if status is None else bool(status),
+        **({} if status is None else {"uncommitted changes": bool(status)}),
     }
     return dump_yaml(json.dumps({"environment": facts}))
 

@@ -24,6 +24,9 @@ TAG = "mlflow.sharedViewState."
 METRICS = ("val/accuracy", "test/accuracy", "train/loss", "time/fit_s")
 """The columns behind those of what varied."""
 
+OF_SWEEPS = ("chosen/val_accuracy", "chosen/test_accuracy")
+"""The columns of what sweeps have found."""
+
 CHARTS = {"val": ("accuracy", "loss"), "train": ("loss", "accuracy"), "test": ("accuracy", "loss")}
 """The charts by epoch, section by section."""
 
@@ -60,7 +63,7 @@ def view_of_experiment(params: Sequence[str]) -> View:
     Args:
         params: that have columns, the first ones of them if they are many.
     """
-    return View("pipeline", "what varied", _table(params) | _charts())
+    return View("pipeline", "what varied", _table(params, (*OF_SWEEPS, *METRICS)) | _charts())
 
 
 def view_of_sweep(parent: RunResult, params: Sequence[str]) -> View:
@@ -76,13 +79,15 @@ def view_of_sweep(parent: RunResult, params: Sequence[str]) -> View:
         "orderByAsc": False,
         "runsHiddenMode": "FIRST_20_RUNS",
     }
-    return View(parent.run_id, f"sweep {parent.name}"[:80], _table(params) | _charts() | runs)
+    return View(
+        parent.run_id, f"sweep {parent.name}"[:80], _table(params, METRICS) | _charts() | runs
+    )
 
 
-def _table(params: Sequence[str]) -> dict[str, Any]:
+def _table(params: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
     columns = [
         *(f"params.`{key}`" for key in params[:MAX_PARAMS]),
-        *(f"metrics.`{key}`" for key in METRICS),
+        *(f"metrics.`{key}`" for key in metrics),
     ]
     order = [*RUN_COLUMNS, *columns, DATASET_COLUMN]
     widths = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,9 @@ class Job:
     config: Config
     """Checked."""
     overrides: Sequence[str]
-    """What set it apart on the command line."""
+    """What was said for it on the command line."""
+    fixed: Collection[str] = ()
+    """Those of them that the others of its sweep have too."""
     interrupted: RunResult | None = None
     """The run that it goes on with, if that left a checkpoint."""
 
@@ -139,7 +141,7 @@ class Group:
             tags["mlflow.parentRunId"] = self._parent_run_id
         return Record(
             experiment_name=config.tracking.experiment_name,
-            name=run_name(job.overrides),
+            name=run_name(job.overrides, job.fixed),
             tags=tags,
             params=params(config),
             dataset=DatasetRecord(
