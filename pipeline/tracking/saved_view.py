@@ -41,7 +41,13 @@ RUN_COLUMNS = ("attributes.`Run Name`", "runDateAndNestInfo")
 
 DATASET_COLUMN = "attributes.`Dataset`"
 
-WIDTHS = {"attributes.`Run Name`": 260, "runDateAndNestInfo": 140, "params.": 110, "metrics.": 120}
+WIDTHS = {
+    "attributes.`Run Name`": 260,
+    "runDateAndNestInfo": 140,
+    "params.": 110,
+    "metrics.": 125,
+    "metrics.`chosen": 180,
+}
 """In pixels, by how a column's id begins."""
 
 
