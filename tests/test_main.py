@@ -152,7 +152,7 @@ def test_a_run_ends_with_its_result_its_id_and_the_way_to_the_ui(
     after = single.stdout.partition("3/3")[2]
     for part in (
         f"{run.data.metrics['test/accuracy']:.4f}",
-        run.info.run_id,
+        run.info.run_id[:8],
         "python -m pipeline.ui",
         str(single_root),
     ):
@@ -276,14 +276,23 @@ def test_a_sweep_is_a_finished_parent_with_a_finished_child_per_run(
     assert [child.data.params["loss.name"] for child in children] == ["mse", "ce", "nll"]
 
 
-def test_a_sweep_shows_one_table_of_what_varied(sweep: Done, children: list[Run]):
-    table = sweep.stdout.rpartition("epoch 3/3")[2]
-    assert "loss.name" in table
-    assert "seed" not in table.partition("┡")[0].partition("┏")[2]
+def test_a_sweep_ends_with_its_answer(sweep: Done, children: list[Run]):
+    told = sweep.stdout.rpartition("epoch 3/3")[2]
     for child in children:
-        (row,) = [line for line in table.splitlines() if child.info.run_id in line]
-        assert child.data.params["loss.name"] in row
-        assert f"{child.data.metrics['test/accuracy']:.4f}" in row
+        shown = f"{100 * child.data.metrics['val/accuracy']:.2f}"
+        name = child.data.params["loss.name"]
+        (row,) = [line for line in told.splitlines() if line.startswith(f" {name} ")]
+        assert shown in row
+    assert "One seed a cell" in told
+    assert "'seed=range(0,5)' resume=any" in told
+
+
+def test_the_description_of_the_parent_is_the_answer(sweep_root: Path, children: list[Run]):
+    parent = command.parent(sweep_root)
+    note = parent.data.tags["mlflow.note.content"]
+    assert "loss=mse,ce,nll" in note
+    assert all(f"| {child.data.params['loss.name']} | 1 |" in note for child in children)
+    assert parent.data.metrics["runs/finished"] == 3
 
 
 def test_the_parent_keeps_the_results_as_a_table(children: list[Run], sweep_root: Path):
