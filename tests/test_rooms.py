@@ -20,6 +20,7 @@ ROOMS = (
     "sweep",
     "training",
     "report",
+    "comparison",
     "tracking",
     "engine",
     "data",
