@@ -54,7 +54,8 @@ class Grid:
 
 def shared(overrides: Sequence[Sequence[str]]) -> frozenset[str]:
     """Return the overrides that all jobs have, of which there is at least one."""
-    return frozenset.intersection(*map(frozenset[str], overrides))
+    first, *others = map(set[str], overrides)
+    return frozenset(first.intersection(*others))
 
 
 def write_grid(root: Path, cells: Mapping[str, Sequence[str]]) -> str:

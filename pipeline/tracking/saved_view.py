@@ -123,7 +123,7 @@ def _charts() -> dict[str, Any]:
         }
         for name in names
     ]
-    charts = [
+    charts: list[dict[str, Any]] = [
         {
             "uuid": f"{section}-{metric}",
             "type": "LINE",

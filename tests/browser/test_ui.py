@@ -64,7 +64,7 @@ def shown_runs(page: Page) -> list[str]:
 
 def check_columns(page: Page, root: Path) -> None:
     """What varied and the main metrics are there for every run, as the store has them."""
-    runs = {run.info.run_name: run for run in command.children(root)}
+    runs = {str(run.info.run_name): run for run in command.children(root)}
     names = shown_runs(page)
     for key in ("loss.name", "seed"):
         shown = dict(zip(names, column(page, f"params.`{key}`"), strict=True))
@@ -74,7 +74,7 @@ def check_columns(page: Page, root: Path) -> None:
     for key in ("val/accuracy", "test/accuracy", "train/loss"):
         shown = dict(zip(names, column(page, f"metrics.`{key}`"), strict=True))
         for name, run in runs.items():
-            assert float(shown[str(name)]) == pytest.approx(run.data.metrics[key], rel=1e-9)
+            assert float(shown[name]) == pytest.approx(run.data.metrics[key], rel=1e-9)
 
 
 def test_the_address_leads_to_the_sweep_and_its_runs_under_it(page: Page, link: str, root: Path):

@@ -86,8 +86,9 @@ def test_where_there_is_a_display_the_pages_open(
     browser.chmod(0o755)
     port = free_port()
     place = (f"tracking.uri={pages.url}",) if is_served else (f"root={root}", f"--port={port}")
-    display = {"DISPLAY": ":7", "BROWSER": f"{browser} %s"}
-    with command.started(root, *place, module="pipeline.ui", quiet=True, **display):
+    with command.started(
+        root, *place, module="pipeline.ui", quiet=True, DISPLAY=":7", BROWSER=f"{browser} %s"
+    ):
         command.wait_until(lambda: said.exists() and said.read_text(), "the browser")
     url = pages.url if is_served else f"http://127.0.0.1:{port}"
     assert said.read_text().strip() == pages.printed.strip().replace(pages.url, url)
