@@ -18,7 +18,7 @@ from pipeline.errors import UserError
 from pipeline.report.figures import draw_confusion, draw_curves
 from pipeline.secrets import without_password
 from pipeline.tracking.provenance import dump_yaml, provenance
-from pipeline.tracking.record import curve
+from pipeline.tracking.record import CURVES, curve
 
 __all__ = ["write_configs", "write_results"]
 
@@ -62,11 +62,12 @@ def write_results(
         lines = [",".join(map(str, row)) + "\n" for row in rows]
         (folder / "confusion.csv").write_text("".join(lines))
         if figures:
-            train_loss, test_accuracy = (
-                curve((epoch, metrics[key]) for epoch, metrics in epochs.items())
-                for key in ("train/loss", "test/accuracy")
-            )
-            draw_curves(folder / "curves.png", train_loss, test_accuracy, title=title)
+            curves = {
+                key: curve((epoch, metrics[key]) for epoch, metrics in epochs.items())
+                for key in CURVES
+                if key in next(iter(epochs.values()))
+            }
+            draw_curves(folder / "curves.png", curves, title=title)
             draw_confusion(folder / "confusion.png", counts.numpy(), title=title)
     except (OSError, SafetensorError) as error:
         raise UserError(
