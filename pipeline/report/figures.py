@@ -129,9 +129,9 @@ def _scale_loss(axes: Axes, losses: NDArray[np.float64]) -> None:
 
 
 def _annotate_final(axes: Axes, values: Sequence[float]) -> None:
-    """Write values beside the right edge, at their height or, without one, at the top."""
+    """Write values beside the right edge, at their height; none of what has diverged."""
+    finite = sorted(value for value in style.gaps(values).tolist() if not np.isnan(value))
     place = axes.get_yaxis_transform()  # x in axes, y in data
-    for rank, value in enumerate(sorted(values, key=lambda it: np.nan_to_num(it, nan=np.inf))):
-        height = float(np.clip(np.nan_to_num(value, nan=np.inf), *axes.get_ylim()))
+    for rank, value in enumerate(finite):
         side = "bottom" if rank else "top"  # so that two of one height don't overlap
-        axes.text(1.01, height, f"{value:#.4g}", transform=place, va=side, size=style.SMALL)
+        axes.text(1.01, value, f"{value:#.4g}", transform=place, va=side, size=style.SMALL)

@@ -89,9 +89,9 @@ def compose_jobs(name: str, overrides: Sequence[str]) -> list[Job]:
         sweep = loader.load_configuration("config", chosen, run_mode=RunMode.MULTIRUN)
         _check_grid(name, sweep, overrides)
         composer = Composer(loader, sweep)
-        overrides = grid_jobs(loader, sweep)
-        fixed = shared(overrides)
-        jobs = [Job(composer.check(typed), typed, fixed) for typed in overrides]
+        grid = grid_jobs(loader, sweep)
+        fixed = shared(grid)
+        jobs = [Job(composer.check(typed), typed, fixed) for typed in grid]
     return list({config_hash(job.config): job for job in jobs}.values())
 
 
