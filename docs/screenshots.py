@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 @contextmanager
-def _served(root: str) -> Iterator[str]:
+def _served(root: str) -> Generator[str]:
     """Serve MLflow's pages for as long as the block lasts, and yield the sweep's address."""
     words = ("last", root, f"--port={_free_port()}", "--no-browser")
     command = [sys.executable, "-m", "pipeline.ui", *words]
