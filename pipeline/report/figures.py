@@ -26,6 +26,7 @@ _LOOKS: tuple[dict[str, Any], ...] = (
     {"marker": "o", "ms": 4.5},
     {"marker": "s", "ms": 4.5, "ls": "--"},
 )
+_LINE = 0.08  # of a panel's height, for a line of small text
 _LOG_SPAN = 5  # losses further apart than this factor get a log scale
 
 
@@ -129,9 +130,16 @@ def _scale_loss(axes: Axes, losses: NDArray[np.float64]) -> None:
 
 
 def _annotate_final(axes: Axes, values: Sequence[float]) -> None:
-    """Write values beside the right edge, at their height; none of what has diverged."""
+    """Write one or two values beside the right edge, at their height as far as there is room."""
     finite = sorted(value for value in style.gaps(values).tolist() if not np.isnan(value))
-    place = axes.get_yaxis_transform()  # x in axes, y in data
-    for rank, value in enumerate(finite):
-        side = "bottom" if rank else "top"  # so that two of one height don't overlap
-        axes.text(1.01, value, f"{value:#.4g}", transform=place, va=side, size=style.SMALL)
+    to_axes = axes.transData + axes.transAxes.inverted()
+    with np.errstate(divide="ignore"):  # zeros fall off a log scale
+        heights = [to_axes.transform((1, value))[1] for value in finite]
+    lowest = 0.5 * _LINE
+    for number, (value, height) in enumerate(zip(finite, heights, strict=True), start=1):
+        highest = 1 - _LINE * (len(finite) - number + 0.5)
+        place = float(np.clip(np.nan_to_num(height), lowest, highest))
+        axes.text(
+            1.01, place, f"{value:#.4g}", transform=axes.transAxes, va="center", size=style.SMALL
+        )
+        lowest = place + _LINE

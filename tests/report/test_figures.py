@@ -98,7 +98,9 @@ def test_the_last_values_stand_beside_the_curves(tmp_path: Path) -> None:
     figure = draw_curves(tmp_path / "curves.png", curves(LOSS, [*ACCURACY, math.nan]), title="nll")
     told = [[text.get_text() for text in axes.texts] for axes in figure.axes]
     assert told == [["0.2730", "0.3003"], []]
-    assert figure.axes[0].texts[0].get_position()[1] == LOSS[-1]
+    axes = figure.axes[0]
+    at = axes.transAxes.transform(axes.texts[0].get_position())
+    assert axes.transData.inverted().transform(at)[1] == pytest.approx(LOSS[-1])
 
 
 def test_train_and_validation_are_named_and_differ_without_colour(tmp_path: Path) -> None:
