@@ -9,10 +9,10 @@ import signal
 import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 
-__all__ = ["exit_on_signals", "leave", "quick_imports"]
+__all__ = ["exit_on_signals", "exits_held", "leave", "quick_imports"]
 
 
 @contextmanager
@@ -27,9 +27,8 @@ def quick_imports() -> Generator[None]:
 
 def exit_on_signals() -> None:
     """End in order on the first Ctrl-C or SIGTERM: runs are marked as killed on the way out."""
-    handler = _ExitOnce()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handler)
+        signal.signal(number, _exit_once)
 
 
 class _ExitOnce:
@@ -37,12 +36,41 @@ class _ExitOnce:
 
     def __init__(self) -> None:
         self._leaving = False
+        self._is_held = False
+        self._held_back: int | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if not self._leaving:
-            self._leaving = True
-            sys.exit(128 + number)
+        if self._leaving:
+            return
+        if self._is_held:
+            self._held_back = number
+            return
+        self._leaving = True
+        sys.exit(128 + number)
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Let a signal wait until the block is over."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+        if self._held_back is not None:
+            self(self._held_back, None)
+
+
+_exit_once = _ExitOnce()
+
+
+def exits_held() -> AbstractContextManager[None]:
+    """Return what lets a signal to end wait until the block is over.
+
+    While a process is forked, Python drops the exceptions that a signal raises, and the command
+    would go on for ever.
+    """
+    return _exit_once.held()
 
 
 def leave(code: int) -> None:

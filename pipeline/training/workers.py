@@ -26,6 +26,7 @@ import joblib  # pyright: ignore[reportMissingTypeStubs]  # has none
 import torch
 
 from pipeline.errors import UserError
+from pipeline.process import exits_held
 
 __all__ = ["Ended", "Workers", "num_cores", "num_threads"]
 
@@ -130,7 +131,8 @@ class Workers(Generic[Task, Event]):
                     handle(number, event)
 
     def _start_worker(self) -> _Worker[Task, Event]:
-        self._workers.append(_Worker(self._work))
+        with exits_held():  # so that a worker that is started is always known, and ended
+            self._workers.append(_Worker(self._work))
         return self._workers[-1]
 
     def close(self) -> None:

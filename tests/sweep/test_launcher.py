@@ -258,7 +258,7 @@ def test_a_sweeper_that_asks_as_it_goes_is_told_which_job_is_bad(tmp_path: Path)
     done, _ = sweep(tmp_path, "fused", "-m", "hydra/sweeper=ask", SHORT)
     assert done.code == 0
     lines = [
-        line for line in done.stdout.splitlines() if line.split()[0] in ("COMPLETED", "FAILED")
+        line for line in done.stdout.splitlines() if line.startswith(("COMPLETED ", "FAILED "))
     ]
     assert lines == [
         "COMPLETED seed=0 float",

@@ -16,7 +16,7 @@ from tests import command
 def test_the_command_prints_every_claim_and_writes_the_figures(tmp_path: Path):
     done = command.run(tmp_path, "--quick", "--figures", "drawn", module="pipeline.theory")
     assert done.code == 0, done.stderr
-    rows = re.findall(r"^│ (\d\.\d) ", done.stdout, flags=re.MULTILINE)
+    rows = re.findall(r"^ (\d\.\d) ", done.stdout, flags=re.MULTILINE)
     assert {number: rows.count(number) for number in rows} == {
         "1.1": 6,
         "1.2": 5,
