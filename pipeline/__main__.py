@@ -9,7 +9,6 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,9 @@ from pipeline.secrets import password_to_environment
 from pipeline.sweep.context import current
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.sweep.findings import Findings
     from pipeline.sweep.sweep import Sweep
     from pipeline.tracking.record import RunResult
     from pipeline.tracking.store import Store
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 log = logging.getLogger("pipeline")
+
+WIDTH = 100
+"""Characters of a line where standard output isn't a terminal."""
 
 
 def run(composed: DictConfig) -> float | None:
@@ -60,7 +65,7 @@ def run(composed: DictConfig) -> float | None:
     if not in_sweep:
         from pipeline.tracking.store import open_store  # imports mlflow
 
-        _show([result], result.name, open_store(config.tracking, Path(config.root)))
+        _show(result, open_store(config.tracking, Path(config.root)))
     return result.objective
 
 
@@ -95,22 +100,44 @@ def _in_full(argument: str) -> str:
 
 
 def _close_sweep(sweep: Sweep, ended_by: BaseException | None) -> BaseException | None:
-    """End the sweep, show its table; return what the command ends with."""
-    results, outcome = sweep.close(ended_by)
-    _show(results, sweep.name, sweep.store)
+    """End the sweep, print its answer; return what the command ends with."""
+    findings, outcome = sweep.close(ended_by)
+    console = _console()
+    _print(console, findings)
+    sweep_id = sweep.run_id[:8]
+    console.print(
+        f"Sweep {sweep_id}: python -m pipeline.compare {sweep_id} (--runs: run by run), "
+        f"python -m pipeline.report {sweep_id}; all runs: {sweep.store.how_to_open()}",
+        soft_wrap=True,
+    )
     return outcome
 
 
-def _show(results: Sequence[RunResult], title: str, store: Store) -> None:
-    """Print the table of the runs and how to look at them in a browser."""
+def _print(console: Console, findings: Findings) -> None:
+    """Print the answer of a sweep, or its runs where there is none."""
+    from pipeline.report.answer import print_answer
+    from pipeline.report.runs_table import runs_table
+
+    if findings.answer is not None:
+        print_answer(console, findings.answer)
+    else:
+        subject = findings.subject
+        console.print(runs_table(subject.runs, title=subject.title))
+
+
+def _console() -> Console:
     from rich.console import Console
 
-    from pipeline.report.table import make_table, varied_params
+    return Console(width=None if sys.stdout.isatty() else WIDTH, markup=False, highlight=False)
 
-    width = None if sys.stdout.isatty() else 160
-    console = Console(width=width, markup=False, highlight=False)
-    console.print(make_table(results, title=title, keys=varied_params(results)))
-    console.print(f"Look at them: {store.how_to_open()}", soft_wrap=True)
+
+def _show(result: RunResult, store: Store) -> None:
+    """Print what came of a single run, and how to look at it in a browser."""
+    from pipeline.report.runs_table import runs_table
+
+    console = _console()
+    console.print(runs_table([result], title=result.name))
+    console.print(f"Look at it: {store.how_to_open()}", soft_wrap=True)
 
 
 def _exit_code(ended_by: BaseException | None, *, wants_traceback: bool) -> int:

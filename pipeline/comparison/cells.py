@@ -130,8 +130,8 @@ def _is_choice(key: str) -> bool:
 def short_names(keys: Sequence[str]) -> dict[str, str]:
     """Return what each key is called where that is clear.
 
-    >>> short_names(["loss.name", "optimizer.lr", "loss.gamma", "schedule.gamma"])
-    {'loss.name': 'loss', 'optimizer.lr': 'lr', 'loss.gamma': 'loss.gamma', 'schedule.gamma': 'schedule.gamma'}
+    >>> short_names(["loss.name", "loss.gamma", "schedule.gamma"])
+    {'loss.name': 'loss', 'loss.gamma': 'loss.gamma', 'schedule.gamma': 'schedule.gamma'}
     """
     leaves: defaultdict[str, int] = defaultdict(int)
     for key in keys:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -67,12 +66,16 @@ class Comparison:
     """In the order of the grid."""
     baseline: Row
     """One of the rows."""
+    margin: float
+    """Differences smaller than this don't matter."""
 
 
 @dataclass(frozen=True)
 class Chosen:
     """The cell with the best mean on the validation examples, and what one must know of it."""
 
+    metric: str
+    """What it was chosen by."""
     row: Row
     num_cells: int
     """As many it was chosen from."""
@@ -103,6 +106,6 @@ class Answer:
     holes: list[Hole]
     notes: list[str]
     """What a reader must know: repeated or differing runs, too few seeds, …"""
-    commands: Mapping[str, str]
-    """What one can run next: "more seeds", "resume"."""
-    seeds: Sequence[int]
+    commands: dict[str, str]
+    """What one can run next by what it is for, such as "more seeds"."""
+    seeds: list[int]

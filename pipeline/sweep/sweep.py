@@ -1,24 +1,28 @@
-"""A sweep: its parent run in MLflow, what is finished of its grid, one table at the end."""
+"""A sweep: its parent run in MLflow, what is finished of its grid, one answer at the end."""
 
 from __future__ import annotations
 
+import json
 import logging
+import shlex
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import yaml
-
+from pipeline.comparison.subject import Subject
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
+from pipeline.sweep.findings import Findings
 from pipeline.sweep.grid import Grid, has_grid, read_grid, write_grid
+from pipeline.sweep.parent import time_paused, varied_params
 from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan
 from pipeline.tracking import paths
 from pipeline.tracking.locks import hold, is_alive, process_lock
-from pipeline.tracking.provenance import environment_tags, run_name
-from pipeline.tracking.record import Record, RunResult
+from pipeline.tracking.lookup import GRID_FILE, SWEEP_TAG, TAKES_TAG
+from pipeline.tracking.provenance import origin_tags, provenance, run_name
+from pipeline.tracking.record import Record, RunResult, now_ms
 from pipeline.tracking.run import TrackedRun, start_run
 from pipeline.tracking.spool import remove_unfinished, send_records
 from pipeline.tracking.store import STORE_ERRORS, Store, StoreError, open_store
@@ -35,16 +39,17 @@ class SweepFailedError(UserError):
 class Sweep:
     """A sweep that goes on in this process: its parent run, and what is made when it ends."""
 
-    def __init__(self, run: TrackedRun, grid: Grid, plan: Plan, *, has_table: bool) -> None:
+    def __init__(self, run: TrackedRun, grid: Grid, plan: Plan, *, has_answer: bool) -> None:
         """Take over a parent run, new or reopened.
 
         Args:
             run: the parent.
             grid: what the sweep is about.
             plan: what is finished of it already.
-            has_table: it had come to its end, so there is a table of what is finished.
+            has_answer: it had come to its end, so there is an answer from what is finished.
         """
-        self._has_table = has_table
+        self._has_answer = has_answer
+        self._cells = grid.cells
         self.run = run
         self.store = run.store
         self.name = run.record.name
@@ -57,30 +62,38 @@ class Sweep:
         assert self.run.record.run_id is not None
         return self.run.record.run_id
 
-    def close(self, ended_by: BaseException | None) -> tuple[list[RunResult], BaseException | None]:
-        """Write the sweep's table and figure, and end the parent run with an honest status.
+    def close(self, ended_by: BaseException | None) -> tuple[Findings, BaseException | None]:
+        """Write what the sweep has found, and end the parent run with an honest status.
 
         Args:
             ended_by: what ended the sweep early, None if nothing did.
 
         Returns:
-            The sweep's runs, and what the command should end with.
+            What the sweep has found, and what the command should end with.
         """
         results = self._results()
         self._clear_away({_cell(run) for run in results if run.status == "FINISHED"})
         failed = [result for result in results if result.status == "FAILED"]
         if failed and not isinstance(ended_by, SystemExit):
             ended_by = SweepFailedError(_list_failed(failed, len(results)))
+        subject = Subject(
+            f"{self.name} ({self.run_id[:8]})",
+            results,
+            self._cells,
+            self.run.record.tags["command"],
+            self.run_id,
+        )
+        findings = Findings.of(subject)
         try:
-            if self.plan.num_to_run or not self._has_table:
-                self._write_comparison(self.store.with_curves(results))
+            if self.plan.num_to_run or not self._has_answer:
+                findings.write(self.run)
         except OSError as error:
-            ended_by = ended_by or UserError(f"the sweep's table can't be written: {error}")
+            ended_by = ended_by or UserError(f"the sweep's findings can't be written: {error}")
         try:
             self.run.close(ended_by)
         except UserError as error:
             ended_by = error
-        return results, ended_by
+        return findings, ended_by
 
     def _results(self) -> list[RunResult]:
         """Return the runs of this sweep and those that it took from others, in the grid's order."""
@@ -101,23 +114,6 @@ class Sweep:
         with suppress(*STORE_ERRORS):  # the next resume does it then
             for key in self.plan.replaced.keys() & finished:
                 self.store.remove(self.plan.replaced[key])
-
-    def _write_comparison(self, results: Sequence[RunResult]) -> None:
-        from pipeline.report.figures import Curve, draw_comparison  # imports matplotlib
-        from pipeline.report.table import label, varied_params, write_csv
-
-        keys = varied_params(results)
-        write_csv(self.run.artifacts / "results.csv", results, keys)
-        curves = [
-            Curve(
-                label(result, keys),
-                result.curves["train/loss"],
-                result.curves["test/accuracy"],
-                result.status,
-            )
-            for result in results
-        ]
-        draw_comparison(self.run.artifacts / "comparison.png", curves, title=self.name)
 
 
 def _cell(run: RunResult) -> str:
@@ -193,7 +189,7 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
         if run.status != "FINISHED" and is_alive(root, run.tags) is False
     ]
     remove_unfinished(root, is_left)
-    return _start(store, grid, plan, parent)
+    return _start(store, grid, plan, parent, children)
 
 
 def _say(plan: Plan, config: Config) -> None:
@@ -221,7 +217,13 @@ def _find_parent(store: Store, config: Config) -> RunResult | None:
     raise UserError(f"resume={wanted}: the experiment {experiment} has {problem}. {remedy}")
 
 
-def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None) -> Sweep:
+def _start(
+    store: Store,
+    grid: Grid,
+    plan: Plan,
+    parent: RunResult | None = None,
+    children: Sequence[RunResult] = (),
+) -> Sweep:
     """Make the parent run, or go on with the one that is there."""
     config = grid.configs[0]
     root = Path(config.root)
@@ -229,21 +231,27 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
     if not has_grid(root, grid_name):
         grid_name = write_grid(root, grid.cells)
         hold(root, grid_name)  # before the store knows of it, so that nobody else is working on it
-    name = parent.name if parent else run_name(grid.typed)
+    name = parent.name if parent else run_name(sorted(grid.typed, key=grid.fixed.__contains__))
+    typed = [without_password(override) for override in grid.typed]
     record = Record(
         experiment_name=config.tracking.experiment_name,
         name=name,
         tags={
             **config.tracking.tags,
-            **environment_tags(),
-            "sweep": name,
+            **origin_tags(),
+            SWEEP_TAG: name,
             "grid": grid_name,
             "lock": process_lock(root),
+            "command": shlex.join(["python", "-m", "pipeline", "-m", *typed]),
+            **({TAKES_TAG: ANY} if config.resume.sweep == ANY else {}),
         },
+        params=varied_params(grid),
+        start_time=parent.started_ms if parent else now_ms(),
+        paused_ms=time_paused(parent, children) if parent else 0,
         run_id=parent.run_id if parent else None,
     )
     run = start_run(store, record, offline_is_fine=False)
-    typed = [without_password(override) for override in grid.typed]
-    (run.artifacts / "overrides.yaml").write_text(yaml.safe_dump(typed))
-    has_table = parent is not None and parent.status == "FINISHED"
-    return Sweep(run, grid, plan, has_table=has_table)
+    (run.artifacts / GRID_FILE).write_text(json.dumps(grid.cells))
+    (run.artifacts / "provenance.yaml").write_text(provenance(grid.typed))
+    has_answer = parent is not None and parent.status == "FINISHED"
+    return Sweep(run, grid, plan, has_answer=has_answer)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.config.arguments import Place
 from pipeline.errors import UserError
@@ -12,12 +15,28 @@ from pipeline.tracking import paths
 from pipeline.tracking.record import RunFilter, RunResult
 from pipeline.tracking.store import STORE_ERRORS, Store, open_store
 
-__all__ = ["LAST", "Selection", "find_run", "find_runs", "is_sweep", "open_tracked"]
+__all__ = [
+    "GRID_FILE",
+    "LAST",
+    "SWEEP_TAG",
+    "TAKES_TAG",
+    "Selection",
+    "find_run",
+    "find_runs",
+    "is_sweep",
+    "open_tracked",
+]
 
 LAST = "last"
 """The newest sweep of the store."""
 
 SWEEP_TAG = "sweep"
+
+TAKES_TAG = "takes"
+"""Of a sweep that counts runs of others (`resume=any`) as its own."""
+
+GRID_FILE = "grid.json"
+"""The artifact of a sweep that says what it asked for: overrides by config_hash."""
 
 NUM_LISTED = 5
 """Sweeps that an error lists, at most."""
@@ -29,8 +48,12 @@ class Selection:
 
     parents: list[RunResult]
     """The sweeps that were named, or whose runs are here."""
+    sweeps: list[RunResult]
+    """Those that were named themselves."""
     runs: list[RunResult]
     """The runs, each once, the first to start first, without their curves; no parents."""
+    grid: dict[str, list[str]]
+    """The overrides, by config_hash, of all runs that the named sweeps asked for."""
 
 
 def is_sweep(run: RunResult) -> bool:
@@ -79,9 +102,7 @@ def find_run(store: Store, wanted: str) -> RunResult:
     if len(named) == 1:
         return named[0]
     if named:
-        raise UserError(
-            f"{wanted}: that is how several begin, or are called:\n{_listed(named)}\nSay an id."
-        )
+        raise UserError(f"{wanted}: fits several. Say one of:\n{_listed(named)}")
     known = _listed(_sweeps(store))
     hint = f" The newest sweeps:\n{known}" if known else ""
     raise UserError(f"{wanted}: there is no such run, sweep or experiment.{hint}")
@@ -97,24 +118,48 @@ def find_runs(store: Store, wanted: Sequence[str]) -> Selection:
     Raises:
         UserError: there is no such, or several, or it has no runs.
     """
-    parents: dict[str, RunResult] = {}
-    runs: dict[str, RunResult] = {}
-    for word in wanted:
-        found = _of_one(store, word)
-        parents |= {run.run_id: run for run in found if is_sweep(run)}
-        runs |= {run.run_id: run for run in found if _is_training(run)}
-    if not runs:
+    found = [_of_one(store, word) for word in wanted]
+    selection = Selection(
+        parents=_distinct(run for one in found for run in one.parents),
+        sweeps=_distinct(run for one in found for run in one.sweeps),
+        runs=_distinct(run for one in found for run in one.runs),
+        grid={key: overrides for one in found for key, overrides in one.grid.items()},
+    )
+    if not selection.runs:
         raise UserError(f"{' '.join(wanted)}: there is no run yet.")
-    return Selection(list(parents.values()), list(runs.values()))
+    return selection
 
 
-def _of_one(store: Store, wanted: str) -> list[RunResult]:
-    """Return all runs that one word means, parents too."""
+def _distinct(runs: Iterable[RunResult]) -> list[RunResult]:
+    return list({run.run_id: run for run in runs}.values())
+
+
+def _of_one(store: Store, wanted: str) -> Selection:
+    """Return what one word means."""
     experiment = store.runs(wanted) if wanted != LAST else None
     if experiment is not None:
-        return experiment
+        parents = [run for run in experiment if is_sweep(run)]
+        return Selection(parents, [], [run for run in experiment if _is_training(run)], {})
     run = find_run(store, wanted)
-    return [run, *store.children(run.run_id)]
+    return _of_sweep(store, run) if is_sweep(run) else Selection([], [], [run], {})
+
+
+def _of_sweep(store: Store, sweep: RunResult) -> Selection:
+    """Return a sweep's runs, those too that it took from others instead of training them."""
+    runs, grid = store.children(sweep.run_id), _grid(store, sweep.run_id)
+    lacking = grid.keys() - {run.tags["config_hash"] for run in runs if run.status == "FINISHED"}
+    if lacking and sweep.tags.get(TAKES_TAG):
+        others = store.finished_beside(sweep.run_id)
+        runs = [run for run in others if run.tags.get("config_hash") in lacking] + runs
+    return Selection([sweep], [sweep], runs, grid)
+
+
+def _grid(store: Store, sweep_id: str) -> dict[str, list[str]]:
+    """Return the grid of a sweep; {} if it lies elsewhere, or the sweep asked as it went."""
+    if GRID_FILE not in store.artifact_names(sweep_id):
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        return json.loads(store.fetch_artifact(sweep_id, GRID_FILE, Path(folder)).read_bytes())
 
 
 def _is_training(run: RunResult) -> bool:

@@ -237,6 +237,11 @@ class Store:
             return []
         return self._runs.search(RunFilter(experiment.experiment_id, status="FINISHED"))
 
+    def finished_beside(self, run_id: str) -> list[RunResult]:
+        """Return the finished runs of the experiment that a run belongs to, without curves."""
+        experiment = self.client.get_run(run_id).info.experiment_id
+        return self._runs.search(RunFilter(experiment, status="FINISHED"))
+
     def with_curves(self, results: Sequence[RunResult]) -> list[RunResult]:
         """Return the same results with their curves."""
         curves = self._runs.curves([result.run_id for result in results if not result.curves])
@@ -290,6 +295,10 @@ class Store:
     def artifact_names(self, run_id: str) -> set[str]:
         """Return the names of a run's artifacts."""
         return {entry.path for entry in self.client.list_artifacts(run_id)}
+
+    def fetch_artifact(self, run_id: str, name: str, folder: Path) -> Path:
+        """Copy one artifact of a run into a folder and return where it is."""
+        return Path(self.client.download_artifacts(run_id, name, str(folder)))
 
     def fetch_artifacts(self, run_id: str, folder: Path) -> None:
         """Copy the artifacts of a run into a folder."""

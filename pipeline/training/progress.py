@@ -47,8 +47,9 @@ class Progress:
         """Return an epoch's results in words: a run's metrics, or the best one of several."""
         reached, size = list(epoch.metrics.values()), self._groups[group]
         if size.num_members > 1:
-            best = max(metrics["test/accuracy"] for metrics in reached)
-            return f"{len(reached)}/{size.num_members} members  best test/accuracy {best:.4f}"
+            key = "val/accuracy" if "val/accuracy" in reached[0] else "train/accuracy"
+            best = max(metrics[key] for metrics in reached)
+            return f"{len(reached)}/{size.num_members} members  best {key} {best:.4f}"
         (metrics,) = reached
         parts = [f"train/loss {metrics['train/loss']:.4g}"]
         if "val/accuracy" in metrics:

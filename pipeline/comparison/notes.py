@@ -1,0 +1,144 @@
+"""What one must know beside the numbers of a comparison, and what one can run next."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from pipeline.comparison.cells import Cells, Hole
+from pipeline.comparison.comparison import Comparison, Verdict
+from pipeline.comparison.question import Metric
+from pipeline.comparison.statistics import mean_interval
+from pipeline.tracking.record import RunResult
+
+__all__ = ["MAX_SEEDS", "MORE_SEEDS", "RESUME", "commands", "count_holes", "find"]
+
+FEW_SEEDS = 5
+
+MAX_SEEDS = 1_000
+"""More are not proposed: a difference that needs them hardly matters."""
+
+MORE_SEEDS = "more seeds"
+
+RESUME = "the missing runs"
+
+
+def find(cells: Cells, whole: Comparison, metric: Metric) -> list[str]:
+    """Return what a reader must know, sentence by sentence."""
+    runs = [run for cell in cells.cells for run in cell.runs.values()]
+    found: list[str] = []
+    if cells.holes:
+        found.append(f"{count_holes(cells.holes)}: nothing is said over them.")
+    if metric.split == "test":
+        found.append("Compared by test examples, so don't choose by this what you then report.")
+    found += _few_seeds(whole)
+    if cells.num_repeated:
+        found.append(
+            f"{_runs(cells.num_repeated)} are left out, since newer ones have the same config and "
+            "seed."
+        )
+    found += _differing_sources(runs)
+    return found
+
+
+def count_holes(holes: Sequence[Hole]) -> str:
+    """Return how many runs are not finished, and why, such as "2 runs failed, 1 run is missing"."""
+    verbs = {
+        "failed": "",
+        "diverged": "",
+        "interrupted": "was ",
+        "running": "is ",
+        "missing": "is ",
+    }
+    plural = {"": "", "was ": "were ", "is ": "are "}
+    counts = Counter(hole.status for hole in holes)
+    return ", ".join(
+        f"{_runs(count)} {verbs[status] if count == 1 else plural[verbs[status]]}{status}"
+        for status, count in counts.items()
+    )
+
+
+def _runs(count: int) -> str:
+    return f"{count} run" if count == 1 else f"{count} runs"
+
+
+def _few_seeds(whole: Comparison) -> list[str]:
+    """Return what so few seeds can tell."""
+    fewest = min(len(row.scores) for row in whole.rows)
+    if fewest >= FEW_SEEDS:
+        return []
+    if fewest < 2:
+        return [
+            "One seed a cell: a run with another seed may turn the order round, and nothing here "
+            f"says how easily. Take {FEW_SEEDS} or more."
+        ]
+    width = mean_interval(_standardised(fewest)).half_width
+    enough = mean_interval(_standardised(FEW_SEEDS)).half_width
+    return [
+        f"{fewest} seeds a cell: an interval reaches {width:.1f} standard deviations to each side "
+        f"({enough:.1f} with {FEW_SEEDS} seeds), so only large differences can be told."
+    ]
+
+
+def _standardised(count: int) -> list[float]:
+    """Return numbers whose mean is 0 and whose standard deviation is 1."""
+    side = ((count - 1) / 2) ** 0.5
+    return [-side, side, *([0.0] * (count - 2))]
+
+
+def _differing_sources(runs: Sequence[RunResult]) -> list[str]:
+    """Return that runs come of different code or data, where they do."""
+    found: list[str] = []
+    codes = _distinct(run.tags.get("code_hash", "?")[:8] for run in runs)
+    if len(codes) > 1:
+        commits = _distinct(run.tags.get("git.commit", "?")[:8] for run in runs)
+        found.append(
+            f"The runs come of different code: hashes {', '.join(codes)}, commits "
+            f"{', '.join(commits)}."
+        )
+    by_name: defaultdict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        by_name[run.params.get("data.name", "?")].append(run.tags.get("data_hash", "?")[:8])
+    for name, hashes in by_name.items():
+        if len(set(hashes)) > 1:
+            differing = ", ".join(_distinct(hashes))
+            found.append(f"The runs come of different data by the name {name}: {differing}.")
+    return found
+
+
+def _distinct(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def commands(
+    typed: str | None, sweep_id: str | None, whole: Comparison, holes: Sequence[Hole]
+) -> dict[str, str]:
+    """Return what one can run next, by what it is for.
+
+    Args:
+        typed: the sweep's own command; without it there is nothing to propose.
+        sweep_id: of that sweep.
+        whole: its comparison.
+        holes: its runs that are not finished.
+    """
+    if typed is None or sweep_id is None:
+        return {}
+    words = [word for word in shlex.split(typed) if not word.startswith("resume")]
+    found: dict[str, str] = {}
+    if any(hole.status != "running" for hole in holes):
+        found[RESUME] = shlex.join([*words, f"resume={sweep_id[:8]}"])
+    needed = _seeds_for(whole)
+    if needed is not None:
+        others = [word for word in words if not word.startswith("seed=")]
+        found[MORE_SEEDS] = shlex.join([*others, f"seed=range(0,{needed})", "resume=any"])
+    return found
+
+
+def _seeds_for(whole: Comparison) -> int | None:
+    """Return the seeds in all that settle what isn't; None if nothing is open, or too many."""
+    open_rows = [row for row in whole.rows if row.verdict is Verdict.UNDECIDED]
+    needed = [row.seeds_needed for row in open_rows if row.seeds_needed is not None]
+    if needed:
+        return max(needed) if max(needed) <= MAX_SEEDS else None
+    return FEW_SEEDS if open_rows and len(open_rows[0].scores) < 2 else None
