@@ -17,6 +17,7 @@ from pipeline.engine.evaluation import Evaluation, confusion_counts
 from pipeline.engine.module import STEPS_PER_CALL, GroupModule
 from pipeline.engine.precision import parameter_dtype
 from pipeline.training.artifacts import write_results
+from pipeline.training.weights import Header
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.resumption import KeepCheckpoints
 from pipeline.training.workers import num_threads
@@ -110,6 +111,7 @@ def fit(task: Task, say: Callable[[Event], None]) -> None:
                 module.parameters_of(member),
                 evaluation.epochs[member],
                 confusion_counts(module.data.test.labels, predictions, data.num_classes),
+                header=Header.of(task.configs[member]),
                 title=task.titles[member],
                 figures=task.draws_figures,
             )
