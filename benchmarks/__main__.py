@@ -17,7 +17,17 @@ from pathlib import Path
 from benchmarks.readme import table
 from benchmarks.timing import Options, make_parser
 
-SCRIPTS = ("single_run", "fused", "bf16", "company", "sweep", "end_to_end", "resume", "reproduce")
+SCRIPTS = (
+    "single_run",
+    "fused",
+    "bf16",
+    "company",
+    "sweep",
+    "end_to_end",
+    "resume",
+    "compare",
+    "reproduce",
+)
 
 
 def main() -> None:

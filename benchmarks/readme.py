@@ -69,6 +69,10 @@ ROWS = (
         "{resume[look_up]:.1f} s more than of one; resumability costs an undisturbed sweep"
         " {resume[share]:.1f} %",
     ),
+    (
+        "the answer to 1,000 runs, over that to two (`python -m benchmarks.compare`)",
+        "{compare[local]:.1f} s from the local store, {compare[server]:.1f} s from a server",
+    ),
 )
 
 

@@ -34,7 +34,7 @@ TIMEOUT_S = 120
 
 RUN_FILES = {
     "config.yaml",
-    "overrides.yaml",
+    "provenance.yaml",
     "weights.safetensors",
     "confusion.csv",
     "curves.png",

@@ -55,9 +55,9 @@ def test_a_run_that_diverges_spoils_none_of_the_others(diverging: Diverging):
     assert diverging.done.code == 1
     assert len(by_status(diverging.runs, "FINISHED")) == 11
     (failed,) = by_status(diverging.runs, "FAILED")
-    (row,) = [line for line in diverging.done.stdout.splitlines() if failed in line]
-    assert "FAILED" in row
-    assert "1e+30" in row
+    (row,) = [line for line in diverging.done.stdout.splitlines() if line.startswith(" 1e+30")]
+    assert "0/1" in row
+    assert "incomplete" in row
     *_, heading, line = diverging.done.errors
     assert heading == "error: 1 of 12 runs failed:"
     assert failed in line
@@ -78,8 +78,7 @@ def test_a_sweep_with_a_failed_run_still_shows_and_keeps_its_table(diverging: Di
     assert parent.info.status == "FAILED"
     assert [row["status"] for row in sweeps.rows(parent)] == ["FINISHED"] * 11 + ["FAILED"]
     assert imread(command.artifacts(parent) / "comparison.png").size > 0
-    for run in diverging.runs:
-        assert run.info.run_id in diverging.done.stdout.partition("test accuracy")[2]
+    assert "1 run diverged: nothing is said over them." in diverging.done.stdout
 
 
 def test_only_the_run_that_failed_is_tried_again(diverging: Diverging):

@@ -109,7 +109,7 @@ def find_metric(asked: str | None, runs: Sequence[RunResult], keys: Sequence[str
         raise UserError(
             f"--metric {asked}: the cells have losses of different kinds ({', '.join(differing)} "
             "varied), whose values can't be compared. Choose an accuracy, such as "
-            f"--metric {metric.on('accuracy').replace('train', 'val')}, or runs of one loss."
+            f"--metric {metric.split}/accuracy, or runs of one loss."
         )
     return metric
 

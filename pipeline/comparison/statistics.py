@@ -160,6 +160,9 @@ def seeds_needed(
     estimates (Julious and Owen 2006, "Sample size calculations for clinical studies allowing for
     uncertainty about the variance", Pharmaceutical Statistics 5).
 
+    Who tests after the first seeds, adds seeds where nothing was settled and tests all again has
+    two chances to err: in 8 to 10 % of cases where there is no difference, instead of 5 %.
+
     Args:
         deviation: s, the standard deviation of the paired differences so far.
         num_pairs: how many differences it comes from.
@@ -227,21 +230,28 @@ def bootstrap_interval(
     Each draw takes from every group as many of its values as it has, with replacement; the ends
     are the 2.5 % and 97.5 % percentiles of the statistic over draws (Agarwal et al. 2021, "Deep
     Reinforcement Learning at the Edge of the Statistical Precipice"). It supposes no
-    distribution, and is too short where all groups together have few values: of 5 values of
-    a normal distribution it covers the true one in some 83 % of cases, of 20 in some 92 %.
+    distribution, and is too short where all groups together have few values: of 5 normal values it
+    covers the true interquartile mean in some 90 % of cases and the true mean in 83 %, of 20 in
+    94 % and 92 %.
 
     Args:
         groups: the values over seeds, a group for each task (data set, say) that is averaged over.
-            The ends are NaN if there is one with fewer than two values.
+            If one has fewer than two values, the ends are NaN; if one has none, the value is too.
         statistic: "iqm", the interquartile mean of all values together, or "mean", the mean of the
             groups' means.
         num_draws: 1 or more.
         seed: of the draws; the same one gives the same interval, in whatever order values come.
+
+    Raises:
+        ValueError: if there is no such statistic.
     """
-    numbers = [np.sort(_numbers(group)) for group in groups]
+    if statistic not in _STATISTICS:
+        raise ValueError(f"statistic={statistic!r}: must be one of {', '.join(_STATISTICS)}")
     compute = _STATISTICS[statistic]
-    value = float(compute(numbers))
-    if np.isnan(value) or min(map(len, numbers)) < 2:
+    numbers = [np.sort(_numbers(group)) for group in groups]
+    fewest = min(map(len, numbers), default=0)
+    value = float(compute(numbers)) if fewest else nan
+    if np.isnan(value) or fewest < 2:
         return Interval(value, nan, nan)
     generator = np.random.default_rng(seed)
     draws = [

@@ -64,5 +64,9 @@ def take_place(arguments: Sequence[str]) -> tuple[list[str], Place]:
             said[key] = value
         else:
             others.append(word)
-    names = {key: key.rpartition(".")[2] for key in KEYS}
-    return others, Place.at(**{names[key]: value for key, value in said.items()})
+    place = Place.at(
+        said.get("root"),
+        said.get("tracking.uri"),
+        said.get("tracking.experiment_name", TrackingConfig.experiment_name),
+    )
+    return others, place

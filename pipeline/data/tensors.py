@@ -155,7 +155,8 @@ def _read(
         arrays, digest = read_digits()
     train_images, train_labels, test_images, test_labels = map(torch.tensor, arrays)
     train_inputs, test_inputs = (
-        images.flatten(1).to(dtype).div_(dataset.max_pixel) for images in (train_images, test_images)
+        images.flatten(1).to(dtype).div_(dataset.max_pixel)
+        for images in (train_images, test_images)
     )
     return Split(train_inputs, train_labels.long()), Split(test_inputs, test_labels.long()), digest
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from pipeline.comparison.comparison import Answer, Comparison, Row, Verdict
@@ -26,6 +25,9 @@ def print_answer(console: Console, answer: Answer) -> None:
     """Print the tables, the answer in sentences, and what one can run next."""
     for part in _parts(answer):
         console.print(part)
+    for what, command in answer.commands.items():
+        console.print(f"For {what}:")
+        console.print(f"  {command}", soft_wrap=True)
 
 
 def _parts(answer: Answer) -> Iterator[RenderableType]:
@@ -37,10 +39,8 @@ def _parts(answer: Answer) -> Iterator[RenderableType]:
     yield ""
     for note in answer.notes:
         yield Text(f"Note: {note}")
-    yield Text(method(answer), style="dim")
-    for what, command in answer.commands.items():
-        yield Text(f"For {what}:")
-        yield Padding(Text(command), (0, 0, 0, 2))
+    if len(answer.cells.rows) > 1:
+        yield Text(method(answer), style="dim")
 
 
 def as_markdown(answer: Answer) -> str:
@@ -50,7 +50,8 @@ def as_markdown(answer: Answer) -> str:
     parts += [comparison_table(effect, answer).markdown() for effect in answer.effects]
     parts.append(comparison_table(answer.cells, answer).markdown())
     parts += [f"Note: {note}" for note in answer.notes]
-    parts.append(method(answer))
+    if len(answer.cells.rows) > 1:
+        parts.append(method(answer))
     for what, command in answer.commands.items():
         parts.append(f"For {what}:\n\n```\n{command}\n```")
     return "\n\n".join(parts) + "\n"
@@ -64,7 +65,7 @@ def comparison_table(comparison: Comparison, answer: Answer, *, title: str = "")
     units = Units(answer.metric)
     rows = _shown(comparison, answer)
     note = f"{len(rows)} of {len(comparison.rows)} rows" if len(rows) < len(comparison.rows) else ""
-    chosen = answer.chosen.row.values if answer.chosen else None
+    chosen = answer.chosen.row.values if answer.chosen and len(rows) > 1 else None
     marks = ["*" if row.values == chosen else "" for row in rows]
     header = [
         *comparison.names.values(),
@@ -82,8 +83,8 @@ def comparison_table(comparison: Comparison, answer: Answer, *, title: str = "")
             _seeds(row),
             units.plus_minus(row.mean) + mark,
             _difference(row, units),
-            p_text(row.p).removeprefix("p = ").removeprefix("p ") if row.p is not None else "",
-            row.verdict.value,
+            _p(row),
+            row.verdict.value if len(rows) > 1 else "",
             units.difference(row.gap.value),
             "" if math.isnan(row.seconds) else f"{row.seconds:.2g}",
         ]
@@ -121,6 +122,12 @@ def _seeds(row: Row) -> str:
         if row.holes
         else f"{len(row.scores)}"
     )
+
+
+def _p(row: Row) -> str:
+    if row.p is None or math.isnan(row.p):
+        return ""
+    return p_text(row.p).removeprefix("p = ").removeprefix("p ")
 
 
 def _difference(row: Row, units: Units) -> str:

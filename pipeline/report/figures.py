@@ -1,9 +1,8 @@
-"""What is drawn of a run (its curves, its confusion matrix) and of a sweep (all its curves)."""
+"""What is drawn of a run: its curves, its confusion matrix."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,51 +14,44 @@ from numpy.typing import NDArray
 
 from pipeline.report import style
 
-__all__ = ["Curve", "draw_comparison", "draw_confusion", "draw_curves"]
+__all__ = ["Curves", "draw_confusion", "draw_curves"]
+
+Curves = Mapping[str, Sequence[float]]
+"""Values epoch by epoch, under their metric or their part of the data."""
 
 _WIDTH, _HEIGHT = 9.0, 3.2  # inches, of two panels
 _DPI = 100  # many of these are drawn: fewer pixels are quicker
-_STYLES = {"color": style.COLORS, "marker": style.MARKERS, "ls": ("-", "--", "-.", ":")}
-_MAX_NAMED = 28  # 7 markers times 4 dashes, without a common factor: each pair comes up once
-_NUM_BEST, _NUM_WORST = 12, 8  # named in the legend when there are more runs than styles
-_LOG_SPAN = 5  # train losses further apart than this factor get a log scale
-# The runs that the legend only counts, behind the others.
-_REST: dict[str, Any] = {"color": "0.8", "lw": 0.6, "marker": ".", "ms": 2, "zorder": 1.9}
-
-
-@dataclass(frozen=True)
-class Curve:
-    """What one run of a sweep contributes to the comparison.
-
-    Attributes:
-        label: The choices that set this run apart.
-        train_loss: Mean train loss of each epoch, NaN if it was not evaluated.
-        test_accuracy: Test accuracy after each epoch, in [0, 1], or NaN.
-        status: The run's status in MLflow; any but "FINISHED" is shown beside the label.
-    """
-
-    label: str
-    train_loss: Sequence[float]
-    test_accuracy: Sequence[float]
-    status: str = "FINISHED"
+_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+_LOOKS: tuple[dict[str, Any], ...] = (
+    {"marker": "o", "ms": 4.5},
+    {"marker": "s", "ms": 4.5, "ls": "--"},
+)
+_LINE = 0.08  # of a panel's height, for a line of small text
+_LOG_SPAN = 5  # losses further apart than this factor get a log scale
 
 
 @style.styled()
-def draw_curves(
-    path: Path, train_loss: Sequence[float], test_accuracy: Sequence[float], *, title: str
-) -> Figure:
-    """Draw a run's mean train losses and test accuracies in [0, 1] by epoch into a PNG file.
+def draw_curves(path: Path, curves: Curves, *, title: str) -> Figure:
+    """Draw a run's losses and accuracies by epoch into a PNG file and return the figure.
 
-    The final values stand at the right edges. What is infinite leaves a gap; NaN is an epoch that
-    was not evaluated. Return the figure.
+    Those of the training examples and of the validation examples; where there are none of these,
+    of the test examples. The final values stand at the right edges. What is infinite leaves a gap;
+    NaN is an epoch that was not evaluated.
+
+    Args:
+        path: The PNG to write.
+        curves: Values epoch by epoch under their metric, such as "val/accuracy".
+        title: Shown above.
     """
     figure = Figure((_WIDTH, _HEIGHT), _DPI)  # fixed margins: finding them doubles the time
     figure.subplots_adjust(left=0.085, right=0.93, bottom=0.17, top=0.86, wspace=0.42)
-    curve = Curve("", train_loss, test_accuracy)
-    marker = "o" if _num_epochs(curve) <= style.MANY_EPOCHS else ""
-    _draw_panels(figure, [curve], [{"marker": marker, "ms": 4.5}])
-    for axes, values in zip(figure.axes, (train_loss, test_accuracy), strict=False):
-        _annotate_final(axes, values)
+    held_out = "val" if len(curves.get("val/accuracy", ())) else "test"
+    num_epochs = max((len(values) for values in curves.values()), default=0)
+    if num_epochs:
+        panels = zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True)
+        for axes, name in panels:
+            lines = {split: curves.get(f"{split}/{name}", ()) for split in ("train", held_out)}
+            _draw_panel(axes, name, lines, num_epochs)
     style.save(figure, path, title)
     return figure
 
@@ -102,76 +94,23 @@ def draw_confusion(path: Path, counts: NDArray[np.integer], *, title: str) -> Fi
     return figure
 
 
-@style.styled()
-def draw_comparison(path: Path, curves: Sequence[Curve], *, title: str) -> Figure:
-    """Draw the curves of a sweep's runs, in any order, as `draw_curves` does for one.
-
-    The legend is ordered by final test accuracy, best first. Of more runs than can be told apart
-    it names only the best and the worst; the others are drawn in grey and counted. Runs without
-    an epoch are left out. Return the figure.
-    """
-    started = [curve for curve in curves if _num_epochs(curve)]
-    ranked = sorted(started, key=lambda curve: np.nan_to_num(-_final_accuracy(curve), nan=np.inf))
-    height = _HEIGHT + 0.05 * min(len(ranked), _MAX_NAMED)
-    figure = Figure((_WIDTH, height), _DPI, layout="constrained")
-    if ranked:
-        _draw_panels(figure, ranked, _looks(ranked))
-        labelled = figure.axes[0].get_legend_handles_labels()
-        style.add_legend(figure, *labelled, title="final test accuracy, best first")
-    style.save(figure, path, title)
-    return figure
-
-
-def _num_epochs(curve: Curve) -> int:
-    return max(len(curve.train_loss), len(curve.test_accuracy))
-
-
-def _final_accuracy(curve: Curve) -> float:
-    return curve.test_accuracy[-1] if len(curve.test_accuracy) else np.nan
-
-
-def _looks(ranked: Sequence[Curve]) -> list[dict[str, Any]]:
-    """Return how each run is drawn and what the legend calls it: no two differ only in colour."""
-    num_rest = len(ranked) - _NUM_BEST - _NUM_WORST if len(ranked) > _MAX_NAMED else 0
-    named = [*ranked[:_NUM_BEST], *ranked[_NUM_BEST + num_rest :]]
-    size = {"lw": 1.5, "ms": 4.5} if len(named) <= len(style.COLORS) else {"lw": 1, "ms": 3.5}
-    looks = [
-        {key: values[index % len(values)] for key, values in _STYLES.items()}
-        | {"label": _label(curve), **size}
-        for index, curve in enumerate(named)
-    ]
-    if num_rest:
-        counted = _REST | {"label": f"… and {num_rest} more"}
-        looks[_NUM_BEST:_NUM_BEST] = [counted, *[_REST] * (num_rest - 1)]
-    return looks
-
-
-def _label(curve: Curve) -> str:
-    status = "" if curve.status == "FINISHED" else f" ({curve.status.lower()})"
-    return f"{_final_accuracy(curve):.4f}  {curve.label}{status}"
-
-
-def _draw_panels(figure: Figure, curves: Sequence[Curve], looks: Sequence[dict[str, Any]]) -> None:
-    """Draw curves into a panel for the loss and one for the accuracy, if there is any epoch."""
-    num_epochs = max(map(_num_epochs, curves))
-    if num_epochs == 0:
-        return
-    loss, accuracy = figure.subplots(1, 2)
-    points = [(_points(curve.train_loss), _points(curve.test_accuracy)) for curve in curves]
-    num_points = max(len(epochs) for pair in points for epochs, _ in pair)
-    every = 1 if num_points <= style.MANY_EPOCHS else num_points // 6
-    for rank, (pair, look) in enumerate(zip(points, looks, strict=True)):
-        for axes, (epochs, values) in zip((loss, accuracy), pair, strict=True):
-            first = min(rank % every, max(len(epochs) - 1, 0))
-            axes.plot(epochs, values, markevery=(first, every), **look)
+def _draw_panel(axes: Axes, name: str, lines: Curves, num_epochs: int) -> None:
+    """Draw a metric by epoch, a line for each part of the data."""
+    for (split, values), look in zip(lines.items(), _LOOKS, strict=True):
+        epochs, numbers = _points(values)
+        every = 1 if len(epochs) <= style.MANY_EPOCHS else len(epochs) // 6
+        axes.plot(epochs, numbers, label=_SPLITS[split], markevery=every, **look)
     pad = max(0.25, 0.03 * num_epochs)
-    for axes in (loss, accuracy):
-        axes.set(xlabel="epoch", xlim=(1 - pad, num_epochs + pad))
-        axes.set_xticks(style.integer_ticks(1, num_epochs))
-        axes.locator_params(axis="y", nbins=6)
-    _scale_loss(loss, np.concatenate([style.gaps(curve.train_loss) for curve in curves]))
-    low, high = accuracy.get_ylim()
-    accuracy.set(ylabel="test accuracy", ylim=(max(low, -0.02), min(high, 1.02)))
+    axes.set(xlabel="epoch", ylabel=name, xlim=(1 - pad, num_epochs + pad))
+    axes.set_xticks(style.integer_ticks(1, num_epochs))
+    axes.locator_params(axis="y", nbins=6)
+    if name == "loss":
+        _scale_loss(axes, np.concatenate([style.gaps(values) for values in lines.values()]))
+    else:
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, -0.02), min(high, 1.02))
+    axes.legend(fontsize=style.SMALL)
+    _annotate_final(axes, [values[-1] for values in lines.values() if len(values)])
 
 
 def _points(values: Sequence[float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -185,17 +124,22 @@ def _scale_loss(axes: Axes, losses: NDArray[np.float64]) -> None:
     """Label the loss, on a log scale if it spans much and is never negative; zeros fall off it."""
     positive = losses[losses > 0]
     span = positive.max() / positive.min() if positive.size else 1
-    axes.set_ylabel("train loss")
     if span > _LOG_SPAN and not (losses < 0).any():
-        axes.set(yscale="log", ylabel="train loss (log scale)")
+        axes.set(yscale="log", ylabel="loss (log scale)")
         style.set_log_ticks(axes.yaxis)
 
 
 def _annotate_final(axes: Axes, values: Sequence[float]) -> None:
-    """Write the last value beside the right edge, at its height or, without one, at the top."""
-    if len(values):
-        height = np.clip(np.nan_to_num(values[-1], nan=np.inf), *axes.get_ylim())
-        place = axes.get_yaxis_transform()  # x in axes, y in data
+    """Write one or two values beside the right edge, at their height as far as there is room."""
+    finite = sorted(value for value in style.gaps(values).tolist() if not np.isnan(value))
+    to_axes = axes.transData + axes.transAxes.inverted()
+    with np.errstate(divide="ignore"):  # zeros fall off a log scale
+        heights = [to_axes.transform((1, value))[1] for value in finite]
+    lowest = 0.5 * _LINE
+    for number, (value, height) in enumerate(zip(finite, heights, strict=True), start=1):
+        highest = 1 - _LINE * (len(finite) - number + 0.5)
+        place = float(np.clip(np.nan_to_num(height), lowest, highest))
         axes.text(
-            1.01, height, f"{values[-1]:#.4g}", transform=place, va="center", size=style.SMALL
+            1.01, place, f"{value:#.4g}", transform=axes.transAxes, va="center", size=style.SMALL
         )
+        lowest = place + _LINE

@@ -19,7 +19,7 @@ from pipeline.config.explain import CONFIG_ERRORS, explain
 from pipeline.config.options import did_you_mean
 from pipeline.process import exit_on_signals, leave, quick_imports
 from pipeline.sweep.preflight import check_surroundings
-from pipeline.tracking.provenance import environment_tags
+from pipeline.tracking.provenance import origin_tags
 
 with quick_imports():
     from rich.console import Console
@@ -182,7 +182,7 @@ def _start_run(config: Config, names: Sequence[str]) -> TrackedRun:
     record = Record(
         experiment_name=EXPERIMENT,
         name=" ".join(names),
-        tags={**config.tracking.tags, **environment_tags()},
+        tags={**config.tracking.tags, **origin_tags()},
     )
     store = open_store(config.tracking, Path(config.root))
     return start_run(store, record, offline_is_fine=False)

@@ -18,6 +18,7 @@ from pipeline.config.keys import plain
 from pipeline.config.options import conf_dir
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
+from pipeline.sweep.grid import shared
 from pipeline.tracking.provenance import code_hash, config_hash
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.spool import send_records
@@ -88,7 +89,9 @@ def compose_jobs(name: str, overrides: Sequence[str]) -> list[Job]:
         sweep = loader.load_configuration("config", chosen, run_mode=RunMode.MULTIRUN)
         _check_grid(name, sweep, overrides)
         composer = Composer(loader, sweep)
-        jobs = [Job(composer.check(typed), typed) for typed in grid_jobs(loader, sweep)]
+        grid = grid_jobs(loader, sweep)
+        fixed = shared(grid)
+        jobs = [Job(composer.check(typed), typed, fixed) for typed in grid]
     return list({config_hash(job.config): job for job in jobs}.values())
 
 

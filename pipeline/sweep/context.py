@@ -37,6 +37,8 @@ class SweepContext:
     """None if nobody knows yet."""
     plan: Plan = field(default_factory=Plan)
     """What of the sweep is finished already, or runs elsewhere."""
+    fixed: frozenset[str] = frozenset()
+    """The overrides that all its jobs have."""
     sweep: Sweep | None = None
     """Only in the process that started the sweep, as is the next."""
     composer: Composer | None = None
@@ -73,7 +75,10 @@ class SweepContext:
             from pipeline.training.group import Job  # imports torch and mlflow
             from pipeline.training.train import train_runs
 
-        members = [Job(config, overrides, self.interrupted(config)) for config, overrides in jobs]
+        members = [
+            Job(config, overrides, self.fixed, self.interrupted(config))
+            for config, overrides in jobs
+        ]
         return train_runs(members, parent_run_id=self.parent_run_id, **options)
 
 

@@ -34,7 +34,7 @@ class Findings:
         return cls(subject, answer(subject) if subject.grid and any_finished else None)
 
     def write(self, run: TrackedRun) -> None:
-        """Write results.csv, and the comparison as Markdown, JSON and the run's description.
+        """Write results.csv, the comparison as Markdown, JSON, figure and the run's description.
 
         Args:
             run: the sweep's own, which goes on.
@@ -43,6 +43,7 @@ class Findings:
             OSError: the files can't be written.
         """
         from pipeline.report.answer import as_markdown
+        from pipeline.report.charts import comparison_chart, save_png
         from pipeline.report.runs_table import write_csv
 
         write_csv(run.artifacts / "results.csv", self.subject.runs)
@@ -51,6 +52,8 @@ class Findings:
         markdown = as_markdown(self.answer)
         (run.artifacts / "comparison.md").write_text(markdown)
         (run.artifacts / "comparison.json").write_text(as_json(self.answer))
+        chart = comparison_chart(self.answer, run.store.with_curves(self.subject.runs))
+        save_png(chart, run.artifacts / "comparison.png")
         run.record.tags[NOTE_TAG] = _note(markdown, self.subject)
         run.record.log(0, _summary(self.answer))
 

@@ -19,7 +19,7 @@ from pipeline.secrets import without_password
 from pipeline.tracking import paths
 from pipeline.tracking.provenance import config_hash
 
-__all__ = ["Cells", "Grid", "has_grid", "read_grid", "write_grid"]
+__all__ = ["Cells", "Grid", "has_grid", "read_grid", "shared", "write_grid"]
 
 Cells = dict[str, list[str]]
 """The overrides of every cell by its config_hash."""
@@ -37,6 +37,11 @@ class Grid:
     """What the user typed."""
 
     @cached_property
+    def fixed(self) -> frozenset[str]:
+        """The overrides that all cells have; of a sweeper that asks as it goes, what was typed."""
+        return shared(self.overrides) if self.overrides else frozenset(self.typed)
+
+    @cached_property
     def cells(self) -> Cells:
         """Every cell's overrides by its config_hash."""
         return {
@@ -45,6 +50,12 @@ class Grid:
             ]
             for config, overrides in zip(self.configs, self.overrides, strict=False)
         }
+
+
+def shared(overrides: Sequence[Sequence[str]]) -> frozenset[str]:
+    """Return the overrides that all jobs have, of which there is at least one."""
+    first, *others = map(set[str], overrides)
+    return frozenset(first.intersection(*others))
 
 
 def write_grid(root: Path, cells: Mapping[str, Sequence[str]]) -> str:

@@ -68,7 +68,9 @@ class SweepCallback(Callback):
         if sweep is None:
             sys.exit(0)
         num_jobs = len(grid.overrides) or None
-        self._context = SweepContext(sweep.run_id, num_jobs, sweep.plan, sweep, composer)
+        self._context = SweepContext(
+            sweep.run_id, num_jobs, sweep.plan, grid.fixed, sweep, composer
+        )
         enter(self._context)
 
     def on_job_start(self, config: DictConfig, *, fused: bool = False, **kwargs: Any) -> None:

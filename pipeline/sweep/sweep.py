@@ -10,20 +10,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import yaml
-
 from pipeline.comparison.subject import Subject
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
 from pipeline.sweep.findings import Findings
 from pipeline.sweep.grid import Grid, has_grid, read_grid, write_grid
+from pipeline.sweep.parent import time_paused, varied_params
 from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan
 from pipeline.tracking import paths
 from pipeline.tracking.locks import hold, is_alive, process_lock
 from pipeline.tracking.lookup import GRID_FILE, SWEEP_TAG, TAKES_TAG
-from pipeline.tracking.provenance import environment_tags, run_name
-from pipeline.tracking.record import Record, RunResult
+from pipeline.tracking.provenance import origin_tags, provenance, run_name
+from pipeline.tracking.record import Record, RunResult, now_ms
 from pipeline.tracking.run import TrackedRun, start_run
 from pipeline.tracking.spool import remove_unfinished, send_records
 from pipeline.tracking.store import STORE_ERRORS, Store, StoreError, open_store
@@ -190,7 +189,7 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
         if run.status != "FINISHED" and is_alive(root, run.tags) is False
     ]
     remove_unfinished(root, is_left)
-    return _start(store, grid, plan, parent)
+    return _start(store, grid, plan, parent, children)
 
 
 def _say(plan: Plan, config: Config) -> None:
@@ -218,7 +217,13 @@ def _find_parent(store: Store, config: Config) -> RunResult | None:
     raise UserError(f"resume={wanted}: the experiment {experiment} has {problem}. {remedy}")
 
 
-def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None) -> Sweep:
+def _start(
+    store: Store,
+    grid: Grid,
+    plan: Plan,
+    parent: RunResult | None = None,
+    children: Sequence[RunResult] = (),
+) -> Sweep:
     """Make the parent run, or go on with the one that is there."""
     config = grid.configs[0]
     root = Path(config.root)
@@ -226,24 +231,27 @@ def _start(store: Store, grid: Grid, plan: Plan, parent: RunResult | None = None
     if not has_grid(root, grid_name):
         grid_name = write_grid(root, grid.cells)
         hold(root, grid_name)  # before the store knows of it, so that nobody else is working on it
-    name = parent.name if parent else run_name(grid.typed)
+    name = parent.name if parent else run_name(sorted(grid.typed, key=grid.fixed.__contains__))
     typed = [without_password(override) for override in grid.typed]
     record = Record(
         experiment_name=config.tracking.experiment_name,
         name=name,
         tags={
             **config.tracking.tags,
-            **environment_tags(),
+            **origin_tags(),
             SWEEP_TAG: name,
             "grid": grid_name,
             "lock": process_lock(root),
             "command": shlex.join(["python", "-m", "pipeline", "-m", *typed]),
             **({TAKES_TAG: ANY} if config.resume.sweep == ANY else {}),
         },
+        params=varied_params(grid),
+        start_time=parent.started_ms if parent else now_ms(),
+        paused_ms=time_paused(parent, children) if parent else 0,
         run_id=parent.run_id if parent else None,
     )
     run = start_run(store, record, offline_is_fine=False)
     (run.artifacts / GRID_FILE).write_text(json.dumps(grid.cells))
-    (run.artifacts / "overrides.yaml").write_text(yaml.safe_dump(typed))
+    (run.artifacts / "provenance.yaml").write_text(provenance(grid.typed))
     has_answer = parent is not None and parent.status == "FINISHED"
     return Sweep(run, grid, plan, has_answer=has_answer)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -18,7 +17,7 @@ from pipeline.comparison.answer import answer
 from pipeline.comparison.cells import find_cells
 from pipeline.comparison.plain import as_json, as_rows
 from pipeline.comparison.question import Metric, Question
-from pipeline.comparison.requirement import check
+from pipeline.comparison.requirement import Outcome, check
 from pipeline.comparison.subject import Subject, find_subject
 from pipeline.config.arguments import PLACE_HELP, take_place
 from pipeline.errors import UserError
@@ -35,11 +34,11 @@ def main() -> None:
     arguments = _parser().parse_args(words)
     try:
         subject = find_subject(open_tracked(place), arguments.wanted or [LAST])
-        problems = _show(subject, arguments)
+        unmet = _show(subject, arguments)
     except UserError as error:
         sys.exit(f"error: {error}")
-    if problems:
-        sys.exit("\n".join(problems))
+    if unmet:
+        sys.exit("\n".join(f"error: {outcome.statement}" for outcome in unmet))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,14 +65,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _show(subject: Subject, arguments: argparse.Namespace) -> list[str]:
-    """Print what is asked for; return which requirements aren't met."""
+def _show(subject: Subject, arguments: argparse.Namespace) -> list[Outcome]:
+    """Print what is asked for; return the requirements that aren't met."""
     console = Console(width=None if sys.stdout.isatty() else 100, markup=False, highlight=False)
     if arguments.runs:
         console.print(runs_table(subject.runs, title=subject.title))
         return []
     by = arguments.by and [key.strip() for key in arguments.by.split(",")]
     found = answer(subject, Question(arguments.metric, by, arguments.baseline, arguments.margin))
+    cells = find_cells(subject.runs, subject.grid)
+    outcomes = check(arguments.require, cells, Metric(found.metric))
     if arguments.json:
         print(as_json(found))
     elif arguments.csv:
@@ -83,15 +84,10 @@ def _show(subject: Subject, arguments: argparse.Namespace) -> list[str]:
         print(as_markdown(found))
     else:
         print_answer(console, found)
-    return _unmet(arguments.require, subject, Metric(found.metric))
-
-
-def _unmet(requirements: Sequence[str], subject: Subject, metric: Metric) -> list[str]:
-    outcomes = check(requirements, find_cells(subject.runs, subject.grid), metric)
     for outcome in outcomes:
         if outcome.is_met:
             print(outcome.statement, file=sys.stderr)
-    return [f"error: {outcome.statement}" for outcome in outcomes if not outcome.is_met]
+    return [outcome for outcome in outcomes if not outcome.is_met]
 
 
 if __name__ == "__main__":

@@ -42,12 +42,7 @@ def draw_figures(store: Store, run: RunResult) -> bool:
         fetched.mkdir()
         drawn.mkdir()
         counts = _fetch_confusions(store, run.run_id, fetched)
-        draw_curves(
-            drawn / "curves.png",
-            run.curves["train/loss"],
-            run.curves["test/accuracy"],
-            title=run.name,
-        )
+        draw_curves(drawn / "curves.png", run.curves, title=run.name)
         draw_confusion(drawn / "confusion.png", counts, title=run.name)
         store.add_artifacts(run.run_id, drawn)
     return True

@@ -102,9 +102,7 @@ def find_run(store: Store, wanted: str) -> RunResult:
     if len(named) == 1:
         return named[0]
     if named:
-        raise UserError(
-            f"{wanted}: that is how several begin, or are called:\n{_listed(named)}\nSay an id."
-        )
+        raise UserError(f"{wanted}: fits several. Say one of:\n{_listed(named)}")
     known = _listed(_sweeps(store))
     hint = f" The newest sweeps:\n{known}" if known else ""
     raise UserError(f"{wanted}: there is no such run, sweep or experiment.{hint}")

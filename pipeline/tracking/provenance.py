@@ -1,4 +1,7 @@
-"""Where a run's numbers come from: hashes of its config and code, commit, versions, machine."""
+"""Where a run's numbers come from: hashes of its config and code, commit, versions, machine.
+
+What queries need are tags, the rest is a file, so that MLflow's tables stay readable.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Collection, Sequence
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from pipeline.config.keys import plain
 from pipeline.config.options import project_root
@@ -20,7 +25,15 @@ from pipeline.config.schema import Config
 from pipeline.secrets import without_password
 from pipeline.tracking.locks import machine_tags
 
-__all__ = ["code_hash", "config_hash", "environment_tags", "params", "run_name"]
+__all__ = [
+    "code_hash",
+    "config_hash",
+    "dump_yaml",
+    "origin_tags",
+    "params",
+    "provenance",
+    "run_name",
+]
 
 CANNOT_CHANGE_RESULTS = (
     "root",
@@ -45,7 +58,10 @@ CODE = (
 )
 """The sources, below the package, that can change a number."""
 
-PACKAGES = ("torch", "pytorch-lightning", "mlflow")
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""The one written in C is there if PyYAML was built with it."""
+
+PACKAGES = ("torch", "pytorch-lightning", "mlflow", "numpy")
 
 
 def config_hash(config: Config) -> str:
@@ -88,30 +104,71 @@ def _text(value: object) -> str:
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def run_name(overrides: Sequence[str]) -> str:
-    """Return what a run, or a sweep, is called: what was chosen, tracking and places aside."""
+def run_name(overrides: Sequence[str], fixed: Collection[str] = ()) -> str:
+    """Return what a run, or a sweep, is called: what was chosen, tracking and places aside.
+
+    >>> run_name(["data=digits", "loss=ce", "seed=1"], fixed={"data=digits"})
+    'loss=ce seed=1'
+
+    Args:
+        overrides: its own.
+        fixed: those that the other runs of its sweep have too: a name tells runs apart.
+    """
     aside = ("tracking", "root=", "data.root=", "hydra", "resume", "dry_run")
-    chosen = [item for item in overrides if not item.lstrip("+~").startswith(aside)]
+    telling = [item for item in overrides if item not in fixed] or overrides
+    chosen = [item for item in telling if not item.lstrip("+~").startswith(aside)]
     return without_password(" ".join(chosen))[:200] or "defaults"
 
 
-def environment_tags() -> dict[str, str]:
-    """Return the tags that say which code ran where: commit, code hash, host, versions."""
-    return dict(_environment())
+def origin_tags() -> dict[str, str]:
+    """Return the tags that say which code ran where: commit, code hash, machine."""
+    return dict(_origin_tags())
 
 
 @cache
-def _environment() -> dict[str, str]:
+def _origin_tags() -> dict[str, str]:
+    commit = _git("rev-parse", "HEAD")
     return {
         "mlflow.user": _user(),
         "mlflow.source.name": "pipeline",
         "mlflow.source.type": "LOCAL",
-        **_git_tags(project_root()),
+        **({"git.commit": commit} if commit else {}),
         "code_hash": code_hash(),
         **machine_tags(),
-        "version.python": platform.python_version(),
-        **{f"version.{package}": version(package) for package in PACKAGES},
     }
+
+
+def provenance(typed: Sequence[str], device: str | None = None) -> str:
+    """Return provenance.yaml of a run or sweep: what was typed, and what it ran on.
+
+    Args:
+        typed: its overrides.
+        device: that a run trains on.
+    """
+    overrides = [dump_yaml(json.dumps([without_password(override)])) for override in typed]
+    beginning = "overrides:\n" if overrides else "overrides: []\n"
+    return "".join([beginning, *overrides, _environment(device)])
+
+
+@cache
+def _environment(device: str | None) -> str:
+    """Return the part of the file that all runs of this process have in common."""
+    status = _git("status", "--porcelain")
+    facts = {
+        **({"device": device} if device else {}),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+        **({} if status is None else {"uncommitted changes": bool(status)}),
+    }
+    return dump_yaml(json.dumps({"environment": facts}))
+
+
+@lru_cache(2**12)
+def dump_yaml(text: str) -> str:
+    """Return a part of a YAML file for a JSON text; most parts are the same in all runs."""
+    return yaml.dump(json.loads(text), Dumper=DUMPER, sort_keys=False)
 
 
 def _user() -> str:
@@ -132,18 +189,9 @@ def code_hash() -> str:
     return digest.hexdigest()
 
 
-@cache
-def _git_tags(folder: Path) -> dict[str, str]:
-    """Return the commit and whether the working tree differs from it; {} outside a repository."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
-        return {}
-    status = _git(folder, "status", "--porcelain")
-    return {"git.commit": commit, "git.dirty": str(bool(status)).lower()}
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    command = ["git", "-C", str(folder), *arguments]
+def _git(*arguments: str) -> str | None:
+    """Return what git says of this project; None outside a repository."""
+    command = ["git", "-C", str(project_root()), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -39,6 +39,7 @@ def search(connection: Connection, wanted: RunFilter) -> list[RunResult]:
             error=tags[run_id].get("error"),
             curves={},
             tags=tags[run_id],
+            started_ms=started,
         )
         for run_id, name, status, started, ended in found
     ]

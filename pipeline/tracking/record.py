@@ -67,6 +67,8 @@ class RunResult:
     curves: dict[str, list[float]]
     """CURVES, epoch by epoch; see `curve`."""
     tags: dict[str, str]
+    started_ms: int = 0
+    """In milliseconds since 1970."""
 
     @property
     def objective(self) -> float:
@@ -138,6 +140,8 @@ class Record:
     status: Status = "RUNNING"
     start_time: int = field(default_factory=now_ms)
     end_time: int | None = None
+    paused_ms: int = 0
+    """How long nobody worked on it between its sessions, which its end leaves out."""
     id: str = field(default_factory=lambda: new_ids(1)[0])
     """The run's id where the store lets us choose it; a tag of the run anywhere."""
     run_id: str | None = None
@@ -158,7 +162,7 @@ class Record:
     def finish(self, status: Status) -> None:
         """Set the status, FINISHED, FAILED or KILLED, and the time."""
         self.status = status
-        self.end_time = now_ms()
+        self.end_time = now_ms() - self.paused_ms
 
     def result(self) -> RunResult:
         """Return the record as a result."""
@@ -175,4 +179,5 @@ class Record:
                 for key in CURVES
             },
             tags=self.tags,
+            started_ms=self.start_time,
         )

@@ -219,4 +219,5 @@ def _result(run: Run) -> RunResult:
         error=data.tags.get("error"),
         curves={},
         tags=dict(data.tags),
+        started_ms=info.start_time,
     )

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
-import yaml
 from jaxtyping import Int
 from safetensors import SafetensorError
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
@@ -19,31 +17,21 @@ from pipeline.config.schema import Config
 from pipeline.errors import UserError
 from pipeline.report.figures import draw_confusion, draw_curves
 from pipeline.secrets import without_password
-from pipeline.tracking.record import curve
+from pipeline.tracking.provenance import dump_yaml, provenance
+from pipeline.tracking.record import CURVES, curve
 from pipeline.training.weights import WEIGHTS_FILE, Header
 
 __all__ = ["write_configs", "write_results"]
 
-DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-"""The one written in C is there if PyYAML was built with it."""
 
-
-def write_configs(folder: Path, config: Config, overrides: Sequence[str]) -> None:
-    """Write config.yaml, every key resolved, and overrides.yaml, what was typed."""
+def write_configs(folder: Path, config: Config, overrides: Sequence[str], device: str) -> None:
+    """Write config.yaml, every key resolved, and provenance.yaml, what was typed and ran where."""
     resolved = asdict(config)
     if config.tracking.uri:
         resolved["tracking"]["uri"] = without_password(config.tracking.uri)
-    typed = [without_password(override) for override in overrides]
-    sections = [_dump(json.dumps({name: value})) for name, value in resolved.items()]
+    sections = [dump_yaml(json.dumps({name: value})) for name, value in resolved.items()]
     (folder / "config.yaml").write_text("".join(sections))
-    lines = [_dump(json.dumps([override])) for override in typed]
-    (folder / "overrides.yaml").write_text("".join(lines) or "[]\n")
-
-
-@lru_cache(2**12)
-def _dump(text: str) -> str:
-    """Return a part of a YAML file for a JSON text; most parts are the same in all runs."""
-    return yaml.dump(json.loads(text), Dumper=DUMPER, sort_keys=False)
+    (folder / "provenance.yaml").write_text(provenance(overrides, device))
 
 
 def write_results(
@@ -77,11 +65,12 @@ def write_results(
         lines = [",".join(map(str, row)) + "\n" for row in rows]
         (folder / "confusion.csv").write_text("".join(lines))
         if figures:
-            train_loss, test_accuracy = (
-                curve((epoch, metrics[key]) for epoch, metrics in epochs.items())
-                for key in ("train/loss", "test/accuracy")
-            )
-            draw_curves(folder / "curves.png", train_loss, test_accuracy, title=title)
+            curves = {
+                key: curve((epoch, metrics[key]) for epoch, metrics in epochs.items())
+                for key in CURVES
+                if key in next(iter(epochs.values()))
+            }
+            draw_curves(folder / "curves.png", curves, title=title)
             draw_confusion(folder / "confusion.png", counts.numpy(), title=title)
     except (OSError, SafetensorError) as error:
         raise UserError(

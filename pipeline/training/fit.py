@@ -17,9 +17,9 @@ from pipeline.engine.evaluation import Evaluation, confusion_counts
 from pipeline.engine.module import STEPS_PER_CALL, GroupModule
 from pipeline.engine.precision import parameter_dtype
 from pipeline.training.artifacts import write_results
-from pipeline.training.weights import Header
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.resumption import KeepCheckpoints
+from pipeline.training.weights import Header
 from pipeline.training.workers import num_threads
 
 __all__ = ["Epoch", "Event", "Fitted", "Steps", "Task", "fit", "load_data", "make_trainer"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pipeline.engine.evaluation import Epochs, best_on_val
 from pipeline.engine.grouping import multiplications
 from pipeline.errors import UserError
 from pipeline.tracking.locks import process_lock
-from pipeline.tracking.provenance import config_hash, environment_tags, params, run_name
+from pipeline.tracking.provenance import config_hash, origin_tags, params, run_name
 from pipeline.tracking.record import DatasetRecord, Record, RunResult, new_ids
 from pipeline.tracking.run import LiveMetrics, TrackedRun, close_runs, start_runs
 from pipeline.tracking.store import open_store
@@ -41,7 +41,9 @@ class Job:
     config: Config
     """Checked."""
     overrides: Sequence[str]
-    """What set it apart on the command line."""
+    """What was said for it on the command line."""
+    fixed: Collection[str] = ()
+    """Those of them that the others of its sweep have too."""
     interrupted: RunResult | None = None
     """The run that it goes on with, if that left a checkpoint."""
 
@@ -93,7 +95,7 @@ class Group:
         open_store(config.tracking, Path(config.root)).remove(self._resumption.given_up)
         self._start_runs(load_data(config))
         for run, job in zip(self._runs, self._members, strict=True):
-            write_configs(run.artifacts, job.config, job.overrides)
+            write_configs(run.artifacts, job.config, job.overrides, _device(job.config))
         self._epochs: list[Epochs] = self._resumption.restore(self._runs)
         self._live = LiveMetrics(self._runs)
         many = multiplications(config) * len(self._members) > MANY_MULTIPLICATIONS
@@ -129,8 +131,7 @@ class Group:
         job, config = self._members[member], self._configs[member]
         tags = {
             **config.tracking.tags,
-            **environment_tags(),
-            "device": "cpu" if is_on_cpu(config) else torch.cuda.get_device_name(),
+            **origin_tags(),
             "config_hash": config_hash(config),
             "data_hash": data.digest,
             "checkpoint": self._resumption.name,
@@ -140,7 +141,7 @@ class Group:
             tags["mlflow.parentRunId"] = self._parent_run_id
         return Record(
             experiment_name=config.tracking.experiment_name,
-            name=run_name(job.overrides),
+            name=run_name(job.overrides, job.fixed),
             tags=tags,
             params=params(config),
             dataset=DatasetRecord(
@@ -198,3 +199,7 @@ class Group:
 def is_on_cpu(config: Config) -> bool:
     """Return whether a run trains on the CPU of this machine."""
     return config.trainer.accelerator == "cpu" or not torch.cuda.is_available()
+
+
+def _device(config: Config) -> str:
+    return "cpu" if is_on_cpu(config) else torch.cuda.get_device_name()

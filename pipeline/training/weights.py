@@ -20,12 +20,12 @@ from pipeline.comparison.chosen import choose_run
 from pipeline.config.arguments import Place
 from pipeline.config.schema import Config, ModelConfig
 from pipeline.data.catalog import find_dataset
-from pipeline.engine.classifier import Classifier
 from pipeline.errors import UserError
 from pipeline.files import CHECKSUMS, damaged_files
 from pipeline.tracking.lookup import open_tracked
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.store import Store
+from pipeline.training.classifier import Classifier
 
 __all__ = ["WEIGHTS_FILE", "Header", "Weights", "fetch_weights", "network", "weights"]
 
@@ -61,7 +61,7 @@ class Header:
         )
 
     def as_metadata(self) -> dict[str, str]:
-        """Return it as the metadata of a safetensors file, whose keys have no order of their own."""
+        """Return it as the metadata of a safetensors file."""
         return {KEY: json.dumps(asdict(self))}
 
 

@@ -108,7 +108,7 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path: Path):
     with command.started(root, *grid, PYTHONPATH=search_path) as process:
         command.read_until(process, "epoch 3/")
     last = min(command.runs(root), key=lambda run: run.info.start_time)
-    assert last.info.run_name == "data=digits trainer=cpu seed=2,3,4 trainer.max_epochs=1,2000000"
+    assert last.info.run_name == "seed=2,3,4 trainer.max_epochs=1,2000000 data=digits trainer=cpu"
     planned = sweeps.plan(root, "-m", "seed=2,3,4", "trainer.max_epochs=1,2000000", "resume=last")
     assert planned == ["3 finished, 3 to run"]
 

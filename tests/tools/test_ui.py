@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,7 @@ LOCALHOST = "0100007F"
 
 
 class Pages(NamedTuple):
+    printed: str
     url: str
     port: int
     pid: int
@@ -42,10 +44,54 @@ def pages(root: Path, tracked: Done) -> Iterator[Pages]:
     assert (tracked.code, tracked.stderr) == (0, "")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    arguments = (f"--root={root}", f"--port={port}")
-    with command.started(root.parent, *arguments, module="pipeline.ui", quiet=True) as process:
+    words = (f"root={root}", f"--port={port}", "--no-browser")
+    with command.started(root.parent, *words, module="pipeline.ui") as process:
+        printed = command.read_until(process, "^http")
         command.wait_until(lambda: status_of(url) == 200, "the pages")
-        yield Pages(url, port, process.pid)
+        yield Pages(printed, url, port, process.pid)
+
+
+def test_the_address_that_is_printed_names_a_view_that_is_saved(root: Path, pages: Pages):
+    place = f"{pages.url}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey="
+    assert pages.printed.startswith(place)
+    key = pages.printed.removeprefix(place).strip()
+    view = json.loads(
+        command.client(root).get_experiment("1").tags[f"mlflow.sharedViewState.{key}"]
+    )
+    assert view["name"] == "what varied"
+
+
+def test_of_a_server_the_address_is_printed_and_nothing_else_is_served(pages: Pages, root: Path):
+    server = f"tracking.uri={pages.url}"
+    done = command.run(root, server, "--no-browser", module="pipeline.ui")
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout == pages.printed
+
+
+def test_a_runs_address_is_its_page(pages: Pages, root: Path):
+    (run,) = command.runs(root)
+    words = (run.info.run_id[:8], f"tracking.uri={pages.url}", "--no-browser")
+    done = command.run(root, *words, module="pipeline.ui")
+    page = f"{pages.url}/#/experiments/1/runs/{run.info.run_id}?workflowType=machine_learning\n"
+    assert (done.stdout, done.stderr) == (page, "")
+
+
+@pytest.mark.parametrize("is_served", [True, False])
+def test_where_there_is_a_display_the_pages_open(
+    pages: Pages, root: Path, tmp_path: Path, is_served: bool
+):
+    said = tmp_path / "said"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >"{said}"\n')
+    browser.chmod(0o755)
+    port = free_port()
+    place = (f"tracking.uri={pages.url}",) if is_served else (f"root={root}", f"--port={port}")
+    with command.started(
+        root, *place, module="pipeline.ui", quiet=True, DISPLAY=":7", BROWSER=f"{browser} %s"
+    ):
+        command.wait_until(lambda: said.exists() and said.read_text(), "the browser")
+    url = pages.url if is_served else f"http://127.0.0.1:{port}"
+    assert said.read_text().strip() == pages.printed.strip().replace(pages.url, url)
 
 
 def test_the_pages_show_the_runs(root: Path, pages: Pages):
@@ -80,9 +126,24 @@ def test_bare_mlflow_in_the_root_sees_the_runs(root: Path):
 
 
 def test_without_a_store_there_is_nothing_to_show(tmp_path: Path):
-    done = command.run(tmp_path, f"--root={tmp_path}", module="pipeline.ui")
+    done = command.run(tmp_path, f"root={tmp_path}", module="pipeline.ui")
     assert done.code == 1
     (line,) = done.errors
-    assert line.startswith(f"error: --root={tmp_path}")
+    assert line.startswith(f"error: root={tmp_path}")
     assert "python -m pipeline" in line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("tracked")
+def test_what_there_is_not_is_named(root: Path):
+    done = command.run(root, f"root={root}", "no such sweep", "--no-browser", module="pipeline.ui")
+    assert done.code == 1
+    assert done.errors[0].startswith("error: no such sweep: there is no such run, sweep or")
+
+
+def test_a_port_that_is_taken_is_named(root: Path, pages: Pages):
+    words = (f"root={root}", f"--port={pages.port}", "--no-browser")
+    done = command.run(root, *words, module="pipeline.ui")
+    assert done.code == 1
+    (line,) = done.errors
+    assert line.startswith(f"error: --port={pages.port}: can't be used")

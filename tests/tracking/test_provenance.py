@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from pipeline.config.schema import Config, LossConfig, ModelConfig, OptimizerConfig, TrackingConfig
 from pipeline.tracking import provenance
-from pipeline.tracking.provenance import config_hash, environment_tags, params, plain, run_name
+from pipeline.tracking.provenance import config_hash, origin_tags, params, plain, run_name
 from tests import command
 
 if TYPE_CHECKING:
@@ -91,6 +92,24 @@ def test_a_run_is_called_by_what_was_chosen(overrides: list[str], name: str):
     assert run_name(overrides) == name
 
 
+def test_a_run_of_a_sweep_is_called_by_what_sets_it_apart():
+    overrides = ["data=digits", "loss=ce", "trainer=cpu", "seed=3"]
+    assert run_name(overrides, {"data=digits", "trainer=cpu"}) == "loss=ce seed=3"
+    assert run_name(overrides, set(overrides)) == "data=digits loss=ce trainer=cpu seed=3"
+
+
+def test_provenance_of_nothing_typed_is_a_list_too():
+    said = yaml.safe_load(provenance.provenance([], "cpu"))
+    assert said["overrides"] == []
+    assert said["environment"]["device"] == "cpu"
+
+
+def test_provenance_keeps_no_password():
+    typed = ["tracking.uri=http://ada:secret@host", "model.hidden=[100,30]"]
+    said = yaml.safe_load(provenance.provenance(typed))
+    assert said["overrides"] == ["tracking.uri=http://host", "model.hidden=[100,30]"]
+
+
 @pytest.fixture
 def copied_code(tmp_path: Path) -> Callable[[], str]:
     """The code hash of a copy of the package in a folder of its own, as it is then."""
@@ -120,7 +139,7 @@ def test_the_code_hash_changes_with_the_code_that_can_change_a_number(
             file.write("# changed\n")
 
     before = copied_code()
-    assert before == environment_tags()["code_hash"]
+    assert before == origin_tags()["code_hash"]
     for name in ("report/figures.py", "tools/ui.py", "sweep/sweep.py"):
         change(name)
     assert copied_code() == before

@@ -58,7 +58,7 @@ class Classifier(nn.Module):
         """Return the outputs: probabilities that sum to 1 (softmax), or each for itself (sigmoid).
 
         Args:
-            pixels: images of any shape with `num_features` raw pixels each, not divided by anything.
+            pixels: images of any shape with `num_features` raw pixels each, divided by nothing.
 
         Raises:
             UserError: they are of another type, or size.
@@ -70,11 +70,14 @@ class Classifier(nn.Module):
         """Return the weighted inputs of the last layer; see `forward`."""
         if pixels.dtype != torch.uint8 or pixels[0].numel() != self.num_features:
             raise UserError(
-                f"pixels: must be raw ones, whole numbers from 0 to {self.divide_pixels_by} of type "
-                f"torch.uint8, {self.num_features} for each image; got {pixels.dtype} in the shape "
-                f"{tuple(pixels.shape)}. The network divides them itself."
+                f"pixels: must be raw ones, whole numbers from 0 to {self.divide_pixels_by} of "
+                f"type torch.uint8, {self.num_features} for each image; got {pixels.dtype} in "
+                f"the shape {tuple(pixels.shape)}. The network divides them itself."
             )
-        own = [[*layer.values()] for layer in self.children()]
+        own = [
+            [self.get_parameter(f"layer{number}.{name}") for name in layer.parameter_names]
+            for number, layer in enumerate(self._layers, start=1)
+        ]
         inputs = pixels.flatten(1).to(own[0][0].dtype).div(self.divide_pixels_by)
         units = inputs.T.unsqueeze(0)  # as the layers have it: one member, an example per column
         for number, (layer, parameters) in enumerate(zip(self._layers, own, strict=True)):
