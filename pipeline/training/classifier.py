@@ -46,6 +46,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.output = model.output
         self.num_features = num_features
+        self.num_classes = num_classes
         self.divide_pixels_by = divide_pixels_by
         self._activation = make_activation(model)
         self._layers = make_layers(model, num_features, num_classes)
