@@ -33,7 +33,7 @@ ROOMS = (
 """From the top down: who may import whom."""
 
 ONLY_HERE = {
-    "mlflow": {"tracking"},
+    "mlflow": {"tracking", "tools"},
     "matplotlib": {"report", "theory"},
     "hydra": {"__main__", "reproduce", "sweep", "config"},
     "omegaconf": {"__main__", "reproduce", "sweep", "config"},

@@ -25,6 +25,21 @@ class Place:
     """Absolute; mlflow.db and mlruns/ lie there."""
     tracking: TrackingConfig
 
+    @classmethod
+    def at(
+        cls,
+        root: Path | str | None = None,
+        uri: str | None = None,
+        experiment_name: str = TrackingConfig.experiment_name,
+    ) -> Place:
+        """Return a place; by default that of the main command.
+
+        Raises:
+            UserError: the address is none of a tracking store.
+        """
+        folder = Path(root or project_root()).expanduser().absolute()
+        return cls(folder, TrackingConfig(uri=uri, experiment_name=experiment_name))
+
 
 def take_place(arguments: Sequence[str]) -> tuple[list[str], Place]:
     """Take the words that say where runs are out of a command's arguments.
@@ -49,9 +64,9 @@ def take_place(arguments: Sequence[str]) -> tuple[list[str], Place]:
             said[key] = value
         else:
             others.append(word)
-    root = Path(said.get("root", project_root())).expanduser().absolute()
-    tracking = TrackingConfig(
-        uri=said.get("tracking.uri"),
-        experiment_name=said.get("tracking.experiment_name", TrackingConfig.experiment_name),
+    place = Place.at(
+        said.get("root"),
+        said.get("tracking.uri"),
+        said.get("tracking.experiment_name", TrackingConfig.experiment_name),
     )
-    return others, Place(root, tracking)
+    return others, place

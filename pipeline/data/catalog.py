@@ -34,8 +34,13 @@ class Dataset:
 
     name: str
     num_train: int
-    num_features: int
+    image_shape: tuple[int, int]
+    """Height and width of an image, in pixels."""
     num_classes: int = 10
+    max_pixel: int = 255
+    """The largest raw pixel; the smallest is 0. Networks read pixels divided by it."""
+    margin: int = 0
+    """How many pixels around what an image shows are empty, at least."""
     files: tuple[IdxFile, ...] = ()
     """Training images, training labels, test images, test labels; none if nothing is to fetch."""
     torchvision_folder: str = ""
@@ -45,13 +50,20 @@ class Dataset:
     package with the plain files in `data/`, or `debian:` and a package's name less `dataset-`."""
 
     @property
+    def num_features(self) -> int:
+        """Return the length of one input."""
+        return math.prod(self.image_shape)
+
+    @property
     def digest(self) -> str:
         """Return a SHA-256 that identifies the contents of all the files."""
         listing = "".join(f"{file.sha256}  {file.name}\n" for file in self.files)
         return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def _mnist_like(name: str, folder: str, *checksums: str, sources: tuple[str, ...]) -> Dataset:
+def _mnist_like(
+    name: str, folder: str, *checksums: str, margin: int, sources: tuple[str, ...]
+) -> Dataset:
     shapes = {
         "train-images-idx3-ubyte": (60_000, 28, 28),
         "train-labels-idx1-ubyte": (60_000,),
@@ -59,7 +71,15 @@ def _mnist_like(name: str, folder: str, *checksums: str, sources: tuple[str, ...
         "t10k-labels-idx1-ubyte": (10_000,),
     }
     files = tuple(map(IdxFile, shapes, shapes.values(), checksums))
-    return Dataset(name, 60_000, 28 * 28, files=files, torchvision_folder=folder, sources=sources)
+    return Dataset(
+        name,
+        60_000,
+        image_shape=(28, 28),
+        margin=margin,
+        files=files,
+        torchvision_folder=folder,
+        sources=sources,
+    )
 
 
 DATASETS = {
@@ -72,6 +92,7 @@ DATASETS = {
             "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
             "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            margin=4,
             sources=(
                 "https://ossci-datasets.s3.amazonaws.com/mnist",
                 "http://yann.lecun.com/exdb/mnist",
@@ -85,12 +106,14 @@ DATASETS = {
             "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
             "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
             "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            margin=0,
             sources=(
                 "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
                 "debian:fashion-mnist",
             ),
         ),
-        Dataset("digits", num_train=1_442, num_features=8 * 8),
+        # A pixel counts the dark ones among 4 x 4 of the scan.
+        Dataset("digits", num_train=1_442, image_shape=(8, 8), max_pixel=16),
     )
 }
 

@@ -8,10 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_PIXEL", "read_digits"]
-
-MAX_PIXEL = 16
-"""Each pixel counts the dark ones among 4x4 pixels of the scan."""
+__all__ = ["read_digits"]
 
 _TEST_EVERY = 5
 _GOLDEN_RATIO = 0.6180339887498949

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.data.catalog import Dataset, IdxFile, check_sizes, find_dataset
-from pipeline.data.digits import MAX_PIXEL, read_digits
+from pipeline.data.digits import read_digits
 from pipeline.data.fetching import prepare
 from pipeline.data.files import locate, read_checked
 
@@ -150,13 +150,13 @@ def _read(
     del stamps
     if dataset.files:
         arrays = [_parse(file, read_checked(file, path)) for file, path in found]
-        max_pixel, digest = 255, dataset.digest
+        digest = dataset.digest
     else:
         arrays, digest = read_digits()
-        max_pixel = MAX_PIXEL
     train_images, train_labels, test_images, test_labels = map(torch.tensor, arrays)
     train_inputs, test_inputs = (
-        images.flatten(1).to(dtype).div_(max_pixel) for images in (train_images, test_images)
+        images.flatten(1).to(dtype).div_(dataset.max_pixel)
+        for images in (train_images, test_images)
     )
     return Split(train_inputs, train_labels.long()), Split(test_inputs, test_labels.long()), digest
 

@@ -19,6 +19,7 @@ from pipeline.report.figures import draw_confusion, draw_curves
 from pipeline.secrets import without_password
 from pipeline.tracking.provenance import dump_yaml, provenance
 from pipeline.tracking.record import CURVES, curve
+from pipeline.training.weights import WEIGHTS_FILE, Header
 
 __all__ = ["write_configs", "write_results"]
 
@@ -39,6 +40,7 @@ def write_results(
     epochs: Mapping[int, dict[str, float]],
     counts: Int[Tensor, "classes classes"],
     *,
+    header: Header,
     title: str,
     figures: bool,
 ) -> None:
@@ -49,6 +51,7 @@ def write_results(
         parameters: by name, such as layer1.weight (out, in) and layer1.bias (out).
         epochs: metrics by epoch, the first epoch first.
         counts: on the test examples, rows are the true classes.
+        header: what the file of the weights says of the network.
         title: of the figures.
         figures: draw curves.png and confusion.png now; else `python -m pipeline.figures` does.
 
@@ -57,7 +60,7 @@ def write_results(
     """
     try:
         named = {name: tensor.cpu().contiguous() for name, tensor in parameters.items()}
-        save_file(named, folder / "weights.safetensors")
+        save_file(named, folder / WEIGHTS_FILE, header.as_metadata())
         rows = cast("list[list[int]]", counts.tolist())
         lines = [",".join(map(str, row)) + "\n" for row in rows]
         (folder / "confusion.csv").write_text("".join(lines))

@@ -19,6 +19,7 @@ from pipeline.engine.precision import parameter_dtype
 from pipeline.training.artifacts import write_results
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.resumption import KeepCheckpoints
+from pipeline.training.weights import Header
 from pipeline.training.workers import num_threads
 
 __all__ = ["Epoch", "Event", "Fitted", "Steps", "Task", "fit", "load_data", "make_trainer"]
@@ -110,6 +111,7 @@ def fit(task: Task, say: Callable[[Event], None]) -> None:
                 module.parameters_of(member),
                 evaluation.epochs[member],
                 confusion_counts(module.data.test.labels, predictions, data.num_classes),
+                header=Header.of(task.configs[member]),
                 title=task.titles[member],
                 figures=task.draws_figures,
             )

@@ -2,7 +2,8 @@ import hashlib
 
 import numpy as np
 
-from pipeline.data.digits import MAX_PIXEL, read_digits
+from pipeline.data.catalog import find_dataset
+from pipeline.data.digits import read_digits
 
 
 def test_every_fifth_of_each_class_is_for_testing():
@@ -11,7 +12,7 @@ def test_every_fifth_of_each_class_is_for_testing():
     assert test_images.shape == (355, 8, 8)
     num_train, num_test = np.bincount(train_labels), np.bincount(test_labels)
     np.testing.assert_array_equal(num_test, (num_train + num_test) // 5)
-    assert train_images.max() == test_images.max() == MAX_PIXEL
+    assert train_images.max() == test_images.max() == find_dataset("digits").max_pixel
 
 
 def test_any_run_of_training_examples_mixes_the_classes():

@@ -29,7 +29,7 @@ CONTENTS = {
 TINY = Dataset(
     "tiny",
     num_train=40,
-    num_features=16,
+    image_shape=(4, 4),
     files=tuple(
         IdxFile(name, ARRAYS[name].shape, hashlib.sha256(content).hexdigest())
         for name, content in CONTENTS.items()

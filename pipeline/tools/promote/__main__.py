@@ -1,0 +1,97 @@
+"""`python -m pipeline.promote [SWEEP|RUN]`: the chosen run becomes a registered MLflow model.
+
+Of a sweep that is the run that the validation examples choose: in the cell with the highest mean,
+the best run. The model takes raw pixels, scales them itself and drops nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+
+from pipeline.comparison.answer import Answer
+from pipeline.comparison.chosen import choose_run
+from pipeline.config.arguments import PLACE_HELP, take_place
+from pipeline.errors import UserError
+from pipeline.report.answer import as_markdown
+from pipeline.tools.promote.registry import register
+from pipeline.tracking.lookup import LAST, open_tracked
+from pipeline.tracking.record import RunResult
+from pipeline.training.weights import fetch_weights
+
+__all__ = ["main"]
+
+MAX_DESCRIPTION = 5_000
+"""Characters that any of MLflow's stores takes."""
+
+EVIDENCE = ("config_hash", "data_hash", "code_hash", "git.commit", "mlflow.parentRunId")
+"""Tags of the run that the model gets, too."""
+
+
+def main() -> None:
+    """Register the model; say which version it is and how to serve it."""
+    words, place = take_place(sys.argv[1:])
+    arguments = _parser().parse_args(words)
+    if not re.fullmatch(r"[\w.-]+", arguments.name or "-"):
+        sys.exit(f"error: --name {arguments.name}: must be letters, digits, dots and dashes.")
+    try:
+        store = open_tracked(place)
+        choice = choose_run(store, arguments.wanted)
+        network = fetch_weights(store, choice.run).network()
+        name = arguments.name or f"{choice.run.params['data.name']}-classifier"
+        number = register(
+            store,
+            choice.run,
+            network,
+            name=name,
+            alias=arguments.alias,
+            evidence=_evidence(choice.run),
+            description=_description(choice.run, choice.answer),
+        )
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    print(f"{name} version {number} is the {arguments.alias}: run {choice.run.run_id}")
+    print(f"  {choice.run.name}")
+    if choice.run.params.get("dropout.phase", "train") != "train":
+        print("Served without dropout; the run's own test results were measured with it.")
+    print("Serve it:")
+    command = f"mlflow models serve -m models:/{name}@{arguments.alias} --env-manager local"
+    print(f"  MLFLOW_TRACKING_URI={store.uri} {command} --port 5001")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.promote",
+        description=__doc__,
+        epilog=PLACE_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("wanted", nargs="?", default=LAST, metavar="SWEEP|RUN", help="default: last")
+    add("--name", help="of the registered model (default: DATA-classifier)")
+    add("--alias", default="champion", help="of this version (default: champion)")
+    return parser
+
+
+def _evidence(run: RunResult) -> dict[str, str]:
+    tags = {key: run.tags[key] for key in EVIDENCE if key in run.tags}
+    measured = ("val/accuracy", "test/accuracy")
+    metrics = {key: str(run.metrics[key]) for key in measured if key in run.metrics}
+    return {**tags, **metrics, "data.name": run.params["data.name"]}
+
+
+def _description(run: RunResult, answer: Answer | None) -> str:
+    """Return what the model is and why it was chosen."""
+    data = run.params["data.name"]
+    told = (
+        f"`{run.name}`, trained on {data}. Takes raw pixels, a row for each image, and returns the "
+        "values of the output function, a column for each class."
+    )
+    why = as_markdown(answer) if answer else "It was named, not chosen from a comparison."
+    text = f"{told}\n\n{why}"
+    return text if len(text) <= MAX_DESCRIPTION else text[: MAX_DESCRIPTION - 1] + "…"
+
+
+if __name__ == "__main__":
+    main()
