@@ -22,6 +22,7 @@ __all__ = [
     "POWER",
     "Difference",
     "Interval",
+    "Values",
     "bootstrap_interval",
     "expected_highest_mean",
     "expected_maximum",
@@ -44,6 +45,8 @@ ROUNDING = 16 * float(np.finfo(float).eps)
 """Numbers that differ by less than this, relative to their size, are equal but for rounding."""
 
 _Array = NDArray[np.float64]
+Values = Sequence[float] | _Array
+"""Numbers, one for each run or seed."""
 _TAIL = (1 - CONFIDENCE) / 2
 
 
@@ -75,7 +78,7 @@ class Difference:
     """The standard deviation of the differences, n - 1 in the denominator."""
 
 
-def mean_interval(values: Sequence[float]) -> Interval:
+def mean_interval(values: Values) -> Interval:
     """Return the mean with its 95 % interval by Student's t.
 
     mean ± t · s / √n, where s is the standard deviation with n - 1 in the denominator and t the
@@ -123,7 +126,7 @@ def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -
     return Difference(mean, interval.low, interval.high, p, len(seeds), deviation)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Values) -> list[float]:
     """Return p-values adjusted for their number by Holm's step-down method.
 
     With the p-values of m tests in ascending order, the i-th becomes the largest of
@@ -208,7 +211,7 @@ def is_equivalent(difference: Difference, margin: float) -> bool:
     return -margin <= difference.low and difference.high <= margin
 
 
-def interquartile_mean(values: Sequence[float]) -> float:
+def interquartile_mean(values: Values) -> float:
     """Return the mean of the middle half: without the lowest and the highest quarter.
 
     Of n values ⌊n / 4⌋ are left out at each end, so fewer than four give their mean, none NaN.
@@ -219,7 +222,7 @@ def interquartile_mean(values: Sequence[float]) -> float:
 
 
 def bootstrap_interval(
-    groups: Sequence[Sequence[float]],
+    groups: Sequence[Values],
     statistic: Literal["iqm", "mean"] = "iqm",
     *,
     num_draws: int = 2000,
@@ -261,7 +264,7 @@ def bootstrap_interval(
     return Interval(value, float(low), float(high))
 
 
-def probability_of_improvement(first: Sequence[float], second: Sequence[float]) -> float:
+def probability_of_improvement(first: Values, second: Values) -> float:
     """Return how probable it is that a value of the first is above one of the second.
 
     It is the share of all pairs of one value from each in which the first's is higher, with ties
@@ -273,7 +276,7 @@ def probability_of_improvement(first: Sequence[float], second: Sequence[float]) 
     return float((1 + signs.mean()) / 2) if signs.size else nan
 
 
-def expected_maximum(values: Sequence[float], k: int) -> float:
+def expected_maximum(values: Values, k: int) -> float:
     """Return the highest value to be expected of k that are drawn from values with replacement.
 
     Σ x_i · ((i / n)ᵏ - ((i - 1) / n)ᵏ) over the n values in ascending order: what a search of k
@@ -313,7 +316,7 @@ def expected_highest_mean(center: float, standard_error: float, k: int) -> float
     return center + standard_error * float(np.trapezoid(x * density, x))
 
 
-def _numbers(values: Sequence[float]) -> _Array:
+def _numbers(values: Values) -> _Array:
     numbers = np.asarray(values, dtype=float)
     return np.where(np.isfinite(numbers), numbers, nan)
 

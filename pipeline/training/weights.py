@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -124,14 +125,18 @@ def fetch_weights(store: Store, run: RunResult) -> Weights:
         if WEIGHTS_FILE in damaged_files(folder):
             raise UserError(f"{said} is damaged (its checksum is another). Train it again.")
         try:
-            with safe_open(folder / WEIGHTS_FILE, "pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors, metadata = _read(folder / WEIGHTS_FILE)
         except SafetensorError as error:
             raise UserError(f"{said} can't be read ({error}). Train it again.") from error
     if KEY not in metadata:
         raise UserError(f"{said} doesn't say how pixels become inputs. Train it again.")
     return Weights(tensors, Header(**json.loads(metadata[KEY])))
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of a file by name, and its metadata."""
+    with cast("Any", safe_open)(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
 
 
 def weights(run: str, *, root: Path | str | None = None, uri: str | None = None) -> Weights:

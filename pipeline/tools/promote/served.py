@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from mlflow.exceptions import MlflowException
-from mlflow.models import set_model
+from mlflow.models import set_model  # pyright: ignore[reportUnknownVariableType]
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 MAX_IMAGES = 10_000
