@@ -34,13 +34,15 @@ ROOMS = (
 
 ONLY_HERE = {
     "mlflow": {"tracking", "tools"},
+    "vl_convert": {"report"},
     "matplotlib": {"report", "theory"},
     "hydra": {"__main__", "reproduce", "sweep", "config"},
     "omegaconf": {"__main__", "reproduce", "sweep", "config"},
     "pytorch_lightning": {"training", "engine"},
-    "torch": {"theory", "training", "engine", "data", "sweep"},
+    "torch": {"theory", "tools", "training", "engine", "data", "sweep"},
 }
-"""Libraries that only these rooms import; sweep asks torch whether there is a GPU."""
+"""Libraries that only these rooms import; sweep asks torch whether there is a GPU, and what tools
+promotes runs where nothing else of ours is."""
 
 PACKAGE = command.CHECKOUT / "pipeline"
 MAX_FILES, MAX_LINES = 16, 400

@@ -13,7 +13,7 @@ from pipeline.comparison.units import Units, metric_name, p_text
 from pipeline.comparison.words import method, sentences
 from pipeline.report.table import Table
 
-__all__ = ["as_markdown", "comparison_table", "print_answer"]
+__all__ = ["as_markdown", "comparison_table", "print_answer", "shown_rows"]
 
 MAX_ROWS = 40
 """Rows on the terminal, at most."""
@@ -57,13 +57,15 @@ def as_markdown(answer: Answer) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def comparison_table(comparison: Comparison, answer: Answer, *, title: str = "") -> Table:
+def comparison_table(
+    comparison: Comparison, answer: Answer, *, title: str = "", max_rows: int = MAX_ROWS
+) -> Table:
     """Return the table of a comparison, a row for each cell or value.
 
-    Of more than MAX_ROWS it shows the best ones, the baseline, and those with runs missing.
+    Of more than `max_rows` it shows the best ones, the baseline, and those with runs missing.
     """
     units = Units(answer.metric)
-    rows = _shown(comparison, answer)
+    rows = shown_rows(comparison, answer, max_rows)
     note = f"{len(rows)} of {len(comparison.rows)} rows" if len(rows) < len(comparison.rows) else ""
     chosen = answer.chosen.row.values if answer.chosen and len(rows) > 1 else None
     marks = ["*" if row.values == chosen else "" for row in rows]
@@ -102,14 +104,15 @@ def comparison_table(comparison: Comparison, answer: Answer, *, title: str = "")
     )
 
 
-def _shown(comparison: Comparison, answer: Answer) -> list[Row]:
-    if len(comparison.rows) <= MAX_ROWS:
+def shown_rows(comparison: Comparison, answer: Answer, max_rows: int) -> list[Row]:
+    """Return the rows of a table: all, or the baseline, those with runs missing, the best ones."""
+    if len(comparison.rows) <= max_rows:
         return comparison.rows
     sign = -1 if answer.higher_is_better else 1
     ranked = sorted(comparison.rows, key=lambda row: sign * _or_worst(row.mean.value, sign))
     first = [row for row in comparison.rows if row is comparison.baseline or row.holes]
     best = [row for row in ranked if row not in first]
-    return [*first, *best][:MAX_ROWS]
+    return [*first, *best][:max_rows]
 
 
 def _or_worst(value: float, sign: int) -> float:

@@ -15,7 +15,7 @@ from markdown_it.token import Token
 
 from pipeline.errors import UserError
 
-__all__ = ["to_html"]
+__all__ = ["frame", "to_html"]
 
 _MEDIA_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml"}
 
@@ -80,18 +80,30 @@ def to_html(markdown: str, *, title: str, folder: Path) -> str:
     _name_headings(tokens)
     _embed_images(tokens, folder.resolve())
     body: str = parser.renderer.render(list(_box_tables(tokens)), parser.options, {})
+    return frame(body, title=title)
+
+
+def frame(body: str, *, title: str, style: str = "", scripts: str = "") -> str:
+    """Return a page that needs no other file.
+
+    Args:
+        body: HTML.
+        title: Of the page, as the browser's tab shows it.
+        style: CSS beside that of all pages.
+        scripts: HTML behind the body.
+    """
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)}</title>
-<style>{_STYLE}</style>
+<style>{_STYLE}{style}</style>
 </head>
 <body>
 <main>
 {body}</main>
-</body>
+{scripts}</body>
 </html>
 """
 

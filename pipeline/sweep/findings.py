@@ -43,7 +43,8 @@ class Findings:
             OSError: the files can't be written.
         """
         from pipeline.report.answer import as_markdown
-        from pipeline.report.charts import comparison_chart, save_png
+        from pipeline.report.charts.comparison import comparison_chart
+        from pipeline.report.charts.spec import save_png
         from pipeline.report.runs_table import write_csv
 
         write_csv(run.artifacts / "results.csv", self.subject.runs)

@@ -1,24 +1,27 @@
-"""What is drawn of a sweep: its cells side by side, and how they learned. Vega-Lite, as PNG."""
+"""The figure of an answer: its cells side by side, and how they learned."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pipeline.comparison.cells import text
 from pipeline.comparison.comparison import Answer, Row
 from pipeline.comparison.statistics import mean_interval
 from pipeline.comparison.units import metric_name
+from pipeline.report.charts.spec import (
+    COLORS,
+    DASHES,
+    TOLD,
+    Spec,
+    interval,
+    label,
+    quantity,
+    shortened,
+)
 from pipeline.tracking.record import CURVES, RunResult
 
-__all__ = ["comparison_chart", "save_png"]
-
-Spec = dict[str, Any]
-"""A figure in the Vega-Lite language (https://vega.github.io/vega-lite/)."""
+__all__ = ["comparison_chart"]
 
 MAX_CELLS = 40
 """Cells beside each other, at most: the best ones, and the baseline."""
@@ -26,18 +29,8 @@ MAX_CELLS = 40
 MAX_CURVES = 6
 """Cells with a curve of their own, at most: as many as one can tell apart without colour."""
 
-MAX_LABEL = 60
-
-COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
-"""Okabe and Ito's, which colour-blind people can tell apart."""
-
-DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [4, 1], [1, 3]]
-
 OWN = ("color", "shape", "strokeDash")
 """What each panel has a scale and a legend of its own for."""
-
-FONT = "DejaVu Sans"
-"""It has every letter that is used, and comes with matplotlib."""
 
 
 def comparison_chart(answer: Answer, runs: Sequence[RunResult]) -> Spec:
@@ -52,24 +45,12 @@ def comparison_chart(answer: Answer, runs: Sequence[RunResult]) -> Spec:
     panels = [_means(answer, shown[:MAX_CELLS])]
     curves = _curves(answer.metric, told, {run.run_id: run for run in runs})
     if curves:
-        panels.append(_learning(answer.metric, curves, [_label(row) for row in told]))
+        panels.append(_learning(answer.metric, curves, [label(row) for row in told]))
     return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "background": "white",
-        "title": {"text": _short(answer.title, 100), "anchor": "start"},
+        "title": {"text": shortened(answer.title, 100), "anchor": "start"},
         "hconcat": panels,
         "resolve": {part: dict.fromkeys(OWN, "independent") for part in ("scale", "legend")},
-        "config": {"font": FONT, "axis": {"gridOpacity": 0.5}, "view": {"stroke": None}},
     }
-
-
-def save_png(spec: Spec, path: Path) -> None:
-    """Draw a figure into a PNG file."""
-    import matplotlib as mpl
-    import vl_convert
-
-    vl_convert.register_font_directory(str(Path(mpl.get_data_path(), "fonts", "ttf")))
-    path.write_bytes(vl_convert.vegalite_to_png(json.dumps(spec), scale=1.5))
 
 
 def _ranked(answer: Answer) -> list[Row]:
@@ -83,33 +64,21 @@ def _ranked(answer: Answer) -> list[Row]:
     return [*with_base, *(row for row in best if row not in with_base)]
 
 
-def _label(row: Row) -> str:
-    return _short(text(row.values), MAX_LABEL)
-
-
-def _short(label: str, length: int) -> str:
-    """Return a text cut in its middle: what sets cells apart is often at the end."""
-    half = length // 2
-    return label if len(label) <= length else f"{label[: half - 1]}…{label[-half:]}"
-
-
 def _means(answer: Answer, rows: Sequence[Row]) -> Spec:
     """Return the panel of the cells: a point for each mean, a line for its interval."""
     name = metric_name(answer.metric)
     data = [
         {
-            "cell": _label(row),
-            "mean": row.mean.value,
-            "low": _or(row.mean.low, row.mean.value),
-            "high": _or(row.mean.high, row.mean.value),
+            "cell": label(row),
+            **interval(row.mean.value, row.mean.low, row.mean.high),
+            "seeds": len(row.scores),
             "verdict": row.verdict.value,
         }
         for row in rows
     ]
     y: Spec = {"field": "cell", "type": "nominal", "sort": None, "title": None}
     y["axis"] = {"labelLimit": 300}
-    x: Spec = {"field": "mean", "type": "quantitative", "title": f"{name}, mean and 95 % interval"}
-    x["scale"] = {"zero": False}
+    x = quantity("mean", f"{name}, mean and 95 % interval")
     return {
         "width": 300,
         "height": {"step": 18},
@@ -118,7 +87,7 @@ def _means(answer: Answer, rows: Sequence[Row]) -> Spec:
         "layer": [
             {"mark": "rule", "encoding": {"x": x | {"field": "low"}, "x2": {"field": "high"}}},
             {
-                "mark": {"type": "point", "filled": True, "size": 60, "color": "black"},
+                "mark": {"type": "point", "filled": True, "size": 60, "tooltip": TOLD},
                 "encoding": {
                     "x": x,
                     "shape": {"field": "verdict", "title": None, "legend": {"orient": "bottom"}},
@@ -142,8 +111,8 @@ def _curves(
             if not np.isfinite(values).all():
                 continue
             at = mean_interval(values.tolist())
-            ends = {"low": _or(at.low, at.value), "high": _or(at.high, at.value)}
-            points.append({"cell": _label(row), "epoch": epoch, "mean": at.value, **ends})
+            ends = interval(at.value, at.low, at.high)
+            points.append({"cell": label(row), "epoch": epoch, **ends})
     return points
 
 
@@ -153,11 +122,9 @@ def _learning(metric: str, points: Sequence[dict[str, str | float]], order: Sequ
     color = cell | {"scale": {"domain": order, "range": COLORS[: len(order)]}}
     dash = cell | {"scale": {"domain": order, "range": DASHES[: len(order)]}}
     color["legend"] = {"orient": "bottom", "columns": 1, "labelLimit": 400, "symbolType": "stroke"}
-    x: Spec = {"field": "epoch", "type": "quantitative", "title": "epoch"}
-    x["axis"] = {"tickMinStep": 1, "format": "d"}
-    x["scale"] = {"zero": False}
-    y: Spec = {"field": "mean", "type": "quantitative", "title": metric_name(metric)}
-    y["scale"] = {"zero": False}
+    color["legend"] |= {"symbolOpacity": 1, "symbolStrokeWidth": 2}
+    x = quantity("epoch", "epoch") | {"axis": {"tickMinStep": 1, "format": "d"}}
+    y = quantity("mean", metric_name(metric))
     band: Spec = {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": color}
     line: Spec = {"x": x, "y": y, "color": color, "strokeDash": dash}
     return {
@@ -166,10 +133,6 @@ def _learning(metric: str, points: Sequence[dict[str, str | float]], order: Sequ
         "data": {"values": list(points)},
         "layer": [
             {"mark": {"type": "area", "opacity": 0.2}, "encoding": band},
-            {"mark": {"type": "line", "point": True}, "encoding": line},
+            {"mark": {"type": "line", "point": True, "tooltip": TOLD}, "encoding": line},
         ],
     }
-
-
-def _or(number: float, otherwise: float) -> float:
-    return number if np.isfinite(number) else otherwise

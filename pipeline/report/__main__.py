@@ -1,0 +1,121 @@
+"""`python -m pipeline.report [SWEEP|EXPERIMENT …]`: figures and tables, as a page and as Markdown.
+
+The page is one file that needs no other and no network. Of a sweep the files are artifacts, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.comparison.answer import answer
+from pipeline.comparison.comparison import Answer
+from pipeline.comparison.question import Question
+from pipeline.comparison.subject import Subject, find_subject
+from pipeline.config.arguments import PLACE_HELP, take_place
+from pipeline.errors import UserError
+from pipeline.report.charts.comparison import comparison_chart
+from pipeline.report.charts.digits import classes_chart, confusion_chart, weights_chart
+from pipeline.report.charts.effects import effects_chart, sensitivity_chart
+from pipeline.report.charts.gaps import gap_chart
+from pipeline.report.charts.spec import Spec
+from pipeline.report.page import Figure, write_report
+from pipeline.tracking.lookup import LAST, open_tracked
+from pipeline.tracking.record import RunResult
+from pipeline.tracking.store import Store
+
+__all__ = ["main"]
+
+MAX_CONFUSIONS = 20
+"""Runs whose tables of confusions are added, at most."""
+
+
+def main() -> None:
+    """Write the report and say where it is."""
+    words, place = take_place(sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.report",
+        description=__doc__,
+        epilog=PLACE_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("wanted", nargs="*", metavar="SWEEP|EXPERIMENT", help="default: last")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: reports/ID")
+    arguments = parser.parse_args(words)
+    wanted = arguments.wanted or [LAST]
+    try:
+        store = open_tracked(place)
+        subject = find_subject(store, wanted)
+        print(f"{len(subject.runs):,} runs: comparing, drawing", flush=True)
+        found = answer(subject)
+        name = subject.sweep_id[:8] if subject.sweep_id else "_".join(wanted)
+        folder: Path = arguments.output or place.root / "reports" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        files = write_report(folder, found, _figures(store, subject, found))
+        if subject.sweep_id:
+            store.add_artifacts(subject.sweep_id, folder)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename}: can't be written ({error.strerror}).")
+    print(f"The report: {files[0]}, {files[1].name} (as Markdown)")
+
+
+def _figures(store: Store, subject: Subject, found: Answer) -> list[Figure]:
+    """Return the figures that there is something to draw of."""
+    runs = store.with_curves(subject.runs)
+    specs: dict[str, tuple[str, Spec | None]] = {
+        "comparison": ("Cells, and how they learn", comparison_chart(found, runs)),
+        "effects": ("What each value gives", effects_chart(_answers(subject, found))),
+        "sensitivity": ("What matters most", sensitivity_chart(found)),
+        "gap": ("Training and validation", gap_chart(found)),
+    }
+    if found.chosen:
+        counts = _confusions(store, found.chosen.row.runs)
+        if counts is not None:
+            specs["confusion"] = ("What the chosen cell confuses", confusion_chart(counts))
+            specs["classes"] = ("The chosen cell, class by class", classes_chart(counts))
+        specs["weights"] = ("What the chosen run looks for", _weights(store, found.chosen.best_run))
+    return [Figure(name, title, spec) for name, (title, spec) in specs.items() if spec is not None]
+
+
+def _answers(subject: Subject, found: Answer) -> list[Answer]:
+    """Return the answer, and that by the loss where losses can be compared."""
+    try:
+        return [found, answer(subject, Question(metric=f"{found.metric.partition('/')[0]}/loss"))]
+    except UserError:
+        return [found]
+
+
+def _confusions(store: Store, runs: Sequence[RunResult]) -> np.ndarray | None:
+    """Return the confusions of runs, added up; None if one has none."""
+    total: np.ndarray | None = None
+    for run in runs[:MAX_CONFUSIONS]:
+        with tempfile.TemporaryDirectory() as folder:
+            if "confusion.csv" not in store.artifact_names(run.run_id):
+                return None
+            path = store.fetch_artifact(run.run_id, "confusion.csv", Path(folder))
+            counts = np.loadtxt(path, delimiter=",", dtype=np.int64)
+        total = counts if total is None else total + counts
+    return total
+
+
+def _weights(store: Store, run: RunResult) -> Spec | None:
+    """Return the weights of a network without a hidden layer as images."""
+    from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
+
+    name = "weights.safetensors"
+    if run.params.get("model.hidden") != "[]" or name not in store.artifact_names(run.run_id):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        tensors = load_file(store.fetch_artifact(run.run_id, name, Path(folder)))
+    return weights_chart(tensors["layer1.weight"])
+
+
+if __name__ == "__main__":
+    main()
