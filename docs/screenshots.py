@@ -33,6 +33,11 @@ NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad
 """It opens by itself on a first visit, and takes a fourth of the window."""
 
 
+A_RUN = "loss=ce seed=1"
+
+A_FIGURE = "validation accuracy, mean and 95 % interval"
+
+
 def main() -> None:
     """Train, open, photograph."""
     parser = argparse.ArgumentParser(prog="python -m docs.screenshots", description=__doc__)
@@ -44,8 +49,11 @@ def main() -> None:
         root = f"root={folder}"
         command = [sys.executable, "-m", "pipeline", *SWEEP, *arguments.overrides, root]
         subprocess.run(command, check=True)
+        report = [sys.executable, "-m", "pipeline.report", "last", root, f"--output={folder}/page"]
+        subprocess.run(report, check=True)
+        page = Path(folder, "page", "report.html").as_uri()
         with _served(root) as runs:
-            _photograph({"runs": runs}, arguments.output)
+            _photograph({"runs": (runs, A_RUN), "report": (page, A_FIGURE)}, arguments.output)
 
 
 @contextmanager
@@ -69,20 +77,20 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _photograph(addresses: Mapping[str, str], folder: Path) -> None:
-    """Write a PNG of each page under its name."""
+def _photograph(pages: Mapping[str, tuple[str, str]], folder: Path) -> None:
+    """Write a PNG of each page, its address and a text that it shows in the end, under its name."""
     chromium = shutil.which("chromium")
     assert chromium, "there is no chromium: install Debian's package chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE)
         page.add_init_script(NO_ASSISTANT)
-        for name, address in addresses.items():
-            _open(page, address)
+        for name, (address, text) in pages.items():
+            _open(page, address, text)
             page.screenshot(path=folder / f"{name}.png")
 
 
-def _open(page: Page, address: str) -> None:
+def _open(page: Page, address: str, text: str) -> None:
     """Open a page as soon as it is served, and wait until it is drawn."""
     deadline = time.monotonic() + WITHIN_S
     while True:
@@ -93,7 +101,7 @@ def _open(page: Page, address: str) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
-    page.get_by_text("loss=ce seed=1", exact=True).first.wait_for(timeout=1000 * WITHIN_S)
+    page.get_by_text(text, exact=True).first.wait_for(timeout=1000 * WITHIN_S)
     page.wait_for_timeout(1000)  # for icons and other things that come last
 
 
