@@ -17,6 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from pipeline.config.allowed_calls import refuse_other_calls
+from pipeline.config.commands import run_command
 from pipeline.config.compose import register, to_config
 from pipeline.config.explain import CONFIG_ERRORS, explain
 from pipeline.config.options import conf_dir
@@ -70,7 +71,8 @@ def run(composed: DictConfig) -> float | None:
 
 
 def main() -> None:
-    """Run the command line; `pipeline` and `python -m pipeline`."""
+    """Run the command line: training, or the command that its first word names."""
+    run_command()
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves errors to us
     logging.raiseExceptions = False  # a log file on a full disk is no reason for a traceback
@@ -101,9 +103,14 @@ def _in_full(argument: str) -> str:
 
 def _close_sweep(sweep: Sweep, ended_by: BaseException | None) -> BaseException | None:
     """End the sweep, print its answer; return what the command ends with."""
+    from pipeline.comparison.notes import resume_command
+
     findings, outcome = sweep.close(ended_by)
     console = _console()
     _print(console, findings)
+    command = findings.subject.command
+    if isinstance(ended_by, SystemExit) and findings.subject.grid and command:
+        console.print(f"To go on: {resume_command(command, sweep.run_id)}", soft_wrap=True)
     sweep_id = sweep.run_id[:8]
     console.print(
         f"Sweep {sweep_id}: python -m pipeline.compare {sweep_id} (--runs: run by run), "

@@ -12,7 +12,7 @@ from pipeline.comparison.question import Metric
 from pipeline.comparison.statistics import mean_interval
 from pipeline.tracking.record import RunResult
 
-__all__ = ["MAX_SEEDS", "MORE_SEEDS", "RESUME", "commands", "count_holes", "find"]
+__all__ = ["MAX_SEEDS", "MORE_SEEDS", "RESUME", "commands", "count_holes", "find", "resume_command"]
 
 FEW_SEEDS = 5
 
@@ -124,15 +124,25 @@ def commands(
     """
     if typed is None or sweep_id is None:
         return {}
-    words = [word for word in shlex.split(typed) if not word.startswith("resume")]
     found: dict[str, str] = {}
     if any(hole.status != "running" for hole in holes):
-        found[RESUME] = shlex.join([*words, f"resume={sweep_id[:8]}"])
+        found[RESUME] = resume_command(typed, sweep_id)
     needed = _seeds_for(whole)
     if needed is not None:
-        others = [word for word in words if not word.startswith("seed=")]
+        others = [word for word in shlex.split(typed) if not word.startswith(("resume", "seed="))]
         found[MORE_SEEDS] = shlex.join([*others, f"seed=range(0,{needed})", "resume=any"])
     return found
+
+
+def resume_command(typed: str, sweep_id: str) -> str:
+    """Return the command that goes on with a sweep.
+
+    Args:
+        typed: the sweep's own.
+        sweep_id: its id.
+    """
+    words = [word for word in shlex.split(typed) if not word.startswith("resume")]
+    return shlex.join([*words, f"resume={sweep_id[:8]}"])
 
 
 def _seeds_for(whole: Comparison) -> int | None:

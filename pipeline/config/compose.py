@@ -13,8 +13,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from pipeline.config.commands import overview
 from pipeline.config.explain import CONFIG_ERRORS, explain, no_such_key
 from pipeline.config.options import conf_dir, options, project_root
+from pipeline.config.reference import reference
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
 
@@ -22,9 +24,15 @@ __all__ = ["configure", "register", "to_config", "without_hydra"]
 
 
 def register() -> None:
-    """Make the schema and the default of `root` known to Hydra."""
+    """Make the schema, the default of `root` and the texts of the help known to Hydra."""
     ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver("project_root", lambda: str(project_root()), replace=True)
+    resolvers = {
+        "project_root": lambda: str(project_root()),
+        "commands": overview,
+        "reference": reference,
+    }
+    for name, resolve in resolvers.items():
+        OmegaConf.register_new_resolver(name, resolve, replace=True)
 
 
 def configure(overrides: Sequence[str]) -> Config:

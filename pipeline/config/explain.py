@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 from typing import Any, get_type_hints
 
+from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -47,8 +48,16 @@ def _with_causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _no_such_option(group: str, option: str) -> str:
-    known = options(group)
-    return f"{group}={option}: must be one of {', '.join(known)}.{did_you_mean(option, known)}"
+    known = options(group) if not group.startswith("hydra/") else _installed(group)
+    package = _PACKAGES.get((group, option), "")
+    remedy = f" For {option}: pip install {package}." if package else ""
+    listed = f"{group}={option}: must be one of {', '.join(known)}"
+    return f"{listed}.{did_you_mean(option, known)}{remedy}"
+
+
+def _installed(group: str) -> list[str]:
+    """Return the options of one of Hydra's own groups, plugins' among them."""
+    return sorted(name.removesuffix(".yaml") for name in ConfigStore.instance().list(group))
 
 
 def no_such_key(key: str) -> str:
@@ -60,6 +69,7 @@ def no_such_key(key: str) -> str:
     known = in_groups.get(group) or ["experiment", *in_groups]
     hint = did_you_mean(name, known)
     elsewhere = [f"{top}.{name}" for top, keys in in_groups.items() if name in keys]
+    elsewhere = elsewhere or [_OTHERS[key]] * (key in _OTHERS)
     if elsewhere:
         hint = f" Did you mean {' or '.join(elsewhere)}?"
     return f"{key}: there is no such key, only {', '.join(known)}.{hint}"
@@ -98,6 +108,27 @@ def _not_a_list(key: str, value: str) -> str:
 def _many_values(key: str, values: str) -> str:
     return f"{key}={values}: is more than one value. To try each, sweep: put -m before it."
 
+
+_OTHERS = {
+    **dict.fromkeys(("epochs", "epoch", "num_epochs", "max_iter"), "trainer.max_epochs"),
+    **dict.fromkeys(("learning_rate", "learningrate", "eta", "rate"), "optimizer.lr"),
+    **dict.fromkeys(("batch", "batchsize", "bs", "mini_batch_size"), "data.batch_size"),
+    **dict.fromkeys(("lambda", "lam", "lmbda", "alpha", "reg"), "regularizer.strength"),
+    **dict.fromkeys(("dropout_rate", "keep_prob", "p"), "dropout.p_keep"),
+    **dict.fromkeys(("layers", "units", "hidden_layer_sizes", "sizes"), "model.hidden"),
+    **dict.fromkeys(("device", "gpu", "cuda"), "trainer.accelerator"),
+    **dict.fromkeys(("wd", "decay"), "optimizer.weight_decay"),
+    **dict.fromkeys(("seeds", "random_state"), "seed"),
+    **dict.fromkeys(("dataset", "data_set"), "data"),
+}
+"""What other libraries, or people, call our keys."""
+
+_PACKAGES = {
+    ("hydra/launcher", "joblib"): "hydra-joblib-launcher",
+    ("hydra/launcher", "submitit_slurm"): "hydra-submitit-launcher",
+    ("hydra/sweeper", "optuna"): "hydra-optuna-sweeper",
+}
+"""What brings options of Hydra's that aren't installed."""
 
 _KINDS = {"list": "a list", "float": "a number", "bool": "true or false", "int": "a whole number"}
 

@@ -4,6 +4,6 @@ Importing this package does not import torch; `Data`, `Split` and `load` are in
 `pipeline.data.tensors`.
 """
 
-from pipeline.data.fetching import prepare
+from pipeline.data.fetching import missing_files, prepare
 
-__all__ = ["prepare"]
+__all__ = ["missing_files", "prepare"]

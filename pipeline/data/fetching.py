@@ -29,6 +29,18 @@ _CONNECTION_TIMEOUT_S = 10
 _NPM_TIMEOUT_S = 300
 
 
+def missing_files(name: str, root: Path) -> list[str]:
+    """Return the names of a data set's files that are not below a folder.
+
+    Raises:
+        UserError: one is damaged, or the folder can't be read.
+    """
+    try:
+        return [file.name for file in _missing_files(find_dataset(name), root)]
+    except OSError as error:
+        raise root_error(root, error) from error
+
+
 def prepare(name: str, root: Path, *, download: bool) -> None:
     """Ensure that all files of a data set are below a folder, and correct.
 

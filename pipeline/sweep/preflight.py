@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import os
 import shutil
 import tempfile
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.config.schema import Config
-from pipeline.data import prepare
+from pipeline.data import missing_files, prepare
 from pipeline.data.catalog import check_sizes
 from pipeline.engine.grouping import multiplications, plan_groups
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
 
 __all__ = ["check_surroundings"]
+
+log = logging.getLogger("pipeline")
 
 T = TypeVar("T")
 
@@ -55,8 +58,18 @@ def check_surroundings(configs: Sequence[Config]) -> None:
     data = [config.data for config in configs]
     for name, num_train, num_val in _distinct((it.name, it.num_train, it.num_val) for it in data):
         check_sizes(name, num_train, num_val)
+    is_dry = any(config.dry_run for config in configs)
     for name, root, download in _distinct((it.name, it.root, it.download) for it in data):
-        prepare(name, Path(root), download=download)
+        _check_data(name, Path(root), download=download, is_dry=is_dry)
+
+
+def _check_data(name: str, root: Path, *, download: bool, is_dry: bool) -> None:
+    """Check the files of a data set; fetch those that are missing, but for a dry run say so."""
+    missing = missing_files(name, root) if is_dry and download else []
+    if missing:
+        log.info("%s of %s would be fetched into %s", ", ".join(missing), name, root)
+    else:
+        prepare(name, root, download=download)
 
 
 def _distinct(values: Iterable[T]) -> list[T]:

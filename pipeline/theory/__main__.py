@@ -6,6 +6,7 @@ Ends with 1 if a check of ours fails; an erratum of the text is no failure.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from pipeline.theory.figures import write_figures
 from pipeline.theory.table import batch_size_table, claim_table
 
 __all__ = ["main"]
+
+log = logging.getLogger("pipeline")
 
 MNIST = ("mnist", NUM_EXAMPLES, 1.0)
 """Data for Problem 1.2, how many examples of it, and seconds of updates in each run."""
@@ -42,9 +45,11 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="digits instead of MNIST, less time")
     arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     name, num_train, seconds = QUICK if arguments.quick else MNIST
     folder: Path = arguments.data.expanduser()
     try:
+        log.info("training with batches of several sizes on %s", name)
         data = load(name, folder, num_train=num_train, num_val=0, download=True)
         comparison = compare_batch_sizes(data, seconds=seconds)
         claims = check_all(comparison)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 from pipeline.theory.batch_size import Comparison, check_batch_sizes
 from pipeline.theory.claim import Claim
 from pipeline.theory.cross_entropy import check_cross_entropy
@@ -12,6 +15,8 @@ from pipeline.theory.worked_example import check_worked_example
 
 __all__ = ["check_all"]
 
+log = logging.getLogger("pipeline")
+
 
 def check_all(comparison: Comparison) -> list[Claim]:
     """Check every claim of Problems 1.1, 1.2, 2 and 3.
@@ -19,11 +24,16 @@ def check_all(comparison: Comparison) -> list[Claim]:
     Args:
         comparison: what `compare_batch_sizes` has measured, for Problem 1.2.
     """
-    return [
-        *check_descent(),
-        *check_batch_sizes(comparison),
-        *check_matrix_form(),
-        *check_linear_network(),
-        *check_cross_entropy(),
-        *check_worked_example(),
-    ]
+    parts: dict[str, Callable[[], list[Claim]]] = {
+        "1.1, gradient descent": check_descent,
+        "1.2, batch sizes": lambda: check_batch_sizes(comparison),
+        "2, the matrix form": check_matrix_form,
+        "2, a linear network": check_linear_network,
+        "3, cross-entropy": check_cross_entropy,
+        "3, the worked example": check_worked_example,
+    }
+    claims: list[Claim] = []
+    for name, check in parts.items():
+        log.info("checking Problem %s", name)
+        claims += check()
+    return claims

@@ -1,0 +1,49 @@
+"""The commands beside training: `pipeline NAME …` is `python -m pipeline.NAME …`."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+
+from pipeline.config.options import did_you_mean
+
+__all__ = ["COMMANDS", "overview", "run_command"]
+
+COMMANDS = {
+    "compare": "which choice is better, and by how much: a sweep, an experiment, or several",
+    "report": "the same with figures, as one page and as Markdown",
+    "ui": "MLflow's pages over the runs",
+    "export": "runs as a tidy table: Parquet or CSV",
+    "promote": "the chosen run as a registered MLflow model",
+    "figures": "the figures that runs of large groups lack",
+    "doctor": "dead runs, records that a server missed, moved folders, damaged files",
+    "convention": "settings of other libraries as overrides of ours, and back",
+    "reproduce": "the problem set's numbers beside ours, with verdicts",
+    "theory": "the problem set's mathematics, checked by computation",
+}
+
+
+def overview() -> str:
+    """Return a line for each command."""
+    width = max(map(len, COMMANDS))
+    return "\n".join(f"  pipeline {name:{width}}  {what}" for name, what in COMMANDS.items())
+
+
+def run_command() -> None:
+    """Run another command than training, if the first word is one, and end with it.
+
+    A word that looks like a command and is none ends with an error.
+    """
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    if not re.fullmatch("[a-z]+", word):
+        return
+    if word not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        sys.exit(
+            f"error: {word}: there is no such command, only {known}; and choices are typed as "
+            f"key=value.{did_you_mean(word, COMMANDS)}"
+        )
+    del sys.argv[1]
+    runpy.run_module(f"pipeline.{word}", run_name="__main__", alter_sys=True)
+    sys.exit(0)
