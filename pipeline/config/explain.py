@@ -69,7 +69,8 @@ def no_such_key(key: str) -> str:
     known = in_groups.get(group) or ["experiment", *in_groups]
     hint = did_you_mean(name, known)
     elsewhere = [f"{top}.{name}" for top, keys in in_groups.items() if name in keys]
-    elsewhere = elsewhere or [_OTHERS[key]] * (key in _OTHERS)
+    if key in _OTHERS:
+        elsewhere.append(_OTHERS[key])
     if elsewhere:
         hint = f" Did you mean {' or '.join(elsewhere)}?"
     return f"{key}: there is no such key, only {', '.join(known)}.{hint}"

@@ -1,7 +1,4 @@
-"""`python -m pipeline.figures ID …`: draw the figures that runs of large sweeps lack.
-
-An ID is a run's, or a sweep's for all of its runs.
-"""
+"""`python -m pipeline.figures [SWEEP|RUN …]`: draw the figures that runs of large sweeps lack."""
 
 from __future__ import annotations
 
@@ -14,13 +11,13 @@ import numpy as np
 from jaxtyping import Int
 from rich.progress import track
 
-from pipeline.config.options import project_root
-from pipeline.config.schema import TrackingConfig
+from pipeline.config.arguments import PLACE_HELP, take_place
 from pipeline.errors import UserError
 from pipeline.files import CHECKSUMS, damaged_files
 from pipeline.report.figures import draw_confusion, draw_curves
+from pipeline.tracking.lookup import LAST, find_runs, open_tracked
 from pipeline.tracking.record import RunResult
-from pipeline.tracking.store import Store, open_store
+from pipeline.tracking.store import Store
 
 __all__ = ["draw_figures", "main"]
 
@@ -60,23 +57,20 @@ def _fetch_confusions(
 
 def main() -> None:
     """Draw what is missing and say how much that was; exit 1 if something was damaged."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.figures", description=__doc__)
-    parser.add_argument("ids", nargs="+", metavar="ID", help="a run or a sweep")
-    parser.add_argument("--root", type=Path, default=project_root(), help="where mlflow.db lies")
-    parser.add_argument("--uri", help="another store than the root's mlflow.db")
-    arguments = parser.parse_args()
-    root: Path = arguments.root.expanduser().absolute()
-    store = open_store(TrackingConfig(uri=arguments.uri), root)
-    runs: list[RunResult] = []
+    words, place = take_place(sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.figures", description=__doc__, epilog=PLACE_HELP
+    )
+    parser.add_argument("wanted", nargs="*", metavar="SWEEP|RUN", help="default: last")
+    arguments = parser.parse_args(words)
     try:
-        for run_id in arguments.ids:
-            run = store.result(run_id)
-            runs += store.with_curves(store.children(run_id)) or [run]
+        store = open_tracked(place)
+        runs = store.with_curves(find_runs(store, arguments.wanted or [LAST]).runs)
     except UserError as error:
         sys.exit(f"error: {error}")
     drawn = 0
     damaged: list[str] = []
-    for run in track(runs, "drawing"):
+    for run in track(runs, "drawing", disable=not sys.stdout.isatty()):
         try:
             drawn += draw_figures(store, run)
         except UserError as error:

@@ -125,7 +125,7 @@ def test_a_folder_that_was_moved_is_named_before_anything_is_written(tmp_path: P
         assert done.errors[-1].startswith(f"error: root={new}: was moved from {old}. ")
         assert "python -m pipeline.doctor --fix" in done.errors[-1]
         assert not old.exists()
-    fixed = command.run(new, f"--root={new}", "--fix", module="pipeline.doctor")
+    fixed = command.run(new, f"root={new}", "--fix", module="pipeline.doctor")
     assert fixed.code == 0, fixed.stdout
     done = command.train(new, "-m", "trainer.max_epochs=1", "seed=0,1,2", "resume=any")
     assert done.code == 0, done.stderr

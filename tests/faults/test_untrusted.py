@@ -140,7 +140,7 @@ def test_a_table_of_confusions_that_is_a_pickle(root: Path, tmp_path: Path, payl
     before = path.read_bytes()
     path.write_bytes(payload)
     sweep = command.parent(root).info.run_id
-    done = command.run(root, sweep, f"--root={root}", module="pipeline.figures")
+    done = command.run(root, sweep, f"root={root}", module="pipeline.figures")
     path.write_bytes(before)
     assert not (tmp_path / "marker").exists()
     assert "Traceback" not in done.stdout + done.stderr

@@ -158,7 +158,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def copy_of(root: Path, place: Path) -> Path:
     """A copy of a root, whose database says where the copy lies."""
     shutil.copytree(root, place)
-    assert command.run(place, f"--root={place}", "--fix", module="pipeline.doctor").code == 0
+    assert command.run(place, f"root={place}", "--fix", module="pipeline.doctor").code == 0
     return place
 
 

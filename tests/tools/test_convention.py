@@ -339,4 +339,4 @@ def test_the_command_shows_the_tables_and_names_an_error(tmp_path: Path):
 
 
 def test_help_points_to_the_tables(tmp_path: Path):
-    assert "python -m pipeline.convention" in command.run(tmp_path, "--help").stdout
+    assert "pipeline convention" in command.run(tmp_path, "--help").stdout

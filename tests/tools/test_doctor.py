@@ -27,7 +27,7 @@ NOTHING = "nothing to do\n"
 
 def doctor(root: Path, *arguments: str, before: tuple[str, ...] = ()) -> command.Done:
     done = command.run(
-        root.parent, f"--root={root}", *arguments, module="pipeline.doctor", before=before
+        root.parent, f"root={root}", *arguments, module="pipeline.doctor", before=before
     )
     assert "Traceback" not in done.stderr
     return done
@@ -278,7 +278,7 @@ def test_a_record_whose_store_is_away_stays_and_the_exit_code_tells(tmp_path: Pa
 
 def test_a_store_that_does_not_answer_is_a_clear_error(tmp_path: Path):
     uri = f"http://127.0.0.1:{free_port()}"
-    assert f"tracking.uri={uri}" in error_of(doctor(tmp_path, "--uri", uri))
+    assert f"tracking.uri={uri}" in error_of(doctor(tmp_path, f"tracking.uri={uri}"))
 
 
 def test_a_database_that_is_none_is_a_clear_error(tmp_path: Path):
@@ -288,7 +288,7 @@ def test_a_database_that_is_none_is_a_clear_error(tmp_path: Path):
 
 def test_a_root_that_is_not_there_is_not_made(tmp_path: Path):
     root = tmp_path / "typo"
-    with pytest.raises(UserError, match=rf"--root {root}: can't write there"):
+    with pytest.raises(UserError, match=rf"root={root}: can't write there"):
         open_site(root, uri=None)
     assert not root.exists()
 
@@ -302,4 +302,4 @@ def test_a_root_without_the_right_to_write_is_a_clear_error(tmp_path: Path):
     root = tmp_path / "root"
     root.mkdir(mode=0o555)
     line = error_of(doctor(root, "--fix", before=unprivileged))
-    assert f"--root {root}: can't write there" in line
+    assert f"root={root}: can't write there" in line

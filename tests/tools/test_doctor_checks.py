@@ -88,7 +88,7 @@ def test_a_run_whose_lock_nobody_holds_is_dead(root: Path):
 
 def test_a_run_of_another_machine_is_mentioned_and_left_alone(root: Path, tmp_path: Path):
     run_id = begin(root, host="elsewhere")
-    done = command.run(tmp_path, f"--root={root}", "--fix", module="pipeline.doctor")
+    done = command.run(tmp_path, f"root={root}", "--fix", module="pipeline.doctor")
     line = f"run {run_id} (run) is RUNNING on elsewhere: can't tell from here\n"
     assert (done.code, done.stdout) == (0, line + "nothing to do\n")
     assert [run.info.status for run in command.runs(root)] == ["RUNNING"]

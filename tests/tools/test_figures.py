@@ -31,15 +31,15 @@ def figures(root: Path) -> list[bool]:
 def test_figures_are_drawn_when_they_are_asked_for(root: Path):
     assert figures(root) == [False] * NUM_RUNS
     sweep = command.parent(root).info.run_id
-    done = command.run(root, sweep, f"--root={root}", module="pipeline.figures")
+    done = command.run(root, sweep, f"root={root}", module="pipeline.figures")
     assert done.code == 0, done.stderr
     assert f"{NUM_RUNS} of {NUM_RUNS} runs got their figures" in done.stdout
     assert figures(root) == [True] * NUM_RUNS
-    again = command.run(root, sweep, f"--root={root}", module="pipeline.figures")
+    again = command.run(root, sweep, f"root={root}", module="pipeline.figures")
     assert f"0 of {NUM_RUNS} runs got their figures" in again.stdout
 
 
 def test_an_unknown_id_is_an_error_that_names_it(root: Path):
-    done = command.run(root, "nonsense", f"--root={root}", module="pipeline.figures")
+    done = command.run(root, "nonsense", f"root={root}", module="pipeline.figures")
     assert done.code == 1
-    assert done.errors[-1].startswith("error: nonsense")
+    assert done.errors[0].startswith("error: nonsense")

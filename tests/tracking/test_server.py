@@ -48,7 +48,7 @@ def train_through_an_outage(root: Path, server: Server, *overrides: str) -> Done
 
 
 def doctor(root: Path) -> Done:
-    return command.run(root, f"--root={root}", "--fix", module="pipeline.doctor")
+    return command.run(root, f"root={root}", "--fix", module="pipeline.doctor")
 
 
 def files(server: Server, run: Run) -> set[str]:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipeline.config.options import project_root
+from pipeline.config.arguments import PLACE_HELP, take_place
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.tools.doctor import checks
@@ -39,16 +39,17 @@ lock files of processes that have ended, and runs of other machines, are listed 
 
 def main() -> None:
     """Say what is wrong below the root, or mend it; exit 1 if something stays wrong."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.doctor", description=DESCRIPTION)
-    parser.add_argument("--root", type=Path, default=project_root(), help="where mlruns/ lies")
-    parser.add_argument("--uri", help="another store than the root's mlflow.db")
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.doctor", description=DESCRIPTION, epilog=PLACE_HELP
+    )
     parser.add_argument("--fix", action="store_true", help="do what would be done")
-    arguments = parser.parse_args()
+    words, place = take_place(sys.argv[1:])
+    arguments = parser.parse_args(words)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # a store that is away is told once
-    root: Path = arguments.root.expanduser().absolute()
+    root = place.root
     try:
-        site = open_site(root, arguments.uri)
+        site = open_site(root, place.tracking.uri)
         findings = [finding for check in CHECKS for finding in check(site)]
         still_wrong = [it for it in findings if not _handle(it, fix=arguments.fix) and it.is_wrong]
     except UserError as error:
@@ -76,10 +77,10 @@ def open_site(root: Path, uri: str | None) -> Site:
         with tempfile.TemporaryFile(dir=root):
             pass
     except OSError as error:
-        raise UserError(f"--root {root}: can't write there ({error.strerror})") from error
+        raise UserError(f"root={root}: can't write there ({error.strerror})") from error
     site = Site(root, open_store(TrackingConfig(uri=uri), root))
     if uri is not None and not site.has_store:
-        raise UserError(f"--uri {uri}: there is no such database")
+        raise UserError(f"tracking.uri={uri}: there is no such database")
     return site
 
 
