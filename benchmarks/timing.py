@@ -40,15 +40,24 @@ class Options(argparse.Namespace):
         """What tells a command which data to use: digits, which need no file, to be quick."""
         return ["data=digits"] if self.quick else [f"data.root={self.data.absolute()}"]
 
-    def keep(self, script: str, numbers: Mapping[str, float]) -> None:
-        """Put a script's numbers, and where they were taken, into the file of results."""
+    def keep(self, script: str, numbers: Mapping[str, float], gpu: str | None = None) -> None:
+        """Put a script's numbers, and where they were taken, into the file of results.
+
+        Args:
+            script: its name.
+            numbers: by name.
+            gpu: the GPU that they were taken on; its numbers stand beside the CPU's.
+        """
         if self.results is None:
             return
         known: dict[str, Any] = {}
         if self.results.exists():
             known = json.loads(self.results.read_text())
         rounded = {name: float(f"{number:.3g}") for name, number in numbers.items()}
-        known |= {"machine": machine(), script: rounded}
+        if gpu is not None:
+            known["gpu"] = {**known.get("gpu", {}), "device": gpu, script: rounded}
+        else:
+            known |= {"machine": machine(), script: rounded}
         self.results.write_text(json.dumps(known, indent=2) + "\n")
 
 

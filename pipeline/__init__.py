@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.report.frame import load
-    from pipeline.training.weights import network, weights
+    from pipeline.tools.trained import network, weights
 
 __all__ = ["load", "network", "weights"]
 
 _FOUND_IN = {
     "load": "pipeline.report.frame",
-    "network": "pipeline.training.weights",
-    "weights": "pipeline.training.weights",
+    "network": "pipeline.tools.trained",
+    "weights": "pipeline.tools.trained",
 }
 """For notebooks, but not imported with the package, whose commands start quickly."""
 

@@ -99,4 +99,4 @@ class Draws:
         if place.device.type == "cpu":
             torch.rand(place.shape, generator=stream, out=place)
         else:
-            place.copy_(torch.rand(place.shape, generator=stream))
+            place.copy_(torch.rand(place.shape, generator=stream, dtype=place.dtype))

@@ -8,7 +8,6 @@ else, and be worse without a word.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,18 +16,12 @@ from typing import Any, cast
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from pipeline.comparison.chosen import choose_run
-from pipeline.config.arguments import Place
 from pipeline.config.schema import Config, ModelConfig
 from pipeline.data.catalog import find_dataset
 from pipeline.errors import UserError
-from pipeline.files import CHECKSUMS, damaged_files
-from pipeline.tracking.lookup import open_tracked
-from pipeline.tracking.record import RunResult
-from pipeline.tracking.store import Store
 from pipeline.training.classifier import Classifier
 
-__all__ = ["WEIGHTS_FILE", "Header", "Weights", "fetch_weights", "network", "weights"]
+__all__ = ["WEIGHTS_FILE", "Header", "Weights", "read_weights"]
 
 WEIGHTS_FILE = "weights.safetensors"
 KEY = "network"
@@ -109,71 +102,18 @@ class Weights(Mapping[str, Tensor]):
         )
 
 
-def fetch_weights(store: Store, run: RunResult) -> Weights:
-    """Return the weights of a finished run.
+def read_weights(path: Path) -> Weights:
+    """Return the weights that a file holds.
 
     Raises:
-        UserError: it has none, or they are damaged.
+        UserError: it can't be read, or doesn't say how pixels become inputs.
     """
-    said = f"{run.run_id}: its {WEIGHTS_FILE}"
-    if run.status != "FINISHED" or WEIGHTS_FILE not in store.artifact_names(run.run_id):
-        raise UserError(f"{run.run_id}: is {run.status} and has no weights. Name a finished run.")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        for name in (WEIGHTS_FILE, CHECKSUMS):
-            store.fetch_artifact(run.run_id, name, folder)
-        if WEIGHTS_FILE in damaged_files(folder):
-            raise UserError(f"{said} is damaged (its checksum is another). Train it again.")
-        try:
-            tensors, metadata = _read(folder / WEIGHTS_FILE)
-        except SafetensorError as error:
-            raise UserError(f"{said} can't be read ({error}). Train it again.") from error
+    try:
+        with cast("Any", safe_open)(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata: dict[str, str] = file.metadata() or {}
+    except SafetensorError as error:
+        raise UserError(f"can't be read ({error})") from error
     if KEY not in metadata:
-        raise UserError(f"{said} doesn't say how pixels become inputs. Train it again.")
+        raise UserError("doesn't say how pixels become inputs")
     return Weights(tensors, Header(**json.loads(metadata[KEY])))
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors of a file by name, and its metadata."""
-    with cast("Any", safe_open)(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-
-
-def weights(run: str, *, root: Path | str | None = None, uri: str | None = None) -> Weights:
-    """Return the weights of a trained network, for plain PyTorch.
-
-    Feed them with raw pixels divided by the result's `divide_pixels_by`, a row of them for each
-    image; anything else makes the network worse without a word.
-
-    Args:
-        run: a run's id or how it begins, or its name; of a sweep, or `last` for the newest one, the
-            run that the validation examples choose.
-        root: the folder of mlflow.db; by default where `python -m pipeline` keeps it.
-        uri: another tracking store than that, such as a server's address.
-
-    Returns:
-        The tensors by name (layer1.weight, layer1.bias, …), with `divide_pixels_by` and `header`.
-
-    Raises:
-        UserError: there is no such run, nothing can be chosen, or its file is damaged.
-    """
-    store = open_tracked(Place.at(root, uri))
-    return fetch_weights(store, choose_run(store, run).run)
-
-
-def network(run: str, *, root: Path | str | None = None, uri: str | None = None) -> Classifier:
-    """Return a trained network as a torch.nn.Module that takes raw pixels and scales them itself.
-
-    Args:
-        run: see `weights`.
-        root: see `weights`.
-        uri: see `weights`.
-
-    Returns:
-        The network. `network(pixels)` takes uint8 images (batch, …) and returns the values of its
-        output function (batch, classes); `network.logits(pixels)` what goes into that.
-
-    Raises:
-        UserError: see `weights`.
-    """
-    return weights(run, root=root, uri=uri).network()

@@ -74,10 +74,15 @@ def test_batches_differ_and_an_epoch_can_be_started_again():
     assert torch.equal(masks(draws, INPUTS, 0.5), third)
 
 
-def test_every_device_drops_the_same_units():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_device_drops_the_same_units(dtype: torch.dtype):
     device = torch.device("cuda" if torch.cuda.is_available() else "meta")
     draws, shape = started(), torch.Size((20, 30))
-    elsewhere = draws.draw(INPUTS, shape, device)
+    torch.set_default_dtype(dtype)  # as Lightning does while it trains in that precision
+    try:
+        elsewhere = draws.draw(INPUTS, shape, device)
+    finally:
+        torch.set_default_dtype(torch.float32)
     assert elsewhere.device.type == device.type
     # The next draws of the stream are those that a CPU makes after the same first ones.
     follow = masks(draws, INPUTS, 0.5, num_batches=1)

@@ -130,7 +130,7 @@ def optimizer(name: str, own: dict[str, Any]) -> OptimizerConfig:
 def trainer(end: str) -> TrainerConfig:
     """Two epochs of three steps, or one and two thirds."""
     return TrainerConfig(
-        "cpu",
+        "auto",
         max_epochs=2,
         max_steps=5 if end == "steps" else None,
         evaluate_every=2 if end == "evaluated at the end alone" else 1,
@@ -192,7 +192,9 @@ def assert_alike(found: Epochs, expected: Epochs, config: Config) -> None:
 
 def error(found: Iterable[Tensor], expected: Iterable[Tensor]) -> float:
     """The largest difference, relative to the largest parameter of the network."""
-    one, other = (torch.cat([t.detach().flatten() for t in side]) for side in (found, expected))
+    one, other = (
+        torch.cat([t.detach().flatten().cpu() for t in side]) for side in (found, expected)
+    )
     return ((one - other).abs().max() / other.abs().max()).item()
 
 
@@ -206,7 +208,8 @@ def test_every_member_is_what_autograd_and_torchs_optimizers_make_of_it(shared: 
         expected = oracle.train(config, data_of(config))
         assert error(module.parameters_of(member).values(), expected.parameters) < EXACT, config
         assert_alike(evaluation.epochs[member], expected.epochs, config)
-        assert torch.equal(evaluation.test_predictions[member].long(), expected.predictions)
+        predictions = evaluation.test_predictions[member].cpu().long()
+        assert torch.equal(predictions, expected.predictions)
 
 
 SGD = [shared for shared in GROUPS if shared["optimizer"] == "sgd"]

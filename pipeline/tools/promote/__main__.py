@@ -16,9 +16,9 @@ from pipeline.config.arguments import PLACE_HELP, take_place
 from pipeline.errors import UserError
 from pipeline.report.answer import as_markdown
 from pipeline.tools.promote.registry import register
+from pipeline.tools.trained import fetch_weights
 from pipeline.tracking.lookup import LAST, open_tracked
 from pipeline.tracking.record import RunResult
-from pipeline.training.weights import fetch_weights
 
 __all__ = ["main"]
 
