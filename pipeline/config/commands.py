@@ -16,6 +16,7 @@ COMMANDS = {
     "ui": "MLflow's pages over the runs",
     "export": "runs as a tidy table: Parquet or CSV",
     "promote": "the chosen run as a registered MLflow model",
+    "predict": "the class that a trained network sees in image files",
     "figures": "the figures that runs of large groups lack",
     "doctor": "dead runs, records that a server missed, moved folders, damaged files",
     "convention": "settings of other libraries as overrides of ours, and back",
