@@ -107,7 +107,7 @@ def _centred(ink: Grey, dataset: Dataset) -> Grey:
     )
     shown = np.asarray(small, dtype=np.float64)
     shown = shown / shown.max()
-    middle = _centre_of_mass(shown) if dataset.margin else [(side - 1) / 2 for side in size]
+    middle = _centre_of_mass(shown) if dataset.margin else [side / 2 for side in size]
     result = np.zeros(dataset.image_shape)
     top, left = (
         min(max(0, round(whole / 2 - at)), whole - side)
