@@ -12,12 +12,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["README", "RESULTS", "in_place", "table"]
+__all__ = ["README", "RESULTS", "SECTION", "in_place", "table"]
 
 README = Path(__file__).parent.parent / "README.md"
 RESULTS = Path(__file__).with_name("results.json")
 
-BEGIN, END = "<!-- numbers -->\n", "<!-- /numbers -->\n"
+SECTION = "numbers"
 
 INTRODUCTION = (
     "Each comes from a script in `benchmarks/` (`make bench` runs them all, with `BUDGET=--quick`"
@@ -101,15 +101,16 @@ def table(results: Path) -> str:
     return "\n".join([head, "", "| what | measured |", "|---|---|", *lines, ""])
 
 
-def in_place(text: str, section: str) -> str:
-    """Return README's text with another section."""
-    before, _, rest = text.partition(BEGIN)
-    return before + BEGIN + section + END + rest.partition(END)[2]
+def in_place(text: str, section: str, content: str) -> str:
+    """Return README's text with another content between a section's two comments."""
+    begin, end = f"<!-- {section} -->\n", f"<!-- /{section} -->\n"
+    before, _, rest = text.partition(begin)
+    return before + begin + content + end + rest.partition(end)[2]
 
 
 def main() -> None:
     """Write the section."""
-    README.write_text(in_place(README.read_text(), table(RESULTS)))
+    README.write_text(in_place(README.read_text(), SECTION, table(RESULTS)))
 
 
 if __name__ == "__main__":

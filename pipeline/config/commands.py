@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-import runpy
 import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 from pipeline.config.options import did_you_mean
 
@@ -46,5 +48,13 @@ def run_command() -> None:
             f"key=value.{did_you_mean(word, COMMANDS)}"
         )
     del sys.argv[1]
-    runpy.run_module(f"pipeline.{word}", run_name="__main__", alter_sys=True)
+    _main_module(word).main()
     sys.exit(0)
+
+
+def _main_module(name: str) -> Any:
+    """Return the module of a command: one of its own, or the main one of its package."""
+    spec = find_spec(f"pipeline.{name}")
+    assert spec is not None
+    is_package = spec.submodule_search_locations is not None
+    return import_module(f"pipeline.{name}.__main__" if is_package else f"pipeline.{name}")

@@ -177,6 +177,11 @@ BAD = [
     ("+foo=3", "foo", "no such key", "seed, loss"),
     ("experiment=foo", "experiment=foo", "sgd_network"),
     ("experimnet=sgd_network", "experimnet", "Did you mean experiment?"),
+    ("epochs=3", "epochs: there is no such key", "Did you mean trainer.max_epochs?"),
+    ("learning_rate=0.1", "learning_rate: ", "Did you mean optimizer.lr?"),
+    ("alpha=0.1", "alpha: ", "Did you mean optimizer.alpha or regularizer.strength?"),
+    ("hydra/launcher=joblib", "must be one of basic, fused.", "pip install hydra-joblib-launcher"),
+    ("hydra/launcher=fusde", "must be one of basic, fused.", "Did you mean fused?"),
     ("nonsense", "nonsense", "="),
     ("optimizer.lr=[", "optimizer.lr=["),
 ]

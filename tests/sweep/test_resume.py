@@ -235,3 +235,11 @@ def test_a_dry_run_makes_nothing(tmp_path: Path):
         done = command.train(tmp_path, *typed, "dry_run=true")
         assert (done.code, done.stdout, done.stderr) == (0, said, "")
     assert command.nothing_tracked(tmp_path)
+
+
+def test_a_dry_run_fetches_nothing(tmp_path: Path):
+    done = command.run(tmp_path, "dry_run=true", f"root={tmp_path}")  # of MNIST
+    would_fetch, to_run = done.stdout.splitlines()
+    assert would_fetch.endswith(f"of mnist would be fetched into {tmp_path}/data/mnist")
+    assert (done.code, to_run, done.stderr) == (0, "1 to run", "")
+    assert not (tmp_path / "data").exists()

@@ -29,6 +29,9 @@ def test_the_command_prints_every_claim_and_writes_the_figures(tmp_path: Path):
         "3.3": 12,
     }
     assert "500 images of digits" in done.stdout
+    told = done.stdout.splitlines()
+    assert told[0] == "training with batches of several sizes on digits"
+    assert told[1:7] == [line for line in told if line.startswith("checking Problem ")]
     assert re.search(
         r"^31 holds, 4 erratum, \d supported, \d contradicted, 0 fails$", done.stdout, re.M
     )

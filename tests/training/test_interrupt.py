@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import time
 from dataclasses import dataclass
@@ -82,6 +83,12 @@ def test_an_interruption_is_no_error_with_a_traceback(sweep: Interrupted):
 
 def test_nothing_is_left_in_the_spool_after_an_interruption(sweep: Interrupted):
     assert list((sweep.root / "mlruns" / "spool").iterdir()) == []
+
+
+def test_an_interrupted_sweep_says_how_to_go_on(sweep: Interrupted):
+    (told,) = [line for line in sweep.stdout.splitlines() if line.startswith("To go on: ")]
+    _, _, typed = told.partition("To go on: python -m pipeline ")
+    assert sweeps.plan(sweep.root, *shlex.split(typed)) == ["1 finished, 2 to run"]
 
 
 def test_an_interrupted_sweep_can_be_resumed(sweep: Interrupted):
