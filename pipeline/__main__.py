@@ -112,6 +112,7 @@ def _close_sweep(sweep: Sweep, ended_by: BaseException | None) -> BaseException 
     if isinstance(ended_by, SystemExit) and findings.subject.grid and command:
         console.print(f"To go on: {resume_command(command, sweep.run_id)}", soft_wrap=True)
     sweep_id = sweep.run_id[:8]
+    _say_what_waits(console, sweep.store)
     console.print(
         f"Sweep {sweep_id}: python -m pipeline.compare {sweep_id} (--runs: run by run), "
         f"python -m pipeline.report {sweep_id}; all runs: {sweep.store.how_to_open()}",
@@ -144,7 +145,17 @@ def _show(result: RunResult, store: Store) -> None:
 
     console = _console()
     console.print(runs_table([result], title=result.name))
+    _say_what_waits(console, store)
     console.print(f"Look at it: {store.how_to_open()}", soft_wrap=True)
+
+
+def _say_what_waits(console: Console, store: Store) -> None:
+    """Say what the tracking store doesn't have yet, if there is anything."""
+    from pipeline.tracking.spool import how_many_wait
+
+    waiting = how_many_wait(store)
+    if waiting:
+        console.print(waiting, soft_wrap=True)
 
 
 def _exit_code(ended_by: BaseException | None, *, wants_traceback: bool) -> int:

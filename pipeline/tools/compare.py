@@ -24,6 +24,7 @@ from pipeline.errors import UserError
 from pipeline.report.answer import as_markdown, print_answer
 from pipeline.report.runs_table import runs_table
 from pipeline.tracking.lookup import LAST, open_tracked
+from pipeline.tracking.spool import how_many_wait
 
 __all__ = ["main"]
 
@@ -33,10 +34,13 @@ def main() -> None:
     words, place = take_place(sys.argv[1:])
     arguments = _parser().parse_args(words)
     try:
-        subject = find_subject(open_tracked(place), arguments.wanted or [LAST])
-        unmet = _show(subject, arguments)
+        store = open_tracked(place)
+        unmet = _show(find_subject(store, arguments.wanted or [LAST]), arguments)
+        waiting = how_many_wait(store)
     except UserError as error:
         sys.exit(f"error: {error}")
+    if waiting:
+        print(waiting, file=sys.stderr)
     if unmet:
         sys.exit("\n".join(f"error: {outcome.statement}" for outcome in unmet))
 

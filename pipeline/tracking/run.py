@@ -21,7 +21,7 @@ from pipeline.tracking import paths
 from pipeline.tracking.locks import give_room_back
 from pipeline.tracking.record import Record, RunEnd, RunResult
 from pipeline.tracking.spool import save_batch, send_records, spooled_batches
-from pipeline.tracking.store import STORE_ERRORS, Store, reason
+from pipeline.tracking.store import STORE_ERRORS, Store
 
 __all__ = ["LiveMetrics", "TrackedRun", "close_runs", "closing", "start_run", "start_runs"]
 
@@ -61,7 +61,7 @@ class TrackedRun:
         try:
             stored = self.store.children(parent)
         except STORE_ERRORS as error:
-            log.warning("The tracking store doesn't answer (%s).", reason(error))
+            self.store.say_away(error)
             return spooled
         known = {result.run_id for result in spooled}
         return [result for result in stored if result.run_id not in known] + spooled
@@ -93,7 +93,7 @@ def start_runs(
         except STORE_ERRORS as error:
             if not offline_is_fine:
                 raise store.unavailable(error) from error
-            log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
+            store.say_away(error)
             return None
 
     places = ask(store.places)
@@ -200,8 +200,9 @@ class LiveMetrics:
             return
         try:
             self._store.send_metrics(self._records)
+            self._store.note_answer()
         except STORE_ERRORS as error:
-            log.warning("The tracking store doesn't answer (%s); training on.", reason(error))
+            self._store.say_away(error)
         now = time.monotonic()
         self._due = now + max(SEND_AFTER_S, (now - started) / MAX_SHARE)
 

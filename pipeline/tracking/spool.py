@@ -8,6 +8,7 @@ the run's own.
 from __future__ import annotations
 
 import logging
+import shlex
 import shutil
 import uuid
 from collections.abc import Collection, Sequence
@@ -24,11 +25,12 @@ from pipeline.files import is_plain_name, write_whole
 from pipeline.secrets import without_password
 from pipeline.tracking import paths
 from pipeline.tracking.record import Record
-from pipeline.tracking.store import STORE_ERRORS, Store, reason
+from pipeline.tracking.store import STORE_ERRORS, Store, is_refusal, reason
 
 __all__ = [
     "Batch",
     "batch_files",
+    "how_many_wait",
     "read_batch",
     "remove_unfinished",
     "save_batch",
@@ -139,13 +141,29 @@ def send_records(store: Store, own: tuple[Path, list[Record]] | None = None) -> 
             try:
                 refused = store.send(records)
             except STORE_ERRORS as error:
-                _warn(path, len(records), error)
+                _warn(store, path, len(records), error)
                 break
+            store.note_answer()
             if refused:
-                _warn(path, len(refused), refused[0][1])
+                _warn(store, path, len(refused), refused[0][1])
             _keep(path, [record for record, _ in refused], store, records)
             num_sent += len(records) - len(refused)
     return num_sent, sum(map(len, batches.values())) - num_sent
+
+
+def how_many_wait(store: Store) -> str | None:
+    """Return a line that says how many runs wait for a store, and the command that sends them.
+
+    None if it has them all.
+    """
+    records = [record for batch in _for_store(store, None).values() for record in batch]
+    if not records:
+        return None
+    trained = sum("config_hash" in record.tags for record in records)
+    number = "1 run waits" if trained == 1 else f"{trained} runs wait"
+    place = [f"root={store.root}", f"tracking.uri={without_password(store.uri)}"]
+    command = shlex.join(["python", "-m", "pipeline.doctor", "--fix", *place])
+    return f"{number} for the tracking store, which doesn't have them yet. To send them: {command}"
 
 
 def _for_store(store: Store, own: tuple[Path, list[Record]] | None) -> dict[Path, list[Record]]:
@@ -157,7 +175,10 @@ def _for_store(store: Store, own: tuple[Path, list[Record]] | None) -> dict[Path
     return mine | {path: batch.records for path, batch in others.items() if batch.uri == uri}
 
 
-def _warn(path: Path, number: int, error: BaseException) -> None:
+def _warn(store: Store, path: Path, number: int, error: BaseException) -> None:
+    if store.is_server and not is_refusal(error):
+        store.say_away(error)
+        return
     log.warning(
         "The tracking store didn't take %s (%s). What is known of it is kept in %s; the next run, "
         "or `python -m pipeline.doctor --fix`, sends it again.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
@@ -28,6 +29,8 @@ from pipeline.tracking.rows import RECORD_TAG, artifact_uri
 
 __all__ = ["STORE_ERRORS", "Store", "StoreError", "is_refusal", "open_store", "reason"]
 
+log = logging.getLogger(__name__)
+
 BATCH = 500
 """So many runs at most are sent together."""
 
@@ -49,6 +52,7 @@ class Store:
         self.root = root
         self.is_server = uri.startswith("http")
         self._num_at_once = NUM_REQUESTS if self.is_server else 1
+        self._is_away = False
 
     @cached_property
     def client(self) -> MlflowClient:
@@ -141,6 +145,21 @@ class Store:
             f"tracking.uri={without_password(self.uri)}: the tracking store can't be used "
             f"({reason(error)}). Check the address, or use tracking=local."
         )
+
+    def say_away(self, error: BaseException) -> None:
+        """Say that the store doesn't answer: once, until it has answered again."""
+        if not self._is_away:
+            log.warning(
+                "The tracking store %s doesn't answer (%s). Training goes on; what is to be "
+                "tracked waits in mlruns/spool/.",
+                without_password(self.uri),
+                reason(error),
+            )
+        self._is_away = True
+
+    def note_answer(self) -> None:
+        """Note that the store answers."""
+        self._is_away = False
 
     def places(self, records: Sequence[Record]) -> dict[str, Path]:
         """Return the folders, by record, of those runs whose files can be written to their place.
@@ -335,9 +354,15 @@ def _is_local(location: str) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of an error, of a database's own if that is behind it, no passwords."""
+    """Return the first line of an error, of a database's own if that is behind it, no passwords.
+
+    Of a server that can't be reached it is the system's word, such as "Connection refused".
+    """
     error = getattr(error.__cause__, "orig", None) or error
     lines = str(error).strip().splitlines() or [type(error).__name__]
+    if "Max retries exceeded" in lines[0]:
+        by_system = re.search(r"\[Errno -?\d+\] ([^'\")]+)|(timed out)", lines[0])
+        return (by_system and by_system[0].rpartition("] ")[2]) or "no connection"
     return without_password(lines[0])[:300]
 
 
@@ -354,6 +379,7 @@ def open_store(config: TrackingConfig, root: Path) -> Store:
 @cache
 def _open(uri: str, root: Path) -> Store:
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a store that is away is told once
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # we tell its errors
     return Store(uri, root)

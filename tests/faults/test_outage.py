@@ -100,16 +100,24 @@ def test_a_server_that_comes_back_while_the_sweep_goes_on_misses_nothing(
         server.start()
         stdout, stderr = process.communicate()
     assert process.returncode == 0, stderr
-    assert "The tracking store doesn't answer" in seen + stdout
+    told = [line for line in (seen + stdout).splitlines() if "doesn't answer" in line]
+    assert told == [
+        f"The tracking store {server.uri} doesn't answer (Connection refused). Training goes on; "
+        "what is to be tracked waits in mlruns/spool/."
+    ]
     check_whole(root, server, long)
 
 
 def test_what_a_sweep_could_not_send_counts_when_it_is_resumed(tmp_path: Path, server: Server):
     root = tmp_path / "root"
     with cut_off_sweep(tmp_path, server) as process:
-        process.communicate()
+        stdout, _ = process.communicate()
         assert process.returncode == 0
     assert len(sweeps.spooled(root)) == 2  # the runs', and the sweep's own
+    (told,) = [line for line in stdout.splitlines() if "for the tracking store" in line]
+    assert told.startswith("2 runs wait for the tracking store")
+    assert told.endswith(f"--fix root={root} tracking.uri={server.uri}")
+    assert "Max retries" not in stdout
     done = resume(root, server)
     assert "4 finished, 0 to run" in done.stdout.splitlines()
     check_whole(root, server)

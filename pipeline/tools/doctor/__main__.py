@@ -46,7 +46,6 @@ def main() -> None:
     words, place = take_place(sys.argv[1:])
     arguments = parser.parse_args(words)
     logging.basicConfig(format="%(message)s")
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a store that is away is told once
     root = place.root
     try:
         site = open_site(root, place.tracking.uri)
