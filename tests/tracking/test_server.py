@@ -134,53 +134,11 @@ def test_two_lines_say_that_the_server_is_away_and_what_sends_the_record(
     cut_off: tuple[Done, list[Path]], server: Server, root: Path
 ):
     done, _ = cut_off
-    told = [line for line in done.stdout.splitlines() if "tracking store" in line]
-    assert [line.partition(" (")[0].partition(", which")[0] for line in told] == [
-        f"The tracking store {server.uri} doesn't answer",
-        "1 run waits for the tracking store",
-    ]
-    assert told[1].endswith(
-        f"python -m pipeline.doctor --fix root={root} tracking.uri={server.uri}"
-    )
+    away, waits = (line for line in done.stdout.splitlines() if "tracking store" in line)
+    assert away.startswith(f"The tracking store {server.uri} doesn't answer (")
+    assert waits.startswith("1 run waits for the tracking store")
+    assert waits.endswith(f"python -m pipeline.doctor --fix root={root} tracking.uri={server.uri}")
     assert done.stderr == ""
-
-
-@pytest.mark.usefixtures("mended")  # the server is up for good then
-def test_a_run_arrives_with_all_its_files(server: Server, runs: dict[str, Run]):
-    assert runs["2"].info.status == "FINISHED"
-    assert files(server, runs["2"]) == command.RUN_FILES
-    assert list(command.history(server.client, runs["2"], "test/accuracy")) == [1, 2]
-
-
-def test_a_run_with_a_server_ends_with_its_table_alone(next_run: Done):
-    lines = [line for line in next_run.stdout.splitlines() if not line.startswith("epoch")]
-    assert lines[0].startswith("data=digits")
-    assert next_run.stderr == ""
-
-
-def test_the_password_is_written_nowhere(root: Path, server: Server, next_run: Done):
-    assert PASSWORD not in next_run.stdout + next_run.stderr
-    written = [path for path in [*root.rglob("*"), *server.folder.rglob("*")] if path.is_file()]
-    assert written
-    assert [path for path in written if PASSWORD.encode() in path.read_bytes()] == []
-
-
-def test_with_a_server_nothing_is_tracked_locally(root: Path, runs: dict[str, Run]):
-    assert runs
-    assert command.nothing_tracked(root)
-
-
-def test_training_goes_on_without_the_server(cut_off: tuple[Done, list[Path]]):
-    done, _ = cut_off
-    assert done.code == 0, done.stderr
-    assert "epoch 40/40" in done.stdout
-
-
-def test_a_warning_names_the_file_that_keeps_the_record(cut_off: tuple[Done, list[Path]]):
-    done, left = cut_off
-    (kept,) = [path for path in left if path.suffix == ".json"]
-    assert str(kept) in done.stdout + done.stderr
-    assert "python -m pipeline.doctor --fix" in done.stdout + done.stderr
 
 
 @pytest.mark.usefixtures("mended")  # the server is up for good then
