@@ -47,7 +47,7 @@ def run(composed: DictConfig) -> float | None:
 
     Returns:
         The run's objective, for sweepers that optimise: say hydra.sweeper.direction=maximize;
-        None of a job that another process is working on.
+        None of a job that another process is working on, or without validation examples.
     """
     config = to_config(composed)
     context = current()
@@ -122,15 +122,20 @@ def _close_sweep(sweep: Sweep, ended_by: BaseException | None) -> BaseException 
 
 
 def _print(console: Console, findings: Findings) -> None:
-    """Print the answer of a sweep, or its runs where there is none."""
+    """Print the answer of a sweep; of a search its runs and the best of them."""
+    from pipeline.comparison.search import best_trial, more_seeds, sentences
     from pipeline.report.answer import print_answer
     from pipeline.report.runs_table import runs_table
 
     if findings.answer is not None:
         print_answer(console, findings.answer)
-    else:
-        subject = findings.subject
-        console.print(runs_table(subject.runs, title=subject.title))
+        return
+    runs, command = findings.subject.runs, findings.subject.command
+    console.print(runs_table(runs, title=findings.subject.title))
+    best = best_trial(runs)
+    if command and best is not None:
+        console.print("\n".join(sentences(runs, best)))
+        console.print(f"  {more_seeds(command, best)}", soft_wrap=True)
 
 
 def _console() -> Console:

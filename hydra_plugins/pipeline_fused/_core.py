@@ -171,7 +171,7 @@ class Runner:
             _activate(job_return.hydra_cfg)
             self._callbacks.on_job_end(config, job_return=job_return)
 
-    def _train(self, jobs: Sequence[_Job]) -> list[float | Exception]:
+    def _train(self, jobs: Sequence[_Job]) -> list[float | Exception | None]:
         """Train jobs; return every job's objective, or what it failed of."""
         overrides = [self._composer.typed(job.overrides) for job in jobs]
 

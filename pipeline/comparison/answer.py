@@ -17,6 +17,7 @@ from pipeline.comparison.question import (
     find_metric,
 )
 from pipeline.comparison.rows import Level, average, compare
+from pipeline.comparison.search import best_trial, more_seeds
 from pipeline.comparison.subject import Subject
 from pipeline.errors import UserError
 
@@ -67,9 +68,19 @@ def answer(subject: Subject, question: Question | None = None) -> Answer:
         chosen=choose(_by_validation(cells, whole, metric, of_validation), of_validation),
         holes=cells.holes,
         notes=notes.find(cells, whole, metric),
-        commands=notes.commands(subject.command, subject.sweep_id, whole, cells.holes),
+        commands=_commands(subject, whole, cells),
         seeds=sorted({seed for cell in cells.cells for seed in cell.runs}),
     )
+
+
+def _commands(subject: Subject, whole: Comparison, cells: Cells) -> dict[str, str]:
+    """Return what one can run next."""
+    if subject.command is None or subject.sweep_id is None:
+        return {}
+    if subject.grid:
+        return notes.commands(subject.command, subject.sweep_id, whole, cells.holes)
+    best = best_trial(subject.runs)
+    return {notes.MORE_SEEDS: more_seeds(subject.command, best)} if best else {}
 
 
 def _by_validation(

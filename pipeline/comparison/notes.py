@@ -12,7 +12,16 @@ from pipeline.comparison.question import Metric
 from pipeline.comparison.statistics import mean_interval
 from pipeline.tracking.record import RunResult
 
-__all__ = ["MAX_SEEDS", "MORE_SEEDS", "RESUME", "commands", "count_holes", "find", "resume_command"]
+__all__ = [
+    "FEW_SEEDS",
+    "MAX_SEEDS",
+    "MORE_SEEDS",
+    "RESUME",
+    "commands",
+    "count_holes",
+    "find",
+    "resume_command",
+]
 
 FEW_SEEDS = 5
 
@@ -111,19 +120,15 @@ def _distinct(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def commands(
-    typed: str | None, sweep_id: str | None, whole: Comparison, holes: Sequence[Hole]
-) -> dict[str, str]:
-    """Return what one can run next, by what it is for.
+def commands(typed: str, sweep_id: str, whole: Comparison, holes: Sequence[Hole]) -> dict[str, str]:
+    """Return what one can run next of a grid, by what it is for.
 
     Args:
-        typed: the sweep's own command; without it there is nothing to propose.
+        typed: the sweep's own command.
         sweep_id: of that sweep.
         whole: its comparison.
         holes: its runs that are not finished.
     """
-    if typed is None or sweep_id is None:
-        return {}
     found: dict[str, str] = {}
     if any(hole.status != "running" for hole in holes):
         found[RESUME] = resume_command(typed, sweep_id)

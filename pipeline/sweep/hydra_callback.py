@@ -22,7 +22,7 @@ from pipeline.process import quick_imports
 from pipeline.sweep.context import SweepContext, enter
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.headline import headline
-from pipeline.sweep.preflight import check_surroundings
+from pipeline.sweep.preflight import check_search, check_surroundings
 
 __all__ = ["SweepCallback"]
 
@@ -111,6 +111,8 @@ def _checked_grid(composer: Composer, config: DictConfig) -> Grid:
     """Compose every job of a grid; of another sweeper, whose jobs nobody knows yet, the base."""
     typed = list(config.hydra.overrides.task)
     if not str(config.hydra.sweeper._target_).endswith((".BasicSweeper", ".GridSweeper")):
-        return Grid([to_config(config)], [], typed)
+        base = to_config(config)
+        check_search(config.hydra.sweeper, base)
+        return Grid([base], [], typed)
     overrides = grid_jobs(GlobalHydra.instance().config_loader(), config)
     return Grid([composer.check(job) for job in overrides], overrides, typed)

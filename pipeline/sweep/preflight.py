@@ -9,9 +9,9 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline.config.schema import Config
 from pipeline.data import missing_files, prepare
@@ -20,7 +20,7 @@ from pipeline.engine.grouping import multiplications, plan_groups
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
 
-__all__ = ["check_surroundings"]
+__all__ = ["check_search", "check_surroundings"]
 
 log = logging.getLogger("pipeline")
 
@@ -61,6 +61,29 @@ def check_surroundings(configs: Sequence[Config]) -> None:
     is_dry = any(config.dry_run for config in configs)
     for name, root, download in _distinct((it.name, it.root, it.download) for it in data):
         _check_data(name, Path(root), download=download, is_dry=is_dry)
+
+
+def check_search(sweeper: Mapping[str, Any], base: Config) -> None:
+    """Check that a sweeper that optimises has something to optimise, in the right direction.
+
+    Args:
+        sweeper: its settings.
+        base: the config that its jobs start from.
+
+    Raises:
+        UserError: it would minimise the accuracy, or there are no validation examples.
+    """
+    direction = str(sweeper.get("direction", "maximize")).rpartition(".")[2]
+    if direction == "minimize":
+        raise UserError(
+            "hydra.sweeper.direction=minimize: what a run returns is its validation accuracy. "
+            "Say hydra.sweeper.direction=maximize."
+        )
+    if base.data.num_val == 0:
+        raise UserError(
+            "data.num_val=0: a search chooses by validation accuracy, never by the test examples. "
+            "Say data.num_val=5000, for example."
+        )
 
 
 def _check_data(name: str, root: Path, *, download: bool, is_dry: bool) -> None:

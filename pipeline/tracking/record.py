@@ -71,9 +71,9 @@ class RunResult:
     """In milliseconds since 1970."""
 
     @property
-    def objective(self) -> float:
-        """What sweepers optimise: validation accuracy; without such examples, test accuracy."""
-        return self.metrics.get("val/accuracy", self.metrics["test/accuracy"])
+    def objective(self) -> float | None:
+        """What sweepers optimise: validation accuracy, None without such examples."""
+        return self.metrics.get("val/accuracy")
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def test_over_a_hole_in_the_baseline_nothing_is_said_of_any():
 def test_one_seed_decides_nothing_and_says_how_many_would():
     runs = grid(LOSSES, 1, noisy(EFFECTS))
     command = "python -m pipeline -m loss=mse,ce,nll seed=0"
-    found = answer(subject(runs, command=command))
+    found = answer(subject(runs, asked_for=runs, command=command))
     assert row(found, loss="mse").verdict is Verdict.UNDECIDED
     assert math.isnan(row(found, loss="mse").mean.low)
     assert any("One seed" in note for note in found.notes)
@@ -116,12 +116,21 @@ def test_one_seed_decides_nothing_and_says_how_many_would():
 def test_the_command_for_more_seeds_takes_as_many_as_the_widest_open_difference_needs():
     runs = grid(LOSSES, 5, noisy(EFFECTS | {"mse": 0.0}, own=0.01))
     command = "python -m pipeline -m loss=mse,ce,nll 'seed=range(0,5)' resume=last"
-    found = answer(subject(runs, command=command), Question(margin=0.01))
+    found = answer(subject(runs, asked_for=runs, command=command), Question(margin=0.01))
     needed = [it.seeds_needed for it in found.cells.rows if it.verdict is Verdict.UNDECIDED]
     most = max(number for number in needed if number is not None)
     assert found.commands["more seeds"] == (
         f"python -m pipeline -m loss=mse,ce,nll 'seed=range(0,{most})' resume=any"
     )
+
+
+def test_of_a_search_the_best_trial_is_what_more_seeds_are_for():
+    runs = grid(LOSSES, 1, noisy(EFFECTS))
+    command = "python -m pipeline -m 'loss=choice(mse,ce,nll)' root=here seed=3"
+    best = max(runs, key=lambda run: run.metrics["val/accuracy"]).params["loss.name"]
+    assert answer(subject(runs, command=command)).commands == {
+        "more seeds": f"python -m pipeline -m loss={best} root=here 'seed=range(0,5)'"
+    }
 
 
 def test_what_is_missing_is_brought_by_resume():

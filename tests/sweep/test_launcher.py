@@ -252,6 +252,32 @@ def test_optunas_trials_train_together_and_the_best_one_is_found(tmp_path: Path)
     best = max(trials, key=lambda run: run.data.metrics["val/accuracy"])
     assert found["best_value"] == best.data.metrics["val/accuracy"]
     assert found["best_params"]["loss"] == best.data.params["loss.name"]
+    _, _, told = done.stdout.partition("Best of 6 trials by validation accuracy, the objective: ")
+    assert f"{100 * found['best_value']:.2f}% (run {best.info.run_id[:14]})" in " ".join(
+        told.split()
+    )
+    assert "The highest of 6 flatters" in told
+    again = told.splitlines()[-2]
+    assert f"optimizer.lr={best.data.params['optimizer.lr']}" in again
+    assert f"loss={best.data.params['loss.name']}" in again
+    assert again.endswith("'seed=range(0,5)'")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            "hydra.sweeper.direction=minimize",
+            "hydra.sweeper.direction=minimize: what",
+        ),
+        ("data.num_val=0", "data.num_val=0: a search chooses by validation accuracy"),
+    ],
+)
+def test_a_search_for_the_wrong_thing_is_refused(tmp_path: Path, typed: str, said: str):
+    search = ("-m", "hydra/sweeper=optuna", "optimizer.lr=interval(1e-4,1)")
+    done = command.train(tmp_path, *search, "hydra.sweeper.direction=maximize", typed)
+    assert (done.code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {said}")
 
 
 def test_a_sweeper_that_asks_as_it_goes_is_told_which_job_is_bad(tmp_path: Path):
