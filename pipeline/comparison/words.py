@@ -104,7 +104,7 @@ class _Speaker:
         if row.verdict is Verdict.WORSE:
             first, second, value, low, high = second, first, -value, -high, -low
         by_how_much = (
-            f"its {self._metric} is {units.size(value)} {_higher(value)} ({CONFIDENCE:.0%} "
+            f"its {self._metric} is {_higher(value, units)} ({CONFIDENCE:.0%} "
             f"interval {units.difference(low)} to {units.difference(high)}; "
             f"{difference.num_pairs} seeds, paired; {p_text(row.p)})"
         )
@@ -143,8 +143,11 @@ class _Speaker:
         return f"nothing is said of {', '.join(listed)}{more}, whose runs are not all finished."
 
 
-def _higher(difference: float) -> str:
-    return "higher" if difference > 0 else "lower"
+def _higher(difference: float, units: Units) -> str:
+    """Return a difference in words, such as "0.43 points higher"; "equal" if it is none."""
+    if difference == 0:
+        return "equal"
+    return f"{units.size(difference)} {'higher' if difference > 0 else 'lower'}"
 
 
 def _chosen(chosen: Chosen) -> list[str]:

@@ -150,18 +150,18 @@ def _inline(script: str) -> str:
     return script.replace("</script", "<\\/script")
 
 
+def _cells(tag: str, texts: Sequence[str], styles: Sequence[str]) -> str:
+    """Return a row's cells, each with its style."""
+    return "".join(
+        f"<{tag}{style}>{escape(text)}</{tag}>" for text, style in zip(texts, styles, strict=True)
+    )
+
+
 def _table(comparison: Comparison, answer: Answer) -> str:
     table = comparison_table(comparison, answer, max_rows=MAX_ROWS)
-    head = "".join(f"<th>{escape(text)}</th>" for text in table.header)
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{RIGHT if align == 'r' else ''}>{escape(text)}</td>"
-            for text, align in zip(row, table.align.ljust(len(row)), strict=True)
-        )
-        + "</tr>\n"
-        for row in table.rows
-    )
+    aligned = [RIGHT if align == "r" else "" for align in table.align.ljust(len(table.header))]
+    head = _cells("th", table.header, aligned)
+    rows = "".join(f"<tr>{_cells('td', row, aligned)}</tr>\n" for row in table.rows)
     note = f"<p>{escape(table.note)}</p>" if table.note else ""
     return (
         f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table>"

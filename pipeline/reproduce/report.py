@@ -156,7 +156,7 @@ def _summary(findings: Findings) -> str:
         parts.append(f"The runs differ from the text's by what was typed: `{typed}`.")
     rows = [_counts(name, found) for name, found in findings.answers.items() if found]
     if rows:
-        table = Table(["", *Verdict, "of"], rows, " rrrrrr")
+        table = Table(["", *Verdict, "of"], rows, " " + "r" * (len(Verdict) + 1))
         parts.append(f"Published numbers:\n\n{table.markdown()}")
     if findings.theory:
         outcomes = [claim.outcome for claim in findings.theory]

@@ -26,6 +26,9 @@ ROUNDING = 1e-9
 WIDE_SPREAD = 0.05
 """Standard deviation over seeds, in accuracy, from which one published run settles nothing."""
 
+MIN_SEEDS = 3
+"""With two, Student's t makes the interval 16 standard deviations wide to each side."""
+
 
 class Verdict(StrEnum):
     """What comes of a comparison with a published number."""
@@ -34,6 +37,7 @@ class Verdict(StrEnum):
     CLOSE = "close"
     DIFFERENT = "different"
     UNSETTLED = "not settled"
+    TOO_FEW = "too few seeds"
     MISSING = "runs missing"
 
     @property
@@ -49,6 +53,8 @@ RULE = (
     f"±{CLOSE_LOSS:.0%} of a loss, of our mean; **{Verdict.DIFFERENT}**: neither; "
     f"**{Verdict.UNSETTLED}**: it lies inside, but our seeds themselves are spread by more than "
     f"{100 * WIDE_SPREAD:.0f} points (standard deviation), so that nearly anything would; "
+    f"**{Verdict.TOO_FEW}**: not close, and fewer than {MIN_SEEDS} seeds, whose interval says "
+    "nothing; "
     f"**{Verdict.MISSING}**: a seed has no finished run, so nothing is said."
 )
 
@@ -109,11 +115,14 @@ def judge(published: float, ours: Estimate, *, is_accuracy: bool) -> Verdict:
     if not ours.is_complete or not ours.values:
         return Verdict.MISSING
     difference = abs(published - ours.mean)
+    close = CLOSE_ACCURACY if is_accuracy else CLOSE_LOSS * published
+    is_close = difference <= close + ROUNDING
+    if len(ours.values) < MIN_SEEDS:
+        return Verdict.CLOSE if is_close else Verdict.TOO_FEW
     if difference <= ours.prediction_half_width + ROUNDING:
         is_wide = is_accuracy and ours.deviation > WIDE_SPREAD
         return Verdict.UNSETTLED if is_wide else Verdict.INSIDE
-    close = CLOSE_ACCURACY if is_accuracy else CLOSE_LOSS * published
-    return Verdict.CLOSE if difference <= close + ROUNDING else Verdict.DIFFERENT
+    return Verdict.CLOSE if is_close else Verdict.DIFFERENT
 
 
 def paired_difference(first: Sequence[float | None], second: Sequence[float | None]) -> Estimate:

@@ -108,6 +108,17 @@ def test_a_number_that_spans_much_gets_a_log_scale_and_a_small_one_none():
         assert x["scale"].get("type") == kind
 
 
+def test_zero_beside_numbers_that_span_much_has_a_place_on_their_log_scale():
+    values = [0.0, 1e-4, 1e-3, 1e-2, 0.1]
+    cells = [{"regularizer.strength": str(value)} for value in values]
+    spec = effects_chart([answer(subject(grid(cells, 3, lambda _, seed: 0.9 + seed / 1000)))])
+    assert spec is not None
+    x = spec["vconcat"][0]["hconcat"][0]["encoding"]["x"]
+    assert x["scale"] == {"type": "symlog", "constant": 1e-4}
+    assert x["axis"]["values"] == values
+    assert "log scale" in x["title"]
+
+
 def test_what_moves_the_mean_most_comes_first_beside_what_a_seed_does():
     cells = [
         {"loss.name": loss, "optimizer.lr": rate}

@@ -43,7 +43,7 @@ def test_the_interval_of_the_mean_is_that_of_a_t_test(num_seeds: int):
     assert estimate.mean + estimate.half_width == pytest.approx(interval.high)
 
 
-@pytest.mark.parametrize("num_seeds", [2, 5])
+@pytest.mark.parametrize("num_seeds", [3, 5])
 def test_95_percent_of_further_seeds_fall_into_the_prediction_interval(num_seeds: int):
     rng = np.random.default_rng(0)
     inside = 0
@@ -105,7 +105,10 @@ WIDE = complete(0.7, 0.8, 0.9)
         (0.91, complete(0.9, 0.9), Verdict.CLOSE),
         (0.915, complete(0.91), Verdict.CLOSE),
         (0.91, complete(0.91), Verdict.CLOSE),
-        (0.95, complete(0.91), Verdict.DIFFERENT),
+        (0.95, complete(0.91), Verdict.TOO_FEW),
+        (0.95, complete(0.90, 0.94), Verdict.TOO_FEW),
+        (0.5, complete(0.90, 0.94), Verdict.TOO_FEW),
+        (0.925, complete(0.90, 0.94), Verdict.CLOSE),
         (0.91, Estimate(TIGHT.values, 4), Verdict.MISSING),
         (0.1, Estimate(TIGHT.values, 4), Verdict.MISSING),
         (0.91, Estimate((), 5), Verdict.MISSING),
@@ -122,10 +125,12 @@ def test_an_accuracy_is_judged_by_the_rule(published: float, ours: Estimate, ver
         (2.0, complete(1.8, 2.0, 2.2), Verdict.INSIDE),
         (100.0, complete(95.0, 95.0), Verdict.CLOSE),
         (100.0, complete(105.0, 105.0), Verdict.CLOSE),
-        (100.0, complete(94.9, 94.9), Verdict.DIFFERENT),
-        (100.0, complete(105.1, 105.1), Verdict.DIFFERENT),
+        (100.0, complete(94.9, 94.9), Verdict.TOO_FEW),
+        (100.0, complete(94.9, 94.9, 94.9), Verdict.DIFFERENT),
+        (100.0, complete(105.1, 105.1), Verdict.TOO_FEW),
+        (100.0, complete(105.1, 105.1, 105.1), Verdict.DIFFERENT),
         (0.0316, complete(0.0326, 0.0326), Verdict.CLOSE),
-        (0.0316, complete(0.0346, 0.0346), Verdict.DIFFERENT),
+        (0.0316, complete(0.0346, 0.0346, 0.0346), Verdict.DIFFERENT),
         (0.3, Estimate((0.3,), 2), Verdict.MISSING),
     ],
 )

@@ -16,6 +16,9 @@ __all__ = ["effects_chart", "sensitivity_chart", "single_keys"]
 LOG_SPAN = 10
 """Values of a key that span more than this factor get a log scale."""
 
+MAX_TICKS = 10
+"""Values of a key that are all named on a log scale, at most."""
+
 
 def single_keys(answer: Answer) -> list[Comparison]:
     """Return the comparisons of single keys: of a grid over one, that of its cells."""
@@ -56,13 +59,11 @@ def _panel(effect: Comparison, metric: str) -> Spec:
     ends = {"y": y | {"field": "low"}, "y2": {"field": "high"}}
     point = {"type": "point", "filled": True, "size": 50, "tooltip": TOLD}
     if is_numeric:
-        is_log = min(numbers) > 0 and max(numbers) > LOG_SPAN * min(numbers)
-        title = f"{effect.names[key]} (log scale)" if is_log else effect.names[key]
         marks = [
             {"mark": {"type": "area", "opacity": 0.2}, "encoding": ends},
             {"mark": "line", "encoding": {"y": y}},
         ]
-        x = quantity("value", title, is_log=is_log)
+        x = _tried(effect.names[key], numbers)
     else:
         marks = [{"mark": "rule", "encoding": ends}]
         x: Spec = {"field": "value", "type": "nominal", "title": effect.names[key], "sort": None}
@@ -74,6 +75,20 @@ def _panel(effect: Comparison, metric: str) -> Spec:
         "encoding": {"x": x},
         "layer": [*marks, {"mark": point, "encoding": {"y": y}}],
     }
+
+
+def _tried(name: str, numbers: Sequence[float]) -> Spec:
+    """Return the encoding of the values of a key, a tick at each; on a log scale if they span much.
+
+    Zero among them lies as far below the smallest as a log scale makes it.
+    """
+    smallest = min((number for number in numbers if number > 0), default=0.0)
+    is_log = min(numbers) >= 0 and max(numbers) > LOG_SPAN * smallest > 0
+    x = quantity("value", f"{name} (log scale)" if is_log else name)
+    if is_log:
+        x["scale"] = {"type": "log"} if min(numbers) else {"type": "symlog", "constant": smallest}
+    ticks = {"values": sorted(set(numbers)), "format": "~g", "labelOverlap": "greedy"}
+    return x | {"axis": ticks} if is_log and len(ticks["values"]) <= MAX_TICKS else x
 
 
 def _number(text: str) -> float | None:

@@ -55,9 +55,9 @@ def shortened(label: str, length: int) -> str:
     return label if len(label) <= length else f"{label[: half - 1]}…{label[-half:]}"
 
 
-def quantity(field: str, title: str, *, from_zero: bool = False, is_log: bool = False) -> Spec:
+def quantity(field: str, title: str, *, from_zero: bool = False) -> Spec:
     """Return the encoding of a number along an axis."""
-    scale = {"type": "log"} if is_log else {"zero": from_zero}
+    scale = {"zero": from_zero}
     return {"field": field, "type": "quantitative", "title": title, "scale": scale}
 
 
