@@ -133,6 +133,19 @@ def test_the_console_script_is_the_command():
     assert getattr(importlib.import_module(module), name) is main
 
 
+def test_an_experiment_of_ones_own_lies_in_a_folder_of_ones_own(tmp_path: Path):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "rates.yaml").write_text(
+        "# @package _global_\n"
+        "trainer: {max_epochs: 1}\n"
+        "hydra: {sweeper: {params: {optimizer.lr: '0.1,1', seed: 'range(0,2)'}}}\n"
+    )
+    done = command.train(tmp_path, "-m", "--config-dir", "mine", "experiment=rates")
+    assert (done.code, done.stderr) == (0, "")
+    found = {run.data.params["optimizer.lr"] for run in command.children(tmp_path)}
+    assert (found, len(command.children(tmp_path))) == ({"0.1", "1.0"}, 4)
+
+
 # A single run.
 
 

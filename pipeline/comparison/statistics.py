@@ -49,6 +49,9 @@ Values = Sequence[float] | _Array
 """Numbers, one for each run or seed."""
 _TAIL = (1 - CONFIDENCE) / 2
 
+_MAX_DRAWN = 1_000_000
+"""Values that are drawn at once, which bounds the memory."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -257,10 +260,13 @@ def bootstrap_interval(
     if np.isnan(value) or fewest < 2:
         return Interval(value, nan, nan)
     generator = np.random.default_rng(seed)
-    draws = [
-        group[generator.integers(len(group), size=(num_draws, len(group)))] for group in numbers
-    ]
-    low, high = np.quantile(compute(draws), [_TAIL, 1 - _TAIL])
+    at_once = max(1, _MAX_DRAWN // sum(map(len, numbers)))
+    drawn: list[_Array] = []
+    for first in range(0, num_draws, at_once):
+        count = min(at_once, num_draws - first)
+        picks = [generator.integers(len(group), size=(count, len(group))) for group in numbers]
+        drawn.append(compute([group[at] for group, at in zip(numbers, picks, strict=True)]))
+    low, high = np.quantile(np.concatenate(drawn), [_TAIL, 1 - _TAIL])
     return Interval(value, float(low), float(high))
 
 

@@ -42,13 +42,21 @@ class Grid:
         return shared(self.overrides) if self.overrides else frozenset(self.typed)
 
     @cached_property
+    def hashes(self) -> list[str]:
+        """Every cell's config_hash."""
+        return [config_hash(config) for config in self.configs]
+
+    @property
+    def configs_by_hash(self) -> dict[str, Config]:
+        """Every cell's config by its config_hash; of cells that are alike, one."""
+        return dict(zip(self.hashes, self.configs, strict=True))
+
+    @cached_property
     def cells(self) -> Cells:
         """Every cell's overrides by its config_hash."""
         return {
-            config_hash(config): [
-                without_password(item) for item in overrides if not item.startswith("resume.")
-            ]
-            for config, overrides in zip(self.configs, self.overrides, strict=False)
+            key: [without_password(item) for item in overrides if not item.startswith("resume.")]
+            for key, overrides in zip(self.hashes, self.overrides, strict=False)
         }
 
 

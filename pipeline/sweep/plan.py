@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 from pipeline.files import is_plain_name
 from pipeline.tracking import paths
 from pipeline.tracking.locks import is_alive
-from pipeline.tracking.provenance import code_hash, config_hash
+from pipeline.tracking.provenance import code_hash
 from pipeline.tracking.record import RunResult
 
 __all__ = ["ANY", "LAST", "Plan", "check_same_grid", "make_plan"]
@@ -54,27 +54,26 @@ class Plan:
         return f"{len(self.finished)} finished, {running}{self.num_to_run} to run{continued}"
 
 
-def make_plan(configs: Sequence[Config], runs: Sequence[RunResult], *, owned: bool) -> Plan:
+def make_plan(cells: Mapping[str, Config], runs: Sequence[RunResult], *, owned: bool) -> Plan:
     """Compare the cells of a grid with the runs that may answer them.
 
     Args:
-        configs: of every cell.
+        cells: every cell's config by its config_hash.
         runs: of the sweep that is resumed, or of any, in the order in which they started.
         owned: whether this process is the only one that works on the sweep; otherwise the cells
             that are not finished are somebody else's.
     """
-    by_hash = {config_hash(config): config for config in configs}
-    config = configs[0]
-    plan = Plan(num_cells=len(by_hash))
+    config = next(iter(cells.values()))
+    plan = Plan(num_cells=len(cells))
     changed: Counter[str] = Counter()
     for run in runs:
         key = run.tags.get("config_hash", "")
         checkpoint = _checkpoint(run, Path(config.root))
         if checkpoint:
             plan.checkpoints.setdefault(checkpoint, set()).add(key)
-        if key not in by_hash:
+        if key not in cells:
             continue
-        changes = _changes(run, by_hash[key])
+        changes = _changes(run, cells[key])
         if run.status == "RUNNING" and is_alive(Path(config.root), run.tags) is not False:
             plan.running.add(key)
         elif run.status == "FINISHED":
@@ -92,7 +91,7 @@ def make_plan(configs: Sequence[Config], runs: Sequence[RunResult], *, owned: bo
     if config.resume.sweep == ANY or not owned:
         plan.replaced = {}
     if not owned:
-        plan.running = by_hash.keys() - plan.finished.keys()
+        plan.running = cells.keys() - plan.finished.keys()
         plan.dead, plan.continued = [], {}
     if config.resume.code != "ignore":
         plan.warnings = [_warning(what, count, config) for what, count in changed.items() if count]

@@ -158,7 +158,7 @@ def _open(store: Store, grid: Grid) -> Sweep | None:
     if parent is not None:
         return _reopen(store, grid, parent)
     runs = store.finished(config.tracking.experiment_name) if wanted == ANY else []
-    plan = make_plan(grid.configs, runs, owned=True) if grid.overrides else Plan()
+    plan = make_plan(grid.configs_by_hash, runs, owned=True) if grid.overrides else Plan()
     _say(plan, config)
     return None if config.dry_run else _start(store, grid, plan)
 
@@ -174,7 +174,7 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
         name = parent.run_id
     owned = config.dry_run or hold(root, name)
     children = store.children(parent.run_id)
-    plan = make_plan(grid.configs, children, owned=owned)
+    plan = make_plan(grid.configs_by_hash, children, owned=owned)
     _say(plan, config)
     if not owned:
         log.info(

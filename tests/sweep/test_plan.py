@@ -59,9 +59,13 @@ def ids(plan: Plan) -> list[str]:
     return sorted(run.run_id for run in plan.finished.values())
 
 
+def by_hash(configs: list[Config]) -> dict[str, Config]:
+    return {config_hash(config): config for config in configs}
+
+
 def test_what_is_finished_counts_and_the_rest_is_to_run(tmp_path: Path):
     cells = grid(tmp_path)
-    plan = make_plan(cells, [run(cells[2]), run(cells[0])], owned=True)
+    plan = make_plan(by_hash(cells), [run(cells[2]), run(cells[0])], owned=True)
     assert plan.finished.keys() == {config_hash(cells[0]), config_hash(cells[2])}
     assert (plan.dead, plan.warnings, plan.num_to_run) == ([], [], 1)
     assert str(plan) == "2 finished, 1 to run"
@@ -70,7 +74,7 @@ def test_what_is_finished_counts_and_the_rest_is_to_run(tmp_path: Path):
 def test_runs_of_other_configs_answer_no_cell(tmp_path: Path):
     strange = run(cell(99, tmp_path), "FAILED")
     untagged = RunResult("plain", "", "FINISHED", {}, {}, None, None, {}, {})
-    plan = make_plan(grid(tmp_path), [strange, untagged], owned=True)
+    plan = make_plan(by_hash(grid(tmp_path)), [strange, untagged], owned=True)
     assert str(plan) == "0 finished, 3 to run"
     assert plan.dead == []
 
@@ -78,7 +82,7 @@ def test_runs_of_other_configs_answer_no_cell(tmp_path: Path):
 @pytest.mark.parametrize("status", ["FAILED", "KILLED", "SCHEDULED"])
 def test_what_did_not_end_well_is_trained_anew(tmp_path: Path, status: str):
     cells = grid(tmp_path)
-    plan = make_plan(cells, [run(cells[1], status)], owned=True)
+    plan = make_plan(by_hash(cells), [run(cells[1], status)], owned=True)
     assert plan.dead == [f"{status} 1"]
     assert plan.num_to_run == NUM_CELLS
 
@@ -90,7 +94,7 @@ def test_a_running_run_is_left_alone_only_while_its_process_lives(tmp_path: Path
         run(cells[1], "RUNNING", lock="0123456789abcdef"),
         run(cells[2], "RUNNING"),
     ]
-    plan = make_plan(cells, runs, owned=True)
+    plan = make_plan(by_hash(cells), runs, owned=True)
     assert plan.running == {config_hash(cells[0])}
     assert plan.dead == ["RUNNING 1", "RUNNING 2"]
     assert str(plan) == "0 finished, 1 running elsewhere, 2 to run"
@@ -98,7 +102,7 @@ def test_a_running_run_is_left_alone_only_while_its_process_lives(tmp_path: Path
 
 def test_a_running_run_of_another_machine_may_live(tmp_path: Path):
     cells = grid(tmp_path)
-    plan = make_plan(cells, [run(cells[0], "RUNNING", host="elsewhere")], owned=True)
+    plan = make_plan(by_hash(cells), [run(cells[0], "RUNNING", host="elsewhere")], owned=True)
     assert (len(plan.running), plan.dead) == (1, [])
 
 
@@ -109,21 +113,21 @@ def test_a_cell_that_is_finished_needs_none_of_its_other_runs(tmp_path: Path):
         run(cells[0]),
         run(cells[0], "RUNNING", lock=process_lock(tmp_path)),
     ]
-    plan = make_plan(cells, runs, owned=True)
+    plan = make_plan(by_hash(cells), runs, owned=True)
     assert (ids(plan), plan.running, plan.dead) == (["FINISHED 0"], set(), ["KILLED 0"])
 
 
 def test_of_several_finished_runs_the_last_one_counts(tmp_path: Path):
     cells = grid(tmp_path)
     runs = [run(cells[0], run_id="first"), run(cells[0], run_id="second")]
-    plan = make_plan(cells, runs, owned=True)
+    plan = make_plan(by_hash(cells), runs, owned=True)
     assert ids(plan) == ["second"]
     assert list(plan.replaced.values()) == [["first"]]
 
 
 def test_of_a_sweep_that_another_process_is_working_on_nothing_is_touched(tmp_path: Path):
     cells = grid(tmp_path)
-    plan = make_plan(cells, [run(cells[0]), run(cells[1], "FAILED")], owned=False)
+    plan = make_plan(by_hash(cells), [run(cells[0]), run(cells[1], "FAILED")], owned=False)
     assert str(plan) == "1 finished, 2 running elsewhere, 0 to run"
     assert plan.dead == []
 
@@ -155,7 +159,7 @@ def test_runs_from_before_a_change_count_as_the_user_says(
 ):
     cells = grid(tmp_path, sweep, code)
     runs = [run(cells[0]), run(cells[1], **other), run(cells[2], **other)]
-    plan = make_plan(cells, runs, owned=True)
+    plan = make_plan(by_hash(cells), runs, owned=True)
     assert len(plan.finished) == (3 if counts else 1)
     gone = [] if counts or sweep == "any" else [["FINISHED 1"], ["FINISHED 2"]]
     assert list(plan.replaced.values()) == gone  # runs of other sweeps are never deleted
@@ -175,7 +179,7 @@ def test_a_checkpoint_of_other_code_is_gone_on_from_as_the_user_says(
     folder.mkdir(parents=True)
     (folder / "epoch-000001-0.safetensors").touch()
     interrupted = run(cells[0], "KILLED", checkpoint="run-0123", code_hash="another")
-    plan = make_plan(cells, [interrupted], owned=True)
+    plan = make_plan(by_hash(cells), [interrupted], owned=True)
     assert (len(plan.continued), len(plan.dead)) == (goes_on, 1 - goes_on)
     assert [
         line.startswith("1 interrupted runs were begun with other code") for line in plan.warnings

@@ -226,7 +226,9 @@ def test_a_single_run_has_nothing_to_resume(root: Path):
 
 
 def test_only_a_grid_can_be_resumed(root: Path):
-    (line,) = refused(root, "-m", "hydra/sweeper=optuna", "resume=last").splitlines()
+    (line,) = refused(
+        root, "-m", "hydra/sweeper=optuna", "hydra.sweeper.direction=maximize", "resume=last"
+    ).splitlines()
     assert line.startswith("error: resume=last: only a grid")
 
 
