@@ -79,7 +79,7 @@ def main() -> None:
     exit_on_signals()
     refuse_other_calls()
     register()
-    arguments = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
+    arguments = sorted(sys.argv[1:], key=_place_in_line)
     sys.argv[1:] = [_in_full(password_to_environment(argument)) for argument in arguments]
     ended_by: BaseException | None = None
     try:
@@ -90,6 +90,14 @@ def main() -> None:
     if sweep:
         ended_by = _close_sweep(sweep, ended_by)
     leave(_exit_code(ended_by, wants_traceback=wants_traceback))
+
+
+def _place_in_line(argument: str) -> int:
+    """Return where a word goes, which argparse is strict about: options first, overrides last."""
+    if argument in ("-m", "--multirun"):
+        return 0
+    is_override = argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
+    return 2 if is_override else 1
 
 
 def _in_full(argument: str) -> str:
