@@ -65,8 +65,9 @@ def _read_grey(path: Path) -> Grey:
     try:
         with Image.open(path) as file:
             upright = ImageOps.exif_transpose(file)
-            if upright.mode.startswith("I"):  # 16 bits a pixel
-                return np.asarray(upright, dtype=np.float64) / 65_535
+            if upright.mode.startswith(("I", "F")):  # 16 bits a pixel or more
+                values = np.asarray(upright, dtype=np.float64)
+                return values / max(values.max(), 65_535 if upright.mode[0] == "I" else 1)
             image = upright.convert("RGBA")
     except UnidentifiedImageError as error:
         raise UserError(f"{path}: is no image that can be read, such as a PNG or JPEG.") from error

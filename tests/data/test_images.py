@@ -87,15 +87,17 @@ def test_uneven_paper_and_jpegs_noise_count_as_empty(tmp_path: Path):
     assert np.abs(pixels.astype(int) - clean).mean() < 8
 
 
-def test_sixteen_bits_a_pixel_and_a_photo_that_lies_on_its_side(tmp_path: Path):
+def test_more_bits_a_pixel_and_a_photo_that_lies_on_its_side(tmp_path: Path):
     sheet = drawn((100, 120), "black", "white").convert("L")
     Image.fromarray(np.asarray(sheet).astype(np.uint16) * 257).save(tmp_path / "16.png")
+    Image.fromarray(np.asarray(sheet).astype(np.float32) / 255).save(tmp_path / "float.tiff")
     exif = Image.Exif()
     exif[0x0112] = 6  # shown after a quarter turn to the right
     sheet.rotate(90, expand=True).save(tmp_path / "turned.jpg", exif=exif, quality=95)
     sheet.save(tmp_path / "plain.png")
     plain = read_picture(tmp_path / "plain.png", MNIST).pixels.astype(int)
-    assert np.array_equal(read_picture(tmp_path / "16.png", MNIST).pixels, plain)
+    for same in ("16.png", "float.tiff"):
+        assert np.array_equal(read_picture(tmp_path / same, MNIST).pixels, plain)
     assert np.abs(read_picture(tmp_path / "turned.jpg", MNIST).pixels - plain).max() < 40
 
 
