@@ -7,6 +7,7 @@ Overrides go to the sweep, such as data.root=FOLDER.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,8 @@ def answer(overrides: Sequence[str]) -> str:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         compare = [sys.executable, "-m", "pipeline.compare", "last", f"root={root}"]
         printed = subprocess.run(compare, check=True, capture_output=True, text=True).stdout
-    return printed.partition("\n\n±")[0].partition("\n")[2]  # less the title, which has an id
+    told = re.split(r"\n\n(?:±|Note:)", printed)[0]
+    return told.partition("\n")[2]  # less the title, which has an id
 
 
 def in_readme(text: str, told: str) -> str:

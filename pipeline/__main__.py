@@ -120,10 +120,10 @@ def _close_sweep(sweep: Sweep, ended_by: BaseException | None) -> BaseException 
     if isinstance(ended_by, SystemExit) and findings.subject.grid and command:
         console.print(f"To go on: {resume_command(command, sweep.run_id)}", soft_wrap=True)
     sweep_id = sweep.run_id[:8]
-    _say_what_waits(console, sweep.store)
+    _say_what_is_left(console, sweep.store)
     console.print(
-        f"Sweep {sweep_id}: python -m pipeline.compare {sweep_id} (--runs: run by run), "
-        f"python -m pipeline.report {sweep_id}; all runs: {sweep.store.how_to_open()}",
+        f"Sweep {sweep_id}: {sweep.store.command('compare', sweep_id)} (--runs: run by run), "
+        f"{sweep.store.command('report', sweep_id)}; all runs: {sweep.store.how_to_open()}",
         soft_wrap=True,
     )
     return outcome
@@ -158,17 +158,17 @@ def _show(result: RunResult, store: Store) -> None:
 
     console = _console()
     console.print(runs_table([result], title=result.name))
-    _say_what_waits(console, store)
+    _say_what_is_left(console, store)
     console.print(f"Look at it: {store.how_to_open()}", soft_wrap=True)
 
 
-def _say_what_waits(console: Console, store: Store) -> None:
+def _say_what_is_left(console: Console, store: Store) -> None:
     """Say what the tracking store doesn't have yet, if there is anything."""
-    from pipeline.tracking.spool import how_many_wait
+    from pipeline.tracking.spool import left_in_spool
 
-    waiting = how_many_wait(store)
-    if waiting:
-        console.print(waiting, soft_wrap=True)
+    left = left_in_spool(store)
+    if left:
+        console.print(left, soft_wrap=True)
 
 
 def _exit_code(ended_by: BaseException | None, *, wants_traceback: bool) -> int:

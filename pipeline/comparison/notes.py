@@ -39,7 +39,7 @@ def find(cells: Cells, whole: Comparison, metric: Metric) -> list[str]:
     found: list[str] = []
     if cells.holes:
         found.append(f"{count_holes(cells.holes)}: nothing is said over them.")
-    if metric.split == "test":
+    if metric.split == "test" or metric.name.startswith("test_"):
         found.append("Compared by test examples, so don't choose by this what you then report.")
     found += _few_seeds(whole)
     if cells.num_repeated:
@@ -74,7 +74,7 @@ def _runs(count: int) -> str:
 
 def _few_seeds(whole: Comparison) -> list[str]:
     """Return what so few seeds can tell."""
-    fewest = min(len(row.scores) for row in whole.rows)
+    fewest = min((len(row.scores) for row in whole.rows if not row.holes), default=FEW_SEEDS)
     if fewest >= FEW_SEEDS:
         return []
     if fewest < 2:

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any, cast
 
-from pipeline.comparison.comparison import Answer, Comparison, Row
+from pipeline.comparison.comparison import Answer, Chosen, Comparison, Row
 
 __all__ = ["as_json", "as_rows"]
 
@@ -18,20 +18,34 @@ def as_json(answer: Answer) -> str:
             "title": answer.title,
             "metric": answer.metric,
             "higher_is_better": answer.higher_is_better,
-            "margin": answer.margin,
+            "margin": _known(answer.margin),
             "baseline": answer.cells.baseline.values,
             "rows": _rows(answer.cells),
             "effects": [
                 {"key": effect.keys[0], "baseline": effect.baseline.values, "rows": _rows(effect)}
                 for effect in answer.effects
             ],
-            "chosen": answer.chosen and answer.chosen.row.values,
+            "chosen": answer.chosen and _chosen(answer.chosen),
             "holes": [vars(hole) for hole in answer.holes],
             "notes": answer.notes,
             "commands": answer.commands,
         },
         indent=2,
     )
+
+
+def _chosen(chosen: Chosen) -> dict[str, Any]:
+    """Return what validation chose, beside what luck alone would have reached."""
+    plain = {
+        "cell": chosen.row.values,
+        "mean": chosen.row.mean.value,
+        "run_id": chosen.best_run.run_id,
+        "num_cells": chosen.num_cells,
+        "mean_of_cells": chosen.mean_of_cells,
+        "expected_if_alike": chosen.expected_if_alike,
+        "expected_best": chosen.expected_best,
+    }
+    return {key: _known(value) for key, value in plain.items()}
 
 
 def as_rows(answer: Answer) -> tuple[list[str], list[list[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,9 @@ VALIDATION = "val/accuracy"
 
 WITHOUT_VALIDATION = "test/accuracy"
 """What is compared by default where there are no validation examples."""
+
+WORD = re.compile(r"(?:\[[^\]]*\]|[^\s,])+")
+"""One of the values that are named, such as lr=0.1 or hidden=[100, 30]."""
 
 MARGIN_ACCURACY = 0.002
 """0.2 points: with 5,000 validation examples, ten of them."""
@@ -105,7 +109,7 @@ def find_metric(asked: str | None, runs: Sequence[RunResult], keys: Sequence[str
     one_of("--metric", asked, _shared(runs))
     metric = Metric(asked)
     differing = [key for key in keys if key.startswith("loss.")]
-    if metric.name == "loss" and differing:
+    if metric.name.endswith("loss") and differing:
         raise UserError(
             f"--metric {asked}: the cells have losses of different kinds ({', '.join(differing)} "
             "varied), whose values can't be compared. Choose an accuracy, such as "
@@ -186,7 +190,7 @@ def find_values(option: str, asked: str, cells: Cells) -> dict[str, str]:
     Raises:
         UserError: a key that didn't vary, or a value that no cell has.
     """
-    return dict(_pair(option, word, cells) for word in asked.replace(",", " ").split())
+    return dict(_pair(option, word, cells) for word in WORD.findall(asked))
 
 
 def _pair(option: str, word: str, cells: Cells) -> tuple[str, str]:
@@ -202,5 +206,6 @@ def _pair(option: str, word: str, cells: Cells) -> tuple[str, str]:
     short = {short: key for key, short in short_names(cells.keys).items()}
     one_of(option, name, [*short, *cells.keys])
     key = short.get(name, name)
-    one_of(f"{option} {name}", value, sorted(values[key]))
-    return key, value
+    by_typed = {known.replace(" ", ""): known for known in sorted(values[key])}
+    one_of(f"{option} {name}", value.replace(" ", ""), by_typed)
+    return key, by_typed[value.replace(" ", "")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.comparison.cells import Cells, text
 from pipeline.comparison.question import Metric, find_values
@@ -28,8 +28,8 @@ def check(requirements: Sequence[str], cells: Cells, metric: Metric) -> list[Out
     """Return what became of each requirement: it is met if the difference is settled.
 
     Args:
-        requirements: "A > B", A is better than B; each side names values, averaged over the keys
-            that neither names.
+        requirements: "A > B", A is better than B; each side names values, averaged over the
+            combinations of the other keys that are whole on both.
         cells: of the runs.
         metric: what "better" is about.
 
@@ -55,7 +55,7 @@ def check(requirements: Sequence[str], cells: Cells, metric: Metric) -> list[Out
                 is_met,
                 f"{requirement}: {found}: {metric_name(metric.key)} of {text(pair[0].values)} less "
                 f"that of {text(pair[1].values)} is {units.difference(difference.value)}"
-                f"{units.unit} ({difference.num_pairs} seeds, {p_text(p)})",
+                f"{units.points} ({difference.num_pairs} seeds, {p_text(p)})",
             )
         )
     return outcomes
@@ -72,7 +72,10 @@ def _pair(requirement: str, cells: Cells) -> tuple[Level, Level]:
         raise UserError(
             f"{option}: names {', '.join(first)} on one side and {', '.join(second)} on the other."
         )
-    levels = average(cells, list(first))
+    two = [
+        cell for cell in cells.cells if {key: cell.values[key] for key in first} in (first, second)
+    ]
+    levels = average(replace(cells, cells=two), list(first))
     found = [next((it for it in levels if it.values == side), None) for side in (first, second)]
     if found[0] is None or found[1] is None:
         raise UserError(f"{option}: no runs are whole over both sides. Finish the sweep first.")

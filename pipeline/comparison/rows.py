@@ -137,6 +137,8 @@ def _judge(rows: Sequence[Row], base: Row, metric: Metric, margin: float) -> lis
             if verdict is Verdict.UNDECIDED
             else None
         )
+        if needed is not None and needed <= difference.num_pairs:
+            needed = None  # as many would have found a difference as large as the margin
         judged.append(
             replace(
                 row,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.config.options import project_root
 from pipeline.config.schema import TrackingConfig
+from pipeline.errors import UserError
 
-__all__ = ["PLACE_HELP", "Place", "take_place"]
+__all__ = ["Place", "make_parser", "parse", "take_place"]
 
 KEYS = ("root", "tracking.uri", "tracking.experiment_name")
 
@@ -24,6 +27,8 @@ class Place:
     root: Path
     """Absolute; mlflow.db and mlruns/ lie there."""
     tracking: TrackingConfig
+    named: str | None = None
+    """The experiment, if it was named."""
 
     @classmethod
     def at(
@@ -64,9 +69,32 @@ def take_place(arguments: Sequence[str]) -> tuple[list[str], Place]:
             said[key] = value
         else:
             others.append(word)
+    named = said.get("tracking.experiment_name")
     place = Place.at(
-        said.get("root"),
-        said.get("tracking.uri"),
-        said.get("tracking.experiment_name", TrackingConfig.experiment_name),
+        said.get("root"), said.get("tracking.uri"), named or TrackingConfig.experiment_name
     )
-    return others, place
+    return others, replace(place, named=named)
+
+
+def make_parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """Return the parser of a command such as `python -m pipeline.compare`.
+
+    Args:
+        name: of the command.
+        description: printed as it is.
+    """
+    return argparse.ArgumentParser(
+        prog=f"python -m pipeline.{name}",
+        description=description,
+        epilog=PLACE_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def parse(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Place]:
+    """Return what was typed, and where it says that runs are; end with an error if that is bad."""
+    try:
+        words, place = take_place(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    return parser.parse_args(words), place

@@ -82,7 +82,9 @@ def _keys(kind: Any) -> list[str]:
 
 def _bad_type(value: str, key: str) -> str:
     group, _, name = key.partition("[")[0].rpartition(".")
-    schema = get_type_hints(Config)[group] if group else Config
+    schema = get_type_hints(Config).get(group) if group else Config
+    if schema is None:  # Hydra's own, such as hydra.launcher.num_workers
+        return f"{key}={value}: is of another kind than it must be. See --cfg hydra."
     kind = str(get_type_hints(schema)[name])
     if "[" in key:  # an element of a list
         kind = kind.partition("[")[2]

@@ -67,14 +67,17 @@ def _read_grey(path: Path) -> Grey:
             upright = ImageOps.exif_transpose(file)
             if upright.mode.startswith(("I", "F")):  # 16 bits a pixel or more
                 values = np.asarray(upright, dtype=np.float64)
-                return values / max(values.max(), 65_535 if upright.mode[0] == "I" else 1)
+                return values / next(
+                    top for top in (1, 255, 65_535, values.max()) if values.max() <= top
+                )
             image = upright.convert("RGBA")
     except UnidentifiedImageError as error:
         raise UserError(f"{path}: is no image that can be read, such as a PNG or JPEG.") from error
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: is too large ({error}).") from error
-    except OSError as error:
-        raise UserError(f"{path}: can't be read ({error.strerror or error}).") from error
+    except (OSError, SyntaxError, ValueError) as error:  # as Pillow says that a file is damaged
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: can't be read ({why}).") from error
     on_white = _on(image, "white")
     return on_white if np.ptp(on_white) else _on(image, "black")
 

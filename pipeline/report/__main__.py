@@ -5,7 +5,7 @@ The page is one file that needs no other and no network. Of a sweep the files ar
 
 from __future__ import annotations
 
-import argparse
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from pipeline.comparison.answer import answer
 from pipeline.comparison.comparison import Answer
 from pipeline.comparison.question import Question
 from pipeline.comparison.subject import Subject, find_subject
-from pipeline.config.arguments import PLACE_HELP, take_place
+from pipeline.config.arguments import make_parser, parse
 from pipeline.errors import UserError
 from pipeline.report.charts.comparison import comparison_chart
 from pipeline.report.charts.digits import classes_chart, confusion_chart, weights_chart
@@ -37,28 +37,23 @@ MAX_CONFUSIONS = 20
 
 def main() -> None:
     """Write the report and say where it is."""
-    words, place = take_place(sys.argv[1:])
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.report",
-        description=__doc__,
-        epilog=PLACE_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("report", __doc__)
     parser.add_argument("wanted", nargs="*", metavar="SWEEP|EXPERIMENT", help="default: last")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: reports/ID")
-    arguments = parser.parse_args(words)
-    wanted = arguments.wanted or [LAST]
+    arguments, place = parse(parser)
+    wanted = arguments.wanted or [place.named or LAST]
     try:
         store = open_tracked(place)
         subject = find_subject(store, wanted)
         print(f"{len(subject.runs):,} runs: comparing, drawing", flush=True)
         found = answer(subject)
-        name = subject.sweep_id[:8] if subject.sweep_id else "_".join(wanted)
+        named = re.sub(r"\W+", "_", " ".join(wanted))
+        name = subject.sweep_id[:8] if subject.sweep_id else named
         folder: Path = arguments.output or place.root / "reports" / name
         folder.mkdir(parents=True, exist_ok=True)
         files = write_report(folder, found, _figures(store, subject, found))
         if subject.sweep_id:
-            store.add_artifacts(subject.sweep_id, folder)
+            store.add_artifacts(subject.sweep_id, files)
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

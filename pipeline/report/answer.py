@@ -110,9 +110,10 @@ def shown_rows(comparison: Comparison, answer: Answer, max_rows: int) -> list[Ro
         return comparison.rows
     sign = -1 if answer.higher_is_better else 1
     ranked = sorted(comparison.rows, key=lambda row: sign * _or_worst(row.mean.value, sign))
-    first = [row for row in comparison.rows if row is comparison.baseline or row.holes]
+    holes = [row for row in comparison.rows if row.holes and row is not comparison.baseline]
+    first = [comparison.baseline, *holes]
     best = [row for row in ranked if row not in first]
-    return [*first, *best][:max_rows]
+    return [*first[: max_rows // 2], *best][:max_rows]
 
 
 def _or_worst(value: float, sign: int) -> float:

@@ -63,7 +63,8 @@ class Table:
         align = ["---:" if a == "r" else "---" for a in self.align.ljust(len(self.header))]
         rows = [[text.replace("|", "\\|") for text in row] for row in self.rows]
         lines = [f"| {' | '.join(line)} |" for line in (self.header, align, *rows)]
-        return "\n".join([*lines, "", self.note] if self.note else lines)
+        note = self.note.replace("*", "\\*")  # no bullet
+        return "\n".join([*lines, "", note] if note else lines)
 
     def write_csv(self, path: Path) -> None:
         """Write the header and the rows as CSV."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -34,7 +34,9 @@ class Grid:
     overrides: list[list[str]]
     """Every cell's; empty for such a sweeper."""
     typed: list[str]
-    """What the user typed."""
+    """The overrides that the user typed."""
+    options: list[str] = field(default_factory=list[str])
+    """The command's options that matter to whoever types it again: where configs are."""
 
     @cached_property
     def fixed(self) -> frozenset[str]:

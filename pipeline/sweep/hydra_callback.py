@@ -113,6 +113,16 @@ def _checked_grid(composer: Composer, config: DictConfig) -> Grid:
     if not str(config.hydra.sweeper._target_).endswith((".BasicSweeper", ".GridSweeper")):
         base = to_config(config)
         check_search(config.hydra.sweeper, base)
-        return Grid([base], [], typed)
+        return Grid([base], [], typed, _options(config))
     overrides = grid_jobs(GlobalHydra.instance().config_loader(), config)
-    return Grid([composer.check(job) for job in overrides], overrides, typed)
+    return Grid([composer.check(job) for job in overrides], overrides, typed, _options(config))
+
+
+def _options(config: DictConfig) -> list[str]:
+    """Return the option that named a folder of configs, if one did."""
+    folders = [
+        str(source.path)
+        for source in config.hydra.runtime.config_sources
+        if source.provider == "command-line"
+    ]
+    return [word for folder in folders for word in ("--config-dir", folder)]

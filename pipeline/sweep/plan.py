@@ -98,6 +98,21 @@ def make_plan(cells: Mapping[str, Config], runs: Sequence[RunResult], *, owned: 
     return plan
 
 
+def take_finished(plan: Plan, cells: Mapping[str, Config], runs: Sequence[RunResult]) -> None:
+    """Let finished runs of other sweeps answer cells that have none: they are not trained again.
+
+    Args:
+        plan: of a sweep that took such runs when it started.
+        cells: every cell's config by its config_hash.
+        runs: finished ones, in the order in which they started.
+    """
+    for run in runs:
+        key = run.tags.get("config_hash", "")
+        is_open = key in cells and key not in plan.running and key not in plan.continued
+        if is_open and not _changes(run, cells[key]):
+            plan.finished.setdefault(key, run)
+
+
 def _add_finished(plan: Plan, key: str, run: RunResult, *, counts: bool) -> None:
     """Let a finished run count, in place of an earlier one, or note that another will."""
     if counts:

@@ -17,15 +17,15 @@ from pipeline.secrets import without_password
 from pipeline.sweep.findings import Findings
 from pipeline.sweep.grid import Grid, has_grid, read_grid, write_grid
 from pipeline.sweep.parent import time_paused, varied_params
-from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan
+from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan, take_finished
 from pipeline.tracking import paths
 from pipeline.tracking.locks import hold, is_alive, process_lock
-from pipeline.tracking.lookup import GRID_FILE, SWEEP_TAG, TAKES_TAG
+from pipeline.tracking.lookup import GRID_FILE, SWEEP_TAG, TAKES_TAG, finished_before
 from pipeline.tracking.provenance import origin_tags, provenance, run_name
 from pipeline.tracking.record import Record, RunResult, now_ms
 from pipeline.tracking.run import TrackedRun, start_run
 from pipeline.tracking.spool import remove_unfinished, send_records
-from pipeline.tracking.store import STORE_ERRORS, Store, StoreError, open_store
+from pipeline.tracking.store import STORE_ERRORS, Store, StoreError, open_store, reason
 
 __all__ = ["Sweep", "SweepFailedError", "open_sweep"]
 
@@ -87,8 +87,9 @@ class Sweep:
         try:
             if self.plan.num_to_run or not self._has_answer:
                 findings.write(self.run)
-        except OSError as error:
-            ended_by = ended_by or UserError(f"the sweep's findings can't be written: {error}")
+        except STORE_ERRORS as error:
+            said = reason(error)
+            ended_by = ended_by or UserError(f"the sweep's findings can't be written: {said}")
         try:
             self.run.close(ended_by)
         except UserError as error:
@@ -175,6 +176,8 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
     owned = config.dry_run or hold(root, name)
     children = store.children(parent.run_id)
     plan = make_plan(grid.configs_by_hash, children, owned=owned)
+    if TAKES_TAG in parent.tags:
+        take_finished(plan, grid.configs_by_hash, finished_before(store, parent))
     _say(plan, config)
     if not owned:
         log.info(
@@ -242,7 +245,7 @@ def _start(
             SWEEP_TAG: name,
             "grid": grid_name,
             "lock": process_lock(root),
-            "command": shlex.join(["python", "-m", "pipeline", "-m", *typed]),
+            "command": shlex.join(["python", "-m", "pipeline", "-m", *grid.options, *typed]),
             **({TAKES_TAG: ANY} if config.resume.sweep == ANY else {}),
         },
         params=varied_params(grid),

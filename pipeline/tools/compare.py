@@ -19,39 +19,35 @@ from pipeline.comparison.plain import as_json, as_rows
 from pipeline.comparison.question import Metric, Question
 from pipeline.comparison.requirement import Outcome, check
 from pipeline.comparison.subject import Subject, find_subject
-from pipeline.config.arguments import PLACE_HELP, take_place
+from pipeline.config.arguments import make_parser, parse
 from pipeline.errors import UserError
 from pipeline.report.answer import as_markdown, print_answer
 from pipeline.report.runs_table import runs_table
 from pipeline.tracking.lookup import LAST, open_tracked
-from pipeline.tracking.spool import how_many_wait
+from pipeline.tracking.spool import left_in_spool
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Print the comparison; exit 1 if a requirement isn't met or something can't be answered."""
-    words, place = take_place(sys.argv[1:])
-    arguments = _parser().parse_args(words)
+    arguments, place = parse(_parser())
+    if arguments.runs and arguments.require:
+        sys.exit("error: --runs lists runs and --require compares them. Say one of the two.")
     try:
         store = open_tracked(place)
-        unmet = _show(find_subject(store, arguments.wanted or [LAST]), arguments)
-        waiting = how_many_wait(store)
+        unmet = _show(find_subject(store, arguments.wanted or [place.named or LAST]), arguments)
+        left = left_in_spool(store)
     except UserError as error:
         sys.exit(f"error: {error}")
-    if waiting:
-        print(waiting, file=sys.stderr)
+    if left:
+        print(left, file=sys.stderr)
     if unmet:
         sys.exit("\n".join(f"error: {outcome.statement}" for outcome in unmet))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.compare",
-        description=__doc__,
-        epilog=PLACE_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("compare", __doc__)
     add = parser.add_argument
     add("wanted", nargs="*", metavar="SWEEP|EXPERIMENT", help="default: last, the newest sweep")
     add("--by", metavar="KEYS", help="these keys only, averaged over the others, such as loss,lr")

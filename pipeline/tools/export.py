@@ -1,19 +1,18 @@
 """`python -m pipeline.export [SWEEP|EXPERIMENT …] FILE.parquet|FILE.csv`: runs as a tidy table.
 
-A row for each run and epoch: what varied, the seed, and every metric. `pipeline.load("last")` gives
-the same as a pandas DataFrame.
+A row for each run and epoch: what varied, the seed, losses and accuracies. `pipeline.load("last")`
+gives the same as a pandas DataFrame.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 
-from pipeline.config.arguments import PLACE_HELP, take_place
+from pipeline.config.arguments import make_parser, parse
 from pipeline.errors import UserError
 from pipeline.files import write_whole
 from pipeline.report.frame import make_frame
@@ -24,23 +23,18 @@ __all__ = ["main"]
 
 def main() -> None:
     """Write the table and say how large it is."""
-    words, place = take_place(sys.argv[1:])
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.export",
-        description=__doc__,
-        epilog=PLACE_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("export", __doc__)
     parser.add_argument("wanted", nargs="*", metavar="SWEEP|EXPERIMENT", help="default: last")
     parser.add_argument("file", type=Path, metavar="FILE.parquet|FILE.csv")
     parser.add_argument("--all-params", action="store_true", help="not just those that varied")
-    arguments = parser.parse_args(words)
+    arguments, place = parse(parser)
     file: Path = arguments.file
     if file.suffix not in (".parquet", ".csv"):
         sys.exit(f"error: {file}: must end in .parquet or .csv.")
     try:
         store = open_tracked(place)
-        frame = make_frame(store, arguments.wanted or [LAST], all_params=arguments.all_params)
+        wanted = arguments.wanted or [place.named or LAST]
+        frame = make_frame(store, wanted, all_params=arguments.all_params)
         write_whole(file, _encoded(frame, file.suffix))
     except UserError as error:
         sys.exit(f"error: {error}")

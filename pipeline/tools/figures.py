@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 from rich.progress import track
 
-from pipeline.config.arguments import PLACE_HELP, take_place
+from pipeline.config.arguments import make_parser, parse
 from pipeline.errors import UserError
 from pipeline.files import CHECKSUMS, damaged_files
 from pipeline.report.figures import draw_confusion, draw_curves
@@ -41,7 +40,7 @@ def draw_figures(store: Store, run: RunResult) -> bool:
         counts = _fetch_confusions(store, run.run_id, fetched)
         draw_curves(drawn / "curves.png", run.curves, title=run.name)
         draw_confusion(drawn / "confusion.png", counts, title=run.name)
-        store.add_artifacts(run.run_id, drawn)
+        store.add_artifacts(run.run_id, list(drawn.iterdir()))
     return True
 
 
@@ -57,15 +56,12 @@ def _fetch_confusions(
 
 def main() -> None:
     """Draw what is missing and say how much that was; exit 1 if something was damaged."""
-    words, place = take_place(sys.argv[1:])
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.figures", description=__doc__, epilog=PLACE_HELP
-    )
+    parser = make_parser("figures", __doc__)
     parser.add_argument("wanted", nargs="*", metavar="SWEEP|RUN", help="default: last")
-    arguments = parser.parse_args(words)
+    arguments, place = parse(parser)
     try:
         store = open_tracked(place)
-        runs = store.with_curves(find_runs(store, arguments.wanted or [LAST]).runs)
+        runs = store.with_curves(find_runs(store, arguments.wanted or [place.named or LAST]).runs)
     except UserError as error:
         sys.exit(f"error: {error}")
     drawn = 0

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.comparison.chosen import choose_run
-from pipeline.config.arguments import PLACE_HELP, take_place
+from pipeline.config.arguments import make_parser, parse
 from pipeline.data.catalog import Dataset, find_dataset
 from pipeline.data.images import Picture, read_picture
 from pipeline.errors import UserError
@@ -46,9 +46,8 @@ class Prediction:
 
 def main() -> None:
     """Say what each image shows; exit 1 if one of them can't be read."""
-    words, place = take_place(sys.argv[1:])
-    arguments = _parser().parse_args(words)
-    wanted, paths = _divided(arguments.words)
+    arguments, place = parse(_parser())
+    wanted, paths = _divided(arguments.words, place.named or LAST)
     if not paths:
         sys.exit("error: no image: name at least one file, such as three.png.")
     try:
@@ -65,7 +64,7 @@ def main() -> None:
     elif predictions:
         print("\n".join(map(_line, predictions)))
         told = "" if network.output == "softmax" else "; its sigmoid outputs don't add up to 100%"
-        print(f"Run {run.run_id[:8]}, {run.name}, trained on {dataset.name}{told}")
+        print(f"Run {run.run_id[:14]}, {run.name}, trained on {dataset.name}{told}")
     if arguments.seen:
         for prediction in predictions:
             _keep(prediction, arguments.seen, dataset)
@@ -91,12 +90,7 @@ def _predict(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.predict",
-        description=__doc__,
-        epilog=PLACE_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("predict", __doc__)
     add = parser.add_argument
     add("words", nargs="+", metavar="[SWEEP|RUN] IMAGE", help="default: last")
     add("--json", action="store_true", help="all classes, for machines")
@@ -106,10 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _divided(words: Sequence[str]) -> tuple[str, list[Path]]:
+def _divided(words: Sequence[str], otherwise: str) -> tuple[str, list[Path]]:
     """Return the sweep or run and the images; a first word that is a file is an image, too."""
-    is_image = bool(Path(words[0]).suffix) or Path(words[0]).is_file()
-    wanted, images = (LAST, words) if is_image else (words[0], words[1:])
+    first = Path(words[0])
+    is_image = first.is_file() or first.suffix.lower() in Image.registered_extensions()
+    wanted, images = (otherwise, words) if is_image else (words[0], words[1:])
     return wanted, [Path(image) for image in images]
 
 

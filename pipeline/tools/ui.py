@@ -6,7 +6,6 @@ is running already it says the address; else it serves the pages on 127.0.0.1, w
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import sys
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from pipeline.comparison.cells import varied_keys
-from pipeline.config.arguments import PLACE_HELP, Place, take_place
+from pipeline.config.arguments import make_parser, parse
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
 from pipeline.tracking.lookup import find_run, is_sweep, open_tracked
@@ -38,22 +37,19 @@ OPEN_WITHIN_S = 120
 
 def main() -> None:
     """Print the address of the runs, open it where there is a display, serve until Ctrl-C."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.ui", description=__doc__, epilog=PLACE_HELP
-    )
+    parser = make_parser("ui", __doc__)
     parser.add_argument("wanted", nargs="?", metavar="SWEEP|EXPERIMENT|RUN")
     parser.add_argument("--port", type=int, default=5000, help="default: 5000")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    arguments, place = parse(parser)
     try:
-        words, place = take_place(sys.argv[1:])
-        arguments = parser.parse_args(words)
         store = open_tracked(place)
         if not store.is_server:
             _check_port(arguments.port)
         server = (
             without_password(store.uri) if store.is_server else f"http://127.0.0.1:{arguments.port}"
         )
-        link = _link(store, server, arguments.wanted or _named(place))
+        link = _link(store, server, arguments.wanted or place.named)
     except UserError as error:
         sys.exit(f"error: {error}")
     print(link, flush=True)
@@ -66,12 +62,6 @@ def main() -> None:
     if opens:
         _open_when_up(link, arguments.port)
     _serve(store, arguments.port)
-
-
-def _named(place: Place) -> str | None:
-    """Return the experiment that was typed as a key."""
-    is_typed = any(word.startswith("tracking.experiment_name=") for word in sys.argv[1:])
-    return place.tracking.experiment_name if is_typed else None
 
 
 def _link(store: Store, server: str, wanted: str | None) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "Selection",
     "find_run",
     "find_runs",
+    "finished_before",
     "is_sweep",
     "open_tracked",
 ]
@@ -37,6 +38,9 @@ TAKES_TAG = "takes"
 
 GRID_FILE = "grid.json"
 """The artifact of a sweep that says what it asked for: overrides by config_hash."""
+
+MIN_TELLING = 14
+"""Characters of an id that tell the runs of one group apart, which begin alike."""
 
 NUM_LISTED = 5
 """Sweeps that an error lists, at most."""
@@ -147,11 +151,17 @@ def _of_one(store: Store, wanted: str) -> Selection:
 def _of_sweep(store: Store, sweep: RunResult) -> Selection:
     """Return a sweep's runs, those too that it took from others instead of training them."""
     runs, grid = store.children(sweep.run_id), _grid(store, sweep.run_id)
-    lacking = grid.keys() - {run.tags["config_hash"] for run in runs if run.status == "FINISHED"}
+    lacking = grid.keys() - {run.tags["config_hash"] for run in runs}
     if lacking and sweep.tags.get(TAKES_TAG):
-        others = store.finished_beside(sweep.run_id)
+        others = finished_before(store, sweep)
         runs = [run for run in others if run.tags.get("config_hash") in lacking] + runs
     return Selection([sweep], [sweep], runs, grid)
+
+
+def finished_before(store: Store, sweep: RunResult) -> list[RunResult]:
+    """Return the finished runs that a sweep with `resume=any` may have taken when it started."""
+    beside = store.finished_beside(sweep.run_id)
+    return [run for run in beside if run.started_ms <= sweep.started_ms]
 
 
 def _grid(store: Store, sweep_id: str) -> dict[str, list[str]]:
@@ -178,4 +188,4 @@ def _by_id(store: Store, wanted: str) -> list[RunResult]:
 
 def _listed(runs: Sequence[RunResult]) -> str:
     newest = runs[-NUM_LISTED:][::-1]
-    return "\n".join(f"  {run.run_id[:8]}  {run.status}  {run.name}" for run in newest)
+    return "\n".join(f"  {run.run_id[:MIN_TELLING]}  {run.status}  {run.name}" for run in newest)

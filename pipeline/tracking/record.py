@@ -167,7 +167,7 @@ class Record:
     def result(self) -> RunResult:
         """Return the record as a result."""
         return RunResult(
-            run_id=self.run_id or "(not in the store yet)",
+            run_id=self.run_id or f"{self.id} (not in the store yet)",
             name=self.name,
             status=self.status,
             params=self.params,

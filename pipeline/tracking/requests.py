@@ -82,6 +82,8 @@ class Requests:
             tags=rows.record_tags(record),
             run_name=record.name,
         )
+        params = [Param(key, value) for key, value in record.params.items()]
+        self._client.log_batch(run.info.run_id, params=params)  # what it is, even if it is killed
         return run.info.run_id
 
     def reopen(self, records: Sequence[Record]) -> None:

@@ -8,8 +8,8 @@ the run's own.
 from __future__ import annotations
 
 import logging
-import shlex
 import shutil
+import time
 import uuid
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -30,7 +30,7 @@ from pipeline.tracking.store import STORE_ERRORS, Store, is_refusal, reason
 __all__ = [
     "Batch",
     "batch_files",
-    "how_many_wait",
+    "left_in_spool",
     "read_batch",
     "remove_unfinished",
     "save_batch",
@@ -81,7 +81,15 @@ def save_batch(store: Store, records: Sequence[Record]) -> Path:
 
 def batch_files(root: Path) -> list[Path]:
     """Return the files of the spool, the oldest first."""
-    return sorted(paths.spool(root).glob("*.json"), key=lambda path: path.stat().st_mtime)
+    return sorted(paths.spool(root).glob("*.json"), key=_changed_at)
+
+
+def _changed_at(path: Path) -> float:
+    """Return when a file was changed; now, if another process has just removed it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def read_batch(path: Path) -> Batch:
@@ -151,19 +159,18 @@ def send_records(store: Store, own: tuple[Path, list[Record]] | None = None) -> 
     return num_sent, sum(map(len, batches.values())) - num_sent
 
 
-def how_many_wait(store: Store) -> str | None:
-    """Return a line that says how many runs wait for a store, and the command that sends them.
+def left_in_spool(store: Store) -> str | None:
+    """Return a line that says how much a store doesn't have yet, and the command that sends it.
 
-    None if it has them all.
+    None if it has all.
     """
     records = [record for batch in _for_store(store, None).values() for record in batch]
     if not records:
         return None
     trained = sum("config_hash" in record.tags for record in records)
-    number = "1 run waits" if trained == 1 else f"{trained} runs wait"
-    place = [f"root={store.root}", f"tracking.uri={without_password(store.uri)}"]
-    command = shlex.join(["python", "-m", "pipeline.doctor", "--fix", *place])
-    return f"{number} for the tracking store, which doesn't have them yet. To send them: {command}"
+    runs = {0: "The sweep itself is", 1: "1 run is"}.get(trained, f"{trained} runs are")
+    command = store.command("doctor", "--fix")
+    return f"{runs} in the spool: the tracking store doesn't have all of it yet. To send: {command}"
 
 
 def _for_store(store: Store, own: tuple[Path, list[Record]] | None) -> dict[Path, list[Record]]:

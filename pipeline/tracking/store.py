@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
@@ -17,6 +18,7 @@ from mlflow.utils.file_utils import (
     local_file_uri_to_path,  # pyright: ignore[reportUnknownVariableType]
 )
 
+from pipeline.config.options import project_root
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
@@ -150,8 +152,8 @@ class Store:
         """Say that the store doesn't answer: once, until it has answered again."""
         if not self._is_away:
             log.warning(
-                "The tracking store %s doesn't answer (%s). Training goes on; what is to be "
-                "tracked waits in mlruns/spool/.",
+                "The tracking store %s doesn't answer (%s). Training goes on; what is tracked "
+                "stays in the spool until then.",
                 without_password(self.uri),
                 reason(error),
             )
@@ -323,16 +325,28 @@ class Store:
         """Copy the artifacts of a run into a folder."""
         self.client.download_artifacts(run_id, "", str(folder))
 
-    def add_artifacts(self, run_id: str, folder: Path) -> None:
-        """Add the files of a folder to a run's artifacts."""
-        self.client.log_artifacts(run_id, str(folder))
+    def add_artifacts(self, run_id: str, files: Sequence[Path]) -> None:
+        """Add files to a run's artifacts."""
+        for file in files:
+            self.client.log_artifact(run_id, str(file))
+
+    @property
+    def place(self) -> list[str]:
+        """The words that tell a command where the runs are; none if they are where it looks."""
+        root = [] if self.root == project_root() else [f"root={self.root}"]
+        is_its_own = self.uri == paths.database_uri(self.root)
+        return root if is_its_own else [*root, f"tracking.uri={without_password(self.uri)}"]
+
+    def command(self, name: str, *arguments: str) -> str:
+        """Return how one of our commands is typed to look here, such as `compare` with an id."""
+        return shlex.join(["python", "-m", f"pipeline.{name}", *arguments, *self.place])
 
     def how_to_open(self) -> str:
         """Return what a person does to see the runs in a browser."""
         if self.is_server:
             return without_password(self.uri)
         if self.uri == paths.database_uri(self.root):
-            return f"python -m pipeline.ui, or mlflow ui in {self.root}"
+            return f"{self.command('ui')}, or mlflow ui in {self.root}"
         return f"mlflow ui --backend-store-uri {without_password(self.uri)}"
 
 

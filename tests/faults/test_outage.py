@@ -103,7 +103,7 @@ def test_a_server_that_comes_back_while_the_sweep_goes_on_misses_nothing(
     told = [line for line in (seen + stdout).splitlines() if "doesn't answer" in line]
     assert told == [
         f"The tracking store {server.uri} doesn't answer (Connection refused). Training goes on; "
-        "what is to be tracked waits in mlruns/spool/."
+        "what is tracked stays in the spool until then."
     ]
     check_whole(root, server, long)
 
@@ -114,8 +114,8 @@ def test_what_a_sweep_could_not_send_counts_when_it_is_resumed(tmp_path: Path, s
         stdout, _ = process.communicate()
         assert process.returncode == 0
     assert len(sweeps.spooled(root)) == 2  # the runs', and the sweep's own
-    (told,) = [line for line in stdout.splitlines() if "for the tracking store" in line]
-    assert told.startswith("2 runs wait for the tracking store")
+    (told,) = [line for line in stdout.splitlines() if "in the spool: " in line]
+    assert told.startswith("2 runs are in the spool: ")
     assert told.endswith(f"--fix root={root} tracking.uri={server.uri}")
     assert "Max retries" not in stdout
     done = resume(root, server)

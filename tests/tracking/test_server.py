@@ -136,7 +136,7 @@ def test_two_lines_say_that_the_server_is_away_and_what_sends_the_record(
     done, _ = cut_off
     away, waits = (line for line in done.stdout.splitlines() if "tracking store" in line)
     assert away.startswith(f"The tracking store {server.uri} doesn't answer (")
-    assert waits.startswith("1 run waits for the tracking store")
+    assert waits.startswith("1 run is in the spool: the tracking store doesn't have")
     assert waits.endswith(f"python -m pipeline.doctor --fix root={root} tracking.uri={server.uri}")
     assert done.stderr == ""
 

@@ -12,6 +12,7 @@ from pipeline.comparison.units import metric_name
 from pipeline.report.charts.spec import (
     COLORS,
     DASHES,
+    MAX_LABEL,
     TOLD,
     Spec,
     interval,
@@ -77,7 +78,7 @@ def _means(answer: Answer, rows: Sequence[Row]) -> Spec:
         for row in rows
     ]
     y: Spec = {"field": "cell", "type": "nominal", "sort": None, "title": None}
-    y["axis"] = {"labelLimit": 300}
+    y["axis"] = {"labelLimit": MAX_LABEL}
     x = quantity("mean", f"{name}, mean and 95 % interval")
     return {
         "width": 300,
@@ -121,7 +122,12 @@ def _learning(metric: str, points: Sequence[dict[str, str | float]], order: Sequ
     cell: Spec = {"field": "cell", "type": "nominal", "title": None}
     color = cell | {"scale": {"domain": order, "range": COLORS[: len(order)]}}
     dash = cell | {"scale": {"domain": order, "range": DASHES[: len(order)]}}
-    color["legend"] = {"orient": "bottom", "columns": 1, "labelLimit": 400, "symbolType": "stroke"}
+    color["legend"] = {
+        "orient": "bottom",
+        "columns": 1,
+        "labelLimit": MAX_LABEL,
+        "symbolType": "stroke",
+    }
     color["legend"] |= {"symbolOpacity": 1, "symbolStrokeWidth": 2}
     x = quantity("epoch", "epoch") | {"axis": {"tickMinStep": 1, "format": "d"}}
     y = quantity("mean", metric_name(metric))

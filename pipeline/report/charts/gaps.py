@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from pipeline.comparison.comparison import Answer, Row
-from pipeline.report.charts.spec import COLORS, TOLD, Spec, label, quantity
+from pipeline.report.charts.spec import COLORS, MAX_LABEL, TOLD, Spec, label, quantity
 
 __all__ = ["gap_chart"]
 
@@ -25,7 +25,7 @@ def gap_chart(answer: Answer) -> Spec | None:
     if len(data) < 2 * len(rows) or not rows:
         return None
     y: Spec = {"field": "cell", "type": "nominal", "sort": None, "title": None}
-    y["axis"] = {"labelLimit": 300}
+    y["axis"] = {"labelLimit": MAX_LABEL}
     x = quantity("accuracy", "accuracy, mean over seeds")
     shape = {"field": "examples", "type": "nominal", "title": None}
     return {

@@ -32,7 +32,8 @@ COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [4, 1], [1, 3]]
 """Of lines, so that they differ without colour too."""
 
-MAX_LABEL = 60
+MAX_LABEL = 420
+"""Of a cell's, in pixels; what is longer is cut when it is drawn."""
 
 TOLD = {"content": "data"}
 """As a mark's tooltip: all its numbers, on hover."""
@@ -46,7 +47,7 @@ LIGHT: Spec = {"background": "white", "axis": {"gridOpacity": 0.5}, "view": {"st
 
 def label(row: Row) -> str:
     """Return what a figure calls a cell."""
-    return shortened(text(row.values), MAX_LABEL)
+    return text(row.values)
 
 
 def shortened(label: str, length: int) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sqlite3
 import sys
 import tempfile
 from pathlib import Path
 
-from pipeline.config.arguments import PLACE_HELP, take_place
+from pipeline.config.arguments import make_parser, parse
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.tools.doctor import checks
@@ -39,12 +38,9 @@ lock files of processes that have ended, and runs of other machines, are listed 
 
 def main() -> None:
     """Say what is wrong below the root, or mend it; exit 1 if something stays wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.doctor", description=DESCRIPTION, epilog=PLACE_HELP
-    )
+    parser = make_parser("doctor", DESCRIPTION)
     parser.add_argument("--fix", action="store_true", help="do what would be done")
-    words, place = take_place(sys.argv[1:])
-    arguments = parser.parse_args(words)
+    arguments, place = parse(parser)
     logging.basicConfig(format="%(message)s")
     root = place.root
     try:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
 
 from pipeline.comparison.answer import Answer
 from pipeline.comparison.chosen import choose_run
-from pipeline.config.arguments import PLACE_HELP, take_place
+from pipeline.config.arguments import make_parser, parse
 from pipeline.errors import UserError
 from pipeline.report.answer import as_markdown
+from pipeline.secrets import without_password
 from pipeline.tools.promote.registry import register
 from pipeline.tools.trained import fetch_weights
 from pipeline.tracking.lookup import LAST, open_tracked
@@ -31,13 +33,17 @@ EVIDENCE = ("config_hash", "data_hash", "code_hash", "git.commit", "mlflow.paren
 
 def main() -> None:
     """Register the model; say which version it is and how to serve it."""
-    words, place = take_place(sys.argv[1:])
-    arguments = _parser().parse_args(words)
+    arguments, place = parse(_parser())
     if not re.fullmatch(r"[\w.-]+", arguments.name or "-"):
         sys.exit(f"error: --name {arguments.name}: must be letters, digits, dots and dashes.")
+    if not re.fullmatch(r"(?!latest$|v\d+$)[\w-]+", arguments.alias, re.IGNORECASE):
+        sys.exit(
+            f"error: --alias {arguments.alias}: must be letters, digits and dashes, and not "
+            "latest or v1, v2, …, which MLflow keeps for itself."
+        )
     try:
         store = open_tracked(place)
-        choice = choose_run(store, arguments.wanted)
+        choice = choose_run(store, arguments.wanted or place.named or LAST)
         network = fetch_weights(store, choice.run).network()
         name = arguments.name or f"{choice.run.params['data.name']}-classifier"
         number = register(
@@ -57,18 +63,14 @@ def main() -> None:
         print("Served without dropout; the run's own test results were measured with it.")
     print("Serve it:")
     command = f"mlflow models serve -m models:/{name}@{arguments.alias} --env-manager local"
-    print(f"  MLFLOW_TRACKING_URI={store.uri} {command} --port 5001")
+    uri = shlex.quote(without_password(store.uri))
+    print(f"  MLFLOW_TRACKING_URI={uri} {command} --port 5001")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.promote",
-        description=__doc__,
-        epilog=PLACE_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("promote", __doc__)
     add = parser.add_argument
-    add("wanted", nargs="?", default=LAST, metavar="SWEEP|RUN", help="default: last")
+    add("wanted", nargs="?", metavar="SWEEP|RUN", help="default: last")
     add("--name", help="of the registered model (default: DATA-classifier)")
     add("--alias", default="champion", help="of this version (default: champion)")
     return parser
