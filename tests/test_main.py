@@ -144,6 +144,8 @@ def test_an_experiment_of_ones_own_lies_in_a_folder_of_ones_own(tmp_path: Path):
     assert (done.code, done.stderr) == (0, "")
     rates = [float(run.data.params["optimizer.lr"]) for run in command.children(tmp_path)]
     assert sorted(rates) == [0.1, 0.1, 1, 1]
+    typed = command.parent(tmp_path).data.tags["command"]
+    assert f"--config-dir {tmp_path / 'mine'} " in typed
 
 
 # A single run.

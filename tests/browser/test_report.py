@@ -111,6 +111,14 @@ def test_the_files_are_artifacts_of_the_sweep(root: Path, folder: Path):
     assert {path.name for path in folder.iterdir()} <= kept
 
 
+def test_another_folder_may_hold_what_else_there_is(root: Path, tmp_path: Path):
+    (tmp_path / "private.txt").write_text("of nobody's business")
+    done = command.run(tmp_path, "--output", ".", f"root={root}", module="pipeline.report")
+    assert done.code == 0, done.stderr
+    assert (tmp_path / "report.html").is_file()
+    assert not (command.artifacts(command.parent(root)) / "private.txt").exists()
+
+
 def test_a_learning_curve_is_the_mean_of_the_runs(root: Path, folder: Path):
     page = (folder / "report.html").read_text()
     figures = json.loads(page.partition("const figures = ")[2].partition(";\n")[0])

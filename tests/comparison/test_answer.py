@@ -124,6 +124,24 @@ def test_the_command_for_more_seeds_takes_as_many_as_the_widest_open_difference_
     )
 
 
+def test_no_fewer_seeds_are_asked_for_than_there_are():
+    """One row whose difference is neither 0 nor as large as the margin may stay open."""
+
+    def score(values: Mapping[str, str], seed: int) -> float:
+        return 0.9 + (0.001 + 0.0023 * (-1) ** seed if values["loss.name"] == "ce" else 0.0)
+
+    found = answer(subject(grid([{"loss.name": "nll"}, {"loss.name": "ce"}], 20, score)))
+    it = row(found, loss="ce")
+    assert (it.verdict, it.seeds_needed) == (Verdict.UNDECIDED, None)
+
+
+def test_a_cell_whose_runs_all_failed_makes_no_other_one_small():
+    runs = grid(LOSSES[:2], 5, noisy(EFFECTS))
+    failed = [run({"loss.name": "nll"}, seed, 0.0, status="FAILED") for seed in range(5)]
+    notes = answer(subject([*runs, *failed])).notes
+    assert not any("seeds a cell" in note or "One seed" in note for note in notes)
+
+
 def test_of_a_search_the_best_trial_is_what_more_seeds_are_for():
     runs = grid(LOSSES, 1, noisy(EFFECTS))
     command = "python -m pipeline -m 'loss=choice(mse,ce,nll)' root=here seed=3"

@@ -21,6 +21,9 @@ def score(values: Mapping[str, str], seed: int) -> float:
     return 0.9 + better + np.random.default_rng([seed, *map(ord, str(values))]).normal(0, 0.002)
 
 
+LOSSES = ("mse", "ce", "nll")
+
+
 @pytest.fixture
 def cells() -> Cells:
     return find_cells(grid(CELLS, 5, score))
@@ -70,3 +73,25 @@ def test_nothing_holds_over_holes():
     holes = [run(values, 5, 0.0, status="FAILED") for values in CELLS]
     with pytest.raises(UserError, match="no runs are whole"):
         check(["nll > mse"], find_cells([*runs, *holes]), Metric("val/accuracy"))
+
+
+def test_what_failed_on_neither_side_doesnt_count():
+    cells = [{"loss.name": loss, "optimizer.lr": lr} for loss in LOSSES for lr in ("0.1", "0.5")]
+    runs = grid(cells, 5, score)
+    diverged = [it for it in runs if it.params["loss.name"] == "ce"]
+    holes = [run({"loss.name": "ce", "optimizer.lr": "0.5"}, 0, 0.0, status="FAILED")]
+    left = [it for it in runs if it not in diverged]
+    (outcome,) = check(["nll > mse"], find_cells([*left, *holes]), Metric("val/accuracy"))
+    assert outcome.is_met
+    assert "points (5 seeds" in outcome.statement
+
+
+def test_a_list_is_a_value_however_it_is_typed():
+    def better_when_hidden(values: Mapping[str, str], seed: int) -> float:
+        return 0.9 + (0.02 + seed / 1e4) * (values["model.hidden"] != "[]")
+
+    cells = [{"model.hidden": hidden} for hidden in ("[]", "[100, 30]")]
+    runs = grid(cells, 5, better_when_hidden)
+    for typed in ("hidden=[100,30] > hidden=[]", "[100, 30] > []"):
+        (outcome,) = check([typed], find_cells(runs), Metric("val/accuracy"))
+        assert outcome.is_met

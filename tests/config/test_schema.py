@@ -182,6 +182,7 @@ BAD = [
     ("alpha=0.1", "alpha: ", "Did you mean optimizer.alpha or regularizer.strength?"),
     ("hydra/launcher=joblib", "must be one of basic, fused.", "pip install hydra-joblib-launcher"),
     ("hydra/launcher=fusde", "must be one of basic, fused.", "Did you mean fused?"),
+    ("hydra.launcher.num_workers=two", "hydra.launcher.num_workers=two: ", "--cfg hydra"),
     ("nonsense", "nonsense", "="),
     ("optimizer.lr=[", "optimizer.lr=["),
 ]

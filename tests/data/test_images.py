@@ -96,7 +96,8 @@ def test_more_bits_a_pixel_and_a_photo_that_lies_on_its_side(tmp_path: Path):
     sheet.rotate(90, expand=True).save(tmp_path / "turned.jpg", exif=exif, quality=95)
     sheet.save(tmp_path / "plain.png")
     plain = read_picture(tmp_path / "plain.png", MNIST).pixels.astype(int)
-    for same in ("16.png", "float.tiff"):
+    Image.fromarray(np.asarray(sheet).astype(np.int32)).save(tmp_path / "32.tiff")
+    for same in ("16.png", "32.tiff", "float.tiff"):
         assert np.array_equal(read_picture(tmp_path / same, MNIST).pixels, plain)
     assert np.abs(read_picture(tmp_path / "turned.jpg", MNIST).pixels - plain).max() < 40
 

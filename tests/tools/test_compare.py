@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shlex
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 
 from tests import command
 from tests.command import Done
+from tests.faults import moments
+from tests.faults.moments import Moment
 from tests.mlflow_server import Server
 
 SWEEP = ("-m", "loss=mse,nll", "seed=range(0,5)", "trainer.max_epochs=2")
@@ -105,6 +109,9 @@ def test_a_requirement_is_the_exit_code(root: Path, requirement: str, code: int,
         (["--baseline", "ce"], "must be one of mse, nll"),
         (["--require", "nll < mse"], 'must be "A > B"'),
         (["--margin", "-1"], "must be a number > 0"),
+        (["--runs", "--require", "nll > mse"], "Say one of the two."),
+        (["tracking.uri=htp://x"], "tracking.uri=htp://x: "),
+        (["tracking.experiment_name=other"], "other: there is no such run, sweep or experiment"),
     ],
 )
 def test_what_cannot_be_answered_is_one_error(root: Path, arguments: list[str], words: str):
@@ -137,6 +144,43 @@ def test_runs_that_a_sweep_took_from_others_are_its_own(tmp_path: Path):
     more = command.train(tmp_path, *grid, "seed=range(0,4)", "resume=any")
     assert more.stdout.startswith("4 finished, 4 to run")
     assert [row["n"] for row in answer(tmp_path, "last")["rows"]] == [4, 4]
+
+
+def test_what_a_sweep_took_from_others_stays_taken_when_it_is_resumed(tmp_path: Path):
+    grid = ("-m", "loss=mse,nll", "trainer.max_epochs=1,2")
+    assert command.train(tmp_path, *grid[:2], "trainer.max_epochs=1", "seed=0,1").code == 0
+    killed = moments.kill_at(
+        Moment("os.rename", r"spool/\w+\.json\.tmp", 2), tmp_path, *grid, "seed=0,1", "resume=any"
+    )
+    assert killed.stdout.startswith("4 finished, 4 to run")
+    again = command.train(tmp_path, *grid, "seed=0,1", "resume=last")
+    assert again.code == 0, again.stderr
+    finished, to_run = map(int, re.findall(r"\d+", again.stdout.splitlines()[0])[:2])
+    assert finished >= 4
+    assert finished + to_run == 8
+    assert [row["n"] for row in answer(tmp_path, "last")["rows"]] == [2] * 4
+    fresh = command.train(tmp_path, *grid[:2], "trainer.max_epochs=1", "seed=0,1")
+    assert fresh.code == 0  # newer runs of the same config don't take their place
+    rows = answer(tmp_path, command_id(again))["rows"]
+    ids = {run_id for row in rows for run_id in row["run_ids"]}
+    assert not ids & {run.info.run_id for run in command.runs(tmp_path)[-4:]}
+
+
+def command_id(done: Done) -> str:
+    """The id of the sweep that a command names at its end."""
+    return done.stdout.splitlines()[-1].removeprefix("Sweep ").partition(":")[0]
+
+
+def test_the_commands_that_a_sweep_ends_with_work_as_they_are_printed(tmp_path: Path):
+    root = tmp_path / "some where"
+    root.mkdir()
+    done = command.train(root, "-m", "loss=mse,nll", "trainer.max_epochs=1")
+    last = done.stdout.splitlines()[-1]
+    printed = re.findall(r"python -m (pipeline\.(?:compare|report)) ([^(;]+?)(?: \(|;)", last)
+    assert [module for module, _ in printed] == ["pipeline.compare", "pipeline.report"]
+    for module, words in printed:
+        shown = command.run(tmp_path, *shlex.split(words), module=module)
+        assert (shown.code, shown.stderr) == (0, "")
 
 
 def test_what_a_killed_sweep_did_not_start_is_missing(tmp_path: Path):

@@ -94,6 +94,11 @@ def test_the_readable_ones_are_answered_and_the_others_named(root: Path):
     assert done.errors == [f"error: {missing}: can't be read (No such file or directory)."]
 
 
+def test_a_name_with_a_dot_is_a_name(root: Path):
+    done = predict(root, "optimizer.lr=0.1", files(root, "small")[0])
+    assert done.stderr.startswith("error: optimizer.lr=0.1: there is no such run")
+
+
 def test_no_image_at_all_is_an_error(root: Path):
     assert predict(root, "last").errors == [
         "error: no image: name at least one file, such as three.png."

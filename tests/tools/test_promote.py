@@ -186,3 +186,10 @@ def test_without_validation_examples_nothing_is_chosen(tmp_path: Path):
     refused = promote(tmp_path)
     assert refused.code == 1
     assert "data.num_val > 0" in refused.stderr
+
+
+@pytest.mark.parametrize("alias", ["latest", "v1", "of mine"])
+def test_an_alias_that_cannot_be_is_refused_before_a_version_is_made(tmp_path: Path, alias: str):
+    done = command.run(tmp_path, "--alias", alias, module="pipeline.promote")
+    assert done.code == 1
+    assert done.stderr.startswith(f"error: --alias {alias}: must be letters, digits and dashes")
