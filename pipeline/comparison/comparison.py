@@ -36,7 +36,7 @@ class Row:
     scores: dict[int, float]
     """The metric by seed."""
     mean: Interval
-    """Of the metric over seeds."""
+    """The mean of the metric over seeds."""
     interquartile_mean: Interval
     test: Interval
     """The same metric on the test examples."""
@@ -47,7 +47,7 @@ class Row:
     difference: Difference | None = None
     """The metric less the baseline's, seed by seed; None of the baseline and over holes."""
     p: float | None = None
-    """Of the difference, adjusted for the number of comparisons (Holm)."""
+    """The p-value of the difference, adjusted for the number of comparisons (Holm)."""
     probability_of_improvement: float | None = None
     """That a run of it does better than one of the baseline."""
     verdict: Verdict = Verdict.UNDECIDED

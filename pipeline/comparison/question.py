@@ -37,7 +37,7 @@ MARGIN_ACCURACY = 0.002
 """0.2 points: with 5,000 validation examples, ten of them."""
 
 MARGIN_SHARE = 0.01
-"""Of other metrics: a hundredth of the baseline's mean."""
+"""The margin of other metrics, as a share of the baseline's mean."""
 
 
 @dataclass(frozen=True)

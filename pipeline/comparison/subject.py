@@ -24,7 +24,7 @@ class Subject:
     command: str | None = None
     """What was typed, if it is one sweep."""
     sweep_id: str | None = None
-    """Of that sweep."""
+    """The run id of that sweep."""
 
 
 def find_subject(store: Store, wanted: Sequence[str]) -> Subject:

@@ -19,7 +19,7 @@ Grey = Float[NDArray[np.float64], "height width"]
 """Brightness from 0 (black) to 1 (white)."""
 
 FAINT = 0.15
-"""Of the strongest ink; paper that is less uneven than that counts as empty."""
+"""Share of the strongest ink, below which uneven paper counts as empty."""
 
 
 @dataclass(frozen=True)

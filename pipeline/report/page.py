@@ -17,7 +17,7 @@ from pipeline.report.html import frame
 __all__ = ["Figure", "write_report"]
 
 MAX_ROWS = 2_000
-"""Of a table on the page, at most."""
+"""Rows of a table on the page, at most."""
 
 LIBRARY = "window.vegaEmbed = vegaEmbed;"
 """What of the library of figures the page uses."""
@@ -88,7 +88,7 @@ class Figure:
     """A figure of a report."""
 
     name: str
-    """Of its file, without .png."""
+    """The name of its file, without .png."""
     title: str
     spec: Spec
 

@@ -34,7 +34,7 @@ LAST = "last"
 SWEEP_TAG = "sweep"
 
 TAKES_TAG = "takes"
-"""Of a sweep that counts runs of others (`resume=any`) as its own."""
+"""The tag of a sweep that counts runs of others (`resume=any`) as its own."""
 
 GRID_FILE = "grid.json"
 """The artifact of a sweep that says what it asked for: overrides by config_hash."""

@@ -56,7 +56,7 @@ class View:
     """What MLflow's run table shows."""
 
     key: str
-    """Of the tag and in the address."""
+    """The key of the tag, and of the view in the address."""
     name: str
     """In the page's menu of views."""
     state: dict[str, Any]

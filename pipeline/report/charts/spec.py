@@ -30,10 +30,10 @@ COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 """Okabe and Ito's, which colour-blind people can tell apart."""
 
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [4, 1], [1, 3]]
-"""Of lines, so that they differ without colour too."""
+"""Dashes of lines, so that they differ without colour too."""
 
 MAX_LABEL = 420
-"""Of a cell's, in pixels; what is longer is cut when it is drawn."""
+"""Pixels of a cell's name; what is longer is cut when it is drawn."""
 
 TOLD = {"content": "data"}
 """As a mark's tooltip: all its numbers, on hover."""
