@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.comparison import notes
-from pipeline.comparison.cells import Cells, find_cells
+from pipeline.comparison.cells import Cells, find_cells, short_names
 from pipeline.comparison.choice import choose
 from pipeline.comparison.comparison import Answer, Comparison, Row
 from pipeline.comparison.question import (
@@ -56,7 +56,9 @@ def answer(subject: Subject, question: Question | None = None) -> Answer:
             f"--by {','.join(keys)}: there is nothing to average, since no combination of the "
             "other keys has finished runs with every value. Leave --by out."
         )
-    effects = [averaged([key]) for key in keys] if len(keys) > 1 else []
+    effects = {key: averaged([key]) for key in keys} if len(keys) > 1 else {}
+    names = short_names(cells.keys)
+    without = [names[key] for key, effect in effects.items() if effect is None]
     of_validation = Metric(metric.key if metric.split == "val" else VALIDATION)
     return Answer(
         title=subject.title,
@@ -64,10 +66,11 @@ def answer(subject: Subject, question: Question | None = None) -> Answer:
         higher_is_better=metric.higher_is_better,
         margin=whole.margin,
         cells=whole,
-        effects=[effect for effect in effects if effect is not None],
+        effects=[effect for effect in effects.values() if effect is not None],
         chosen=choose(_by_validation(cells, whole, metric, of_validation), of_validation),
         holes=cells.holes,
-        notes=notes.find(cells, whole, metric),
+        averaged_over=[names[key] for key in cells.keys if key not in keys],
+        notes=[*notes.find(cells, whole, metric), *map(notes.without_table, without)],
         commands=_commands(subject, whole, cells),
         seeds=sorted({seed for cell in cells.cells for seed in cell.runs}),
     )

@@ -101,6 +101,8 @@ class Answer:
     """Cell by cell."""
     effects: list[Comparison]
     """Key by key, averaged over the others; empty if only one key varied."""
+    averaged_over: list[str]
+    """The keys that vary but weren't asked for, by the names that are shown."""
     chosen: Chosen | None
     """None if nothing can be chosen: no validation examples, or no complete cell."""
     holes: list[Hole]

@@ -21,6 +21,7 @@ __all__ = [
     "count_holes",
     "find",
     "resume_command",
+    "without_table",
 ]
 
 FEW_SEEDS = 5
@@ -49,6 +50,14 @@ def find(cells: Cells, whole: Comparison, metric: Metric) -> list[str]:
         )
     found += _differing_sources(runs)
     return found
+
+
+def without_table(name: str) -> str:
+    """Return why a key has no table of its own."""
+    return (
+        f"{name} has no table of its own, since no combination of the others has finished runs "
+        "with each of its values."
+    )
 
 
 def count_holes(holes: Sequence[Hole]) -> str:

@@ -26,9 +26,15 @@ def sentences(answer: Answer) -> list[str]:
     said: list[str] = []
     for effect in answer.effects:
         others = [name for key, name in answer.cells.names.items() if key not in effect.keys]
-        said += speaker.of(effect, f"averaged over {', '.join(others)}, ")
-    said += speaker.of(answer.cells, "cell by cell, " if answer.effects else "")
+        said += speaker.of(effect, _averaged([*others, *answer.averaged_over]))
+    by_cell = "cell by cell, " if answer.effects else ""
+    said += speaker.of(answer.cells, _averaged(answer.averaged_over) or by_cell)
     return [_capital(it) for it in said + (_chosen(answer.chosen) if answer.chosen else [])]
+
+
+def _averaged(names: Sequence[str]) -> str:
+    """Return how a sentence begins that is about means over other keys; "" without any."""
+    return f"averaged over {', '.join(names)}, " if names else ""
 
 
 def _capital(sentence: str) -> str:

@@ -12,6 +12,7 @@ from scipy import stats
 from pipeline.comparison.answer import answer
 from pipeline.comparison.comparison import Answer, Row, Verdict
 from pipeline.comparison.question import Question
+from pipeline.comparison.words import sentences
 from pipeline.errors import UserError
 from pipeline.tracking.record import RunResult
 from tests.comparison.hand_made import Score, grid, run, subject
@@ -140,6 +141,38 @@ def test_a_cell_whose_runs_all_failed_makes_no_other_one_small():
     failed = [run({"loss.name": "nll"}, seed, 0.0, status="FAILED") for seed in range(5)]
     notes = answer(subject([*runs, *failed])).notes
     assert not any("seeds a cell" in note or "One seed" in note for note in notes)
+
+
+KEYS = [
+    {"loss.name": loss, "optimizer.lr": rate, "model.hidden": hidden}
+    for loss in ("mse", "nll")
+    for rate in ("0.1", "0.5")
+    for hidden in ("[]", "[30]")
+]
+
+
+def test_by_some_keys_every_sentence_says_over_what_it_is_averaged():
+    def score(values: Mapping[str, str], seed: int) -> float:
+        return 0.9 + (0.02 + seed / 1e4) * (values["loss.name"] == "nll")
+
+    found = answer(subject(grid(KEYS, 5, score)), Question(by=["loss", "lr"]))
+    assert found.averaged_over == ["hidden"]
+    told = [sentence for sentence in sentences(found) if "veraged over" in sentence]
+    assert [it.partition(", ")[0] for it in told] == [
+        "Averaged over lr",
+        "Averaged over loss",
+        "Averaged over hidden",
+    ]
+
+
+def test_a_key_one_of_whose_values_never_finished_has_no_table_and_a_note_says_so():
+    runs = grid(KEYS, 5, lambda _, seed: 0.9 + seed / 1e3)
+    left = [it for it in runs if it.params["optimizer.lr"] == "0.1"]
+    failed = [
+        run(values, 0, 0.0, status="FAILED") for values in KEYS if values["optimizer.lr"] == "0.5"
+    ]
+    found = answer(subject([*left, *failed]))
+    assert any(note.startswith("lr has no table of its own") for note in found.notes)
 
 
 def test_of_a_search_the_best_trial_is_what_more_seeds_are_for():

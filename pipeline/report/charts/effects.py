@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from pipeline.comparison.comparison import Answer, Comparison, Row
-from pipeline.comparison.statistics import mean_interval
 from pipeline.comparison.units import metric_name
 from pipeline.report.charts.spec import TOLD, Spec, interval, quantity
 
@@ -133,4 +132,4 @@ def _spread(rows: Sequence[Row]) -> float:
     ranges = [
         max(row.scores.values()) - min(row.scores.values()) for row in rows if len(row.scores) > 1
     ]
-    return fmean(ranges) if ranges else mean_interval([]).value
+    return fmean(ranges) if ranges else math.nan
