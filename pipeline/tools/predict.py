@@ -92,6 +92,7 @@ def _predict(
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("predict", __doc__)
     add = parser.add_argument
+    parser.usage = f"{parser.prog} [SWEEP|RUN] IMAGE [IMAGE ...] [--json] [--seen FOLDER]"
     add("words", nargs="+", metavar="[SWEEP|RUN] IMAGE", help="default: last")
     add("--json", action="store_true", help="all classes, for machines")
     add(
