@@ -55,15 +55,15 @@ def files(server: Server, run: Run) -> set[str]:
     return {entry.path for entry in server.client.list_artifacts(run.info.run_id)}
 
 
-def test_a_run_that_goes_on_says_what_it_is(server: Server, tmp_path: Path):
+def test_a_run_that_goes_on_says_what_it_is(tmp_path: Path):
     """So that a killed one is a hole in its own cell."""
     typed = ("data=digits", "trainer=cpu", "trainer.max_epochs=100000", "seed=7")
-    place = (f"root={tmp_path}", "tracking=server", f"tracking.uri={server.uri}")
-    named = "tracking.experiment_name=endless"
-    with command.started(tmp_path, *typed, *place, named) as process:
-        command.read_until(process, "epoch 3/")
-        running = [run for run in command.runs(server.client) if run.info.status == "RUNNING"]
-        assert "7" in [run.data.params["seed"] for run in running]
+    with Server(tmp_path) as server:
+        place = (f"root={tmp_path}", "tracking=server", f"tracking.uri={server.uri}")
+        with command.started(tmp_path, *typed, *place) as process:
+            command.read_until(process, "epoch 3/")
+            (run,) = command.runs(server.client)
+            assert (run.info.status, run.data.params["seed"]) == ("RUNNING", "7")
 
 
 # Two outages, one after the other: a run that the next run sends, and a sweep that
