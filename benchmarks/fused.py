@@ -248,7 +248,8 @@ def other_shapes(data: Data, rounds: int) -> None:
         "one layer x 28, batch 10": small,
     }
     contestants = {name: Trained(shape, data) for name, shape in shapes.items()}
-    report(measure(contestants, rounds), {"to first": "one layer x 28"})
+    ended = {name: to_the_end(trained) for name, trained in contestants.items()}
+    report(measure(ended, rounds), {"to first": "one layer x 28"})
     for trained in contestants.values():
         trained.close()
 
@@ -260,7 +261,7 @@ def scaling(data: Data, largest: int) -> dict[str, float]:
     started = time.perf_counter()
     loop()
     loop_seconds = time.perf_counter() - started
-    seconds = ratio = nan
+    seconds = times_faster = nan
     print("\nMembers of one layer, one epoch; the hand-written loop takes them one by one")
     print(f"{'members':>7}{'seconds':>10}{'ms each':>10}{'MB each':>10}{'loop / group':>14}")
     for count in (count for count in (1, 3, 10, 30, 100, 300, 1000) if count <= largest):
@@ -272,11 +273,12 @@ def scaling(data: Data, largest: int) -> dict[str, float]:
         seconds = time.perf_counter() - started
         megabytes = (_peak_mb() - before) / count
         trained.close()
-        ratio = count * loop_seconds / seconds
+        times_faster = count * loop_seconds / seconds
         print(
-            f"{count:7}{seconds:10.2f}{1000 * seconds / count:10.1f}{megabytes:10.2f}{ratio:14.1f}"
+            f"{count:7}{seconds:10.2f}{1000 * seconds / count:10.1f}{megabytes:10.2f}"
+            f"{times_faster:14.1f}"
         )
-    return {"seconds": seconds, "hand_written": ratio}
+    return {"seconds": seconds, "hand_written": times_faster}
 
 
 def _reset_peak_mb() -> float:

@@ -72,10 +72,10 @@ def _pair(requirement: str, cells: Cells) -> tuple[Level, Level]:
         raise UserError(
             f"{option}: names {', '.join(first)} on one side and {', '.join(second)} on the other."
         )
-    two = [
+    on_a_side = [
         cell for cell in cells.cells if {key: cell.values[key] for key in first} in (first, second)
     ]
-    levels = average(replace(cells, cells=two), list(first))
+    levels = average(replace(cells, cells=on_a_side), list(first))
     found = [next((it for it in levels if it.values == side), None) for side in (first, second)]
     if found[0] is None or found[1] is None:
         raise UserError(f"{option}: no runs are whole over both sides. Finish the sweep first.")

@@ -113,13 +113,13 @@ def _checked_grid(composer: Composer, config: DictConfig) -> Grid:
     if not str(config.hydra.sweeper._target_).endswith((".BasicSweeper", ".GridSweeper")):
         base = to_config(config)
         check_search(config.hydra.sweeper, base)
-        return Grid([base], [], typed, _options(config))
+        return Grid([base], [], typed, _config_dir(config))
     overrides = grid_jobs(GlobalHydra.instance().config_loader(), config)
-    return Grid([composer.check(job) for job in overrides], overrides, typed, _options(config))
+    return Grid([composer.check(job) for job in overrides], overrides, typed, _config_dir(config))
 
 
-def _options(config: DictConfig) -> list[str]:
-    """Return the option that named a folder of configs, if one did."""
+def _config_dir(config: DictConfig) -> list[str]:
+    """Return the option that names a folder of configs, as it is typed; [] if none does."""
     folders = [
         str(source.path)
         for source in config.hydra.runtime.config_sources

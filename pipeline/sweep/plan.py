@@ -16,7 +16,7 @@ from pipeline.tracking.locks import is_alive
 from pipeline.tracking.provenance import code_hash
 from pipeline.tracking.record import RunResult
 
-__all__ = ["ANY", "LAST", "Plan", "check_same_grid", "make_plan"]
+__all__ = ["ANY", "LAST", "Plan", "check_same_grid", "make_plan", "take_finished"]
 
 LAST, ANY = "last", "any"
 

@@ -30,13 +30,15 @@ def fetch_weights(store: Store, run: RunResult) -> Weights:
         folder = Path(temporary)
         for name in (WEIGHTS_FILE, CHECKSUMS):
             store.fetch_artifact(run.run_id, name, folder)
-        said = f"{run.run_id}: its {WEIGHTS_FILE}"
         if WEIGHTS_FILE in damaged_files(folder):
-            raise UserError(f"{said} is damaged (its checksum is another). Train it again.")
+            raise UserError(
+                f"{run.run_id}: its {WEIGHTS_FILE} is damaged (its checksum is another). Train it "
+                "again."
+            )
         try:
             return read_weights(folder / WEIGHTS_FILE)
         except UserError as error:
-            raise UserError(f"{said} {error}. Train it again.") from error
+            raise UserError(f"{run.run_id}: its {error}. Train it again.") from error
 
 
 def weights(run: str, *, root: Path | str | None = None, uri: str | None = None) -> Weights:

@@ -110,10 +110,11 @@ def read_weights(path: Path) -> Weights:
     """
     try:
         with cast("Any", safe_open)(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()  # the file itself can't be iterated
+            tensors = {name: file.get_tensor(name) for name in names}
             metadata: dict[str, str] = file.metadata() or {}
     except SafetensorError as error:
-        raise UserError(f"can't be read ({error})") from error
+        raise UserError(f"{path.name} can't be read ({error})") from error
     if KEY not in metadata:
-        raise UserError("doesn't say how pixels become inputs")
+        raise UserError(f"{path.name} doesn't say how pixels become inputs")
     return Weights(tensors, Header(**json.loads(metadata[KEY])))

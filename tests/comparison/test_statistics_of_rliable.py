@@ -70,6 +70,16 @@ def test_the_bootstrap_covers_what_its_docstring_says(num: int, coverage: float)
     assert np.mean(covered) == pytest.approx(coverage, abs=0.025)
 
 
+def test_draws_in_parts_are_as_good_as_draws_at_once(monkeypatch: pytest.MonkeyPatch):
+    values = np.random.default_rng(0).normal(size=200).tolist()
+    whole = bootstrap_interval([values])
+    monkeypatch.setattr("pipeline.comparison.statistics._MAX_DRAWN", 700)  # three draws a part
+    parts = bootstrap_interval([values])
+    assert parts.value == whole.value
+    slack = (whole.high - whole.low) / 20
+    assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high), abs=slack)
+
+
 def test_the_bootstrap_resamples_within_groups():
     """Groups of equal values have no spread, though the values together have."""
     interval = bootstrap_interval([[1.0] * 4, [5.0] * 4])

@@ -125,6 +125,27 @@ def test_bare_mlflow_in_the_root_sees_the_runs(root: Path):
     assert run.info.run_id in done.stdout
 
 
+@pytest.mark.usefixtures("tracked")
+def test_bare_mlflow_ui_in_the_root_serves_the_runs(root: Path):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    words = ("ui", f"--port={port}", "--workers=1")
+    with command.started(root, *words, module="mlflow", quiet=True):
+        command.wait_until(lambda: status_of(f"{url}/health") == 200, "the pages")
+        served = [run.info.run_id for run in command.runs(MlflowClient(url))]
+    assert served == [run.info.run_id for run in command.runs(root)]
+
+
+def test_mlflow_brings_back_a_run_that_was_deleted(tmp_path: Path):
+    assert command.train(tmp_path, "trainer.max_epochs=1").code == 0
+    (run,) = command.runs(tmp_path)
+    command.client(tmp_path).delete_run(run.info.run_id)
+    assert command.runs(tmp_path) == []
+    words = ("runs", "restore", f"--run-id={run.info.run_id}")
+    assert command.run(tmp_path, *words, module="mlflow").code == 0
+    assert [it.info.run_id for it in command.runs(tmp_path)] == [run.info.run_id]
+
+
 def test_without_a_store_there_is_nothing_to_show(tmp_path: Path):
     done = command.run(tmp_path, f"root={tmp_path}", module="pipeline.ui")
     assert done.code == 1

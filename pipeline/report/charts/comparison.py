@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.comparison.cells import text
 from pipeline.comparison.comparison import Answer, Row
 from pipeline.comparison.statistics import mean_interval
 from pipeline.comparison.units import metric_name
@@ -16,7 +17,6 @@ from pipeline.report.charts.spec import (
     TOLD,
     Spec,
     interval,
-    label,
     quantity,
     shortened,
 )
@@ -46,7 +46,7 @@ def comparison_chart(answer: Answer, runs: Sequence[RunResult]) -> Spec:
     panels = [_means(answer, shown[:MAX_CELLS])]
     curves = _curves(answer.metric, told, {run.run_id: run for run in runs})
     if curves:
-        panels.append(_learning(answer.metric, curves, [label(row) for row in told]))
+        panels.append(_learning(answer.metric, curves, [text(row.values) for row in told]))
     return {
         "title": {"text": shortened(answer.title, 100), "anchor": "start"},
         "hconcat": panels,
@@ -70,7 +70,7 @@ def _means(answer: Answer, rows: Sequence[Row]) -> Spec:
     name = metric_name(answer.metric)
     data = [
         {
-            "cell": label(row),
+            "cell": text(row.values),
             **interval(row.mean.value, row.mean.low, row.mean.high),
             "seeds": len(row.scores),
             "verdict": row.verdict.value,
@@ -113,7 +113,7 @@ def _curves(
                 continue
             at = mean_interval(values.tolist())
             ends = interval(at.value, at.low, at.high)
-            points.append({"cell": label(row), "epoch": epoch, **ends})
+            points.append({"cell": text(row.values), "epoch": epoch, **ends})
     return points
 
 
@@ -127,8 +127,9 @@ def _learning(metric: str, points: Sequence[dict[str, str | float]], order: Sequ
         "columns": 1,
         "labelLimit": MAX_LABEL,
         "symbolType": "stroke",
+        "symbolOpacity": 1,
+        "symbolStrokeWidth": 2,
     }
-    color["legend"] |= {"symbolOpacity": 1, "symbolStrokeWidth": 2}
     x = quantity("epoch", "epoch") | {"axis": {"tickMinStep": 1, "format": "d"}}
     y = quantity("mean", metric_name(metric))
     band: Spec = {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": color}

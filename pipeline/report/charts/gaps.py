@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
+from pipeline.comparison.cells import text
 from pipeline.comparison.comparison import Answer, Row
-from pipeline.report.charts.spec import COLORS, MAX_LABEL, TOLD, Spec, label, quantity
+from pipeline.report.charts.spec import COLORS, MAX_LABEL, TOLD, Spec, quantity
 
 __all__ = ["gap_chart"]
 
@@ -17,7 +18,7 @@ def gap_chart(answer: Answer) -> Spec | None:
     """Return the mean accuracy on training and validation examples; None without these."""
     rows = [row for row in answer.cells.rows if row.runs][:MAX_CELLS]
     data = [
-        {"cell": label(row), "examples": name, "accuracy": value}
+        {"cell": text(row.values), "examples": name, "accuracy": value}
         for row in rows
         for name, value in (("train", _mean(row, "train")), ("validation", _mean(row, "val")))
         if value is not None

@@ -7,17 +7,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pipeline.comparison.cells import text
-from pipeline.comparison.comparison import Row
-
 __all__ = [
     "COLORS",
     "DASHES",
     "LIGHT",
+    "MAX_LABEL",
     "TOLD",
     "Spec",
     "interval",
-    "label",
     "quantity",
     "save_png",
     "shortened",
@@ -43,11 +40,6 @@ FONT = "DejaVu Sans"
 
 LIGHT: Spec = {"background": "white", "axis": {"gridOpacity": 0.5}, "view": {"stroke": None}}
 """The look of a figure on white."""
-
-
-def label(row: Row) -> str:
-    """Return what a figure calls a cell."""
-    return text(row.values)
 
 
 def shortened(label: str, length: int) -> str:
