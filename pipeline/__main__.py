@@ -87,7 +87,9 @@ def main() -> None:
     except BaseException as error:
         ended_by = error
     sweep = current().sweep
-    if sweep:
+    if sweep and sweep.is_left:
+        print(f"The jobs go on. To watch them: {sweep.store.command('watch', sweep.run_id[:8])}")
+    elif sweep:
         ended_by = _close_sweep(sweep, ended_by)
     leave(_exit_code(ended_by, wants_traceback=wants_traceback))
 

@@ -1,9 +1,10 @@
-"""A command's process: it starts quickly, and ends in order when it is interrupted."""
+"""A command's process: it starts quickly, and ends in order when it is interrupted or asked to."""
 
 from __future__ import annotations
 
 import atexit
 import gc
+import mmap
 import os
 import signal
 import sys
@@ -12,7 +13,17 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 
-__all__ = ["exit_on_signals", "exits_held", "leave", "quick_imports"]
+__all__ = [
+    "ask_to_stop",
+    "exit_on_signals",
+    "exits_held",
+    "is_asked_to_stop",
+    "leave",
+    "quick_imports",
+]
+
+_stop = mmap.mmap(-1, 1)
+"""Memory that processes share that are forked from this one."""
 
 
 @contextmanager
@@ -71,6 +82,16 @@ def exits_held() -> AbstractContextManager[None]:
     would go on for ever.
     """
     return _exit_once.held()
+
+
+def ask_to_stop() -> None:
+    """Let training end at the end of its epoch, with a checkpoint, in forked processes too."""
+    _stop[0] = 1
+
+
+def is_asked_to_stop() -> bool:
+    """Return whether training should end at the end of its epoch."""
+    return _stop[0] == 1
 
 
 def leave(code: int) -> None:

@@ -18,6 +18,7 @@ ROOMS = (
     "theory",
     "tools",
     "sweep",
+    "cluster",
     "training",
     "report",
     "comparison",

@@ -12,6 +12,7 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
+from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from pipeline.config.compose import to_config
@@ -60,7 +61,10 @@ class SweepCallback(Callback):
         with _errors_end_the_command():
             composer = Composer(GlobalHydra.instance().config_loader(), config)
             grid = _checked_grid(composer, config)
-            check_surroundings(grid.configs)
+            check_launcher = getattr(get_class(config.hydra.launcher._target_), "check", None)
+            if check_launcher is not None and not grid.configs[0].dry_run:
+                check_launcher(config.hydra.launcher)
+            check_surroundings(grid.configs, train_here=check_launcher is None)
             with quick_imports():
                 from pipeline.sweep.sweep import open_sweep  # imports mlflow
 

@@ -42,8 +42,12 @@ MIN_BF16_CAPABILITY = (8, 0)
 """The first kind of GPU with bfloat16."""
 
 
-def check_surroundings(configs: Sequence[Config]) -> None:
+def check_surroundings(configs: Sequence[Config], *, train_here: bool = True) -> None:
     """Check that runs can start, every place once; fetch the data that are missing.
+
+    Args:
+        configs: of all runs.
+        train_here: on this machine, so that it must have what they need.
 
     Raises:
         UserError: naming the key, the value and what to do.
@@ -52,9 +56,10 @@ def check_surroundings(configs: Sequence[Config]) -> None:
         _check_folder(Path(root), f"root={root}")
     for uri in _distinct(config.tracking.uri for config in configs):
         _check_store(uri)
-    for accelerator in _distinct(config.trainer.accelerator for config in configs):
-        _check_gpu(accelerator)
-    _check_bf16([config for config in configs if config.trainer.precision == "bf16"])
+    if train_here:
+        for accelerator in _distinct(config.trainer.accelerator for config in configs):
+            _check_gpu(accelerator)
+        _check_bf16([config for config in configs if config.trainer.precision == "bf16"])
     data = [config.data for config in configs]
     for name, num_train, num_val in _distinct((it.name, it.num_train, it.num_val) for it in data):
         check_sizes(name, num_train, num_val)

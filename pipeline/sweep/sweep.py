@@ -55,12 +55,18 @@ class Sweep:
         self.name = run.record.name
         self.plan = plan
         self._order = {key: number for number, key in enumerate(grid.cells)}
+        self.is_left = False
+        """Its jobs go on by themselves, so it doesn't end with this process."""
 
     @property
     def run_id(self) -> str:
         """The parent's MLflow run."""
         assert self.run.record.run_id is not None
         return self.run.record.run_id
+
+    def leave(self) -> None:
+        """Let the sweep go on without this process."""
+        self.is_left = True
 
     def close(self, ended_by: BaseException | None) -> tuple[Findings, BaseException | None]:
         """Write what the sweep has found, and end the parent run with an honest status.

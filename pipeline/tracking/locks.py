@@ -29,7 +29,23 @@ from pipeline.errors import UserError
 from pipeline.files import is_plain_name
 from pipeline.tracking import paths
 
-__all__ = ["give_room_back", "hold", "is_alive", "is_held", "machine_tags", "process_lock"]
+__all__ = [
+    "JOB_TAG",
+    "JOB_VARIABLE",
+    "give_room_back",
+    "hold",
+    "is_alive",
+    "is_held",
+    "job_tags",
+    "machine_tags",
+    "process_lock",
+]
+
+JOB_TAG = "job"
+"""The tag of a run that a cluster trains: its job, such as `slurm 12_3`."""
+
+JOB_VARIABLE = "PIPELINE_JOB"
+"""The environment variable by which a job knows what it is."""
 
 PATIENCE_S = 0.2
 """Somebody who only asks whether a lock is held has it for microseconds."""
@@ -93,6 +109,12 @@ def machine_tags() -> dict[str, str]:
     return tags
 
 
+def job_tags() -> dict[str, str]:
+    """Return the tag that names the cluster's job that this process is part of, if it is."""
+    job = os.environ.get(JOB_VARIABLE)
+    return {JOB_TAG: job} if job else {}
+
+
 def is_alive(root: Path, tags: Mapping[str, str]) -> bool | None:
     """Return whether a run's process lives, None if nobody can tell from here.
 
@@ -103,7 +125,8 @@ def is_alive(root: Path, tags: Mapping[str, str]) -> bool | None:
     name = tags.get("lock", "")
     if is_held(root, name):
         return True
-    if any(tags.get(key) == value for key, value in machine_tags().items()):
+    here = {**machine_tags(), **job_tags()}  # a job that starts again has ended before
+    if any(tags.get(key) == value for key, value in here.items()):
         return False
     age_s = _age_s(paths.lock(root, name)) if is_plain_name(name) else None
     return None if age_s is None else age_s < DEAD_AFTER_S

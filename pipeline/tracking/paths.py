@@ -15,6 +15,7 @@ __all__ = [
     "database_uri",
     "experiment",
     "grids",
+    "jobs",
     "lock",
     "locks",
     "mlruns",
@@ -23,7 +24,7 @@ __all__ = [
     "spooled_files",
 ]
 
-RESERVED = ("checkpoints", "damaged", "hydra", "locks", "spool", "sweeps")
+RESERVED = ("checkpoints", "damaged", "hydra", "jobs", "locks", "spool", "sweeps")
 """Folders of mlruns/ that are no experiment's."""
 
 
@@ -71,6 +72,11 @@ def checkpoints(root: Path) -> Path:
 def grids(root: Path) -> Path:
     """Return the folder of the grids of sweeps."""
     return mlruns(root) / "sweeps"
+
+
+def jobs(root: Path) -> Path:
+    """Return the folder of what was handed to a cluster, in a folder for each sweep."""
+    return mlruns(root) / "jobs"
 
 
 def damaged(root: Path) -> Path:

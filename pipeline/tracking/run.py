@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.errors import UserError
+from pipeline.errors import InterruptedRunError, UserError
 from pipeline.files import write_checksums
 from pipeline.tracking import paths
 from pipeline.tracking.locks import give_room_back
@@ -160,7 +160,7 @@ def close_runs(runs: Sequence[TrackedRun], errors: Sequence[BaseException | None
 
 def _note(run: TrackedRun, error: BaseException) -> None:
     """Note what ended a run: its status, a tag and the traceback in a file."""
-    killed = isinstance(error, KeyboardInterrupt | SystemExit)
+    killed = isinstance(error, KeyboardInterrupt | SystemExit | InterruptedRunError)
     run.record.finish("KILLED" if killed else "FAILED")
     run.record.tags["error"] = "interrupted" if killed else f"{error}"[:5000]
     text = "".join(traceback.format_exception(error))

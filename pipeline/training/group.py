@@ -12,7 +12,8 @@ from pipeline.config.schema import Config
 from pipeline.data.tensors import Data
 from pipeline.engine.evaluation import Epochs, best_on_val
 from pipeline.engine.grouping import multiplications
-from pipeline.errors import UserError
+from pipeline.errors import InterruptedRunError, UserError
+from pipeline.process import is_asked_to_stop
 from pipeline.tracking.locks import process_lock
 from pipeline.tracking.provenance import config_hash, origin_tags, params, run_name
 from pipeline.tracking.record import DatasetRecord, Record, RunResult, new_ids
@@ -82,6 +83,9 @@ class Group:
         Args:
             alone: no other group trains at the same time.
         """
+        if is_asked_to_stop():
+            self._fail(InterruptedRunError("asked to stop before it started"))
+            return None
         try:
             return self._start(alone=alone)
         except Exception as error:

@@ -12,6 +12,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pipeline.config.schema import Config, TrainerConfig
 from pipeline.engine.evaluation import Epochs, Evaluation
 from pipeline.engine.module import GroupModule
+from pipeline.errors import InterruptedRunError
+from pipeline.process import is_asked_to_stop
 from pipeline.tracking import paths
 from pipeline.tracking.provenance import config_hash
 from pipeline.tracking.record import RunResult
@@ -164,15 +166,27 @@ class KeepCheckpoints(Callback):
         self._evaluation.stop_early(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write, if it is time; after the last epoch there is nothing to go on with."""
+        """Write, if it is time or the last chance; after the last epoch nothing goes on.
+
+        Raises:
+            InterruptedRunError: training was asked to stop, and has left a checkpoint.
+        """
         assert isinstance(pl_module, GroupModule)
         epoch = trainer.current_epoch + 1
-        if epoch < pl_module.num_epochs and self._schedule.is_due(epoch):
-            tensors = {**pl_module.state(), PREDICTIONS: self._evaluation.test_predictions}
-            failures = {str(member): text for member, text in pl_module.failures.items()}
-            notes = {
-                "members": self._members,
-                "epochs": self._evaluation.epochs,
-                "failures": failures,
-            }
-            write(self._folder, Checkpoint(epoch, tensors, notes))
+        if epoch == pl_module.num_epochs or trainer.should_stop:
+            return
+        stops = is_asked_to_stop()
+        if self._schedule.is_due(epoch) or stops:
+            self._write(epoch, pl_module)
+        if stops:
+            raise InterruptedRunError(f"asked to stop after epoch {epoch}; it can go on from there")
+
+    def _write(self, epoch: int, module: GroupModule) -> None:
+        tensors = {**module.state(), PREDICTIONS: self._evaluation.test_predictions}
+        failures = {str(member): text for member, text in module.failures.items()}
+        notes = {
+            "members": self._members,
+            "epochs": self._evaluation.epochs,
+            "failures": failures,
+        }
+        write(self._folder, Checkpoint(epoch, tensors, notes))
