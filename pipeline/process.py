@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import mmap
 import os
@@ -15,12 +16,15 @@ from types import FrameType
 
 __all__ = [
     "ask_to_stop",
+    "end_with_parent",
     "exit_on_signals",
     "exits_held",
     "is_asked_to_stop",
     "leave",
     "quick_imports",
 ]
+
+PR_SET_PDEATHSIG = 1
 
 _stop = mmap.mmap(-1, 1)
 """Memory that processes share that are forked from this one."""
@@ -82,6 +86,15 @@ def exits_held() -> AbstractContextManager[None]:
     would go on for ever.
     """
     return _exit_once.held()
+
+
+def end_with_parent() -> None:
+    """Let the system kill this process when the one that started it ends, however it does.
+
+    Only Linux can.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def ask_to_stop() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
@@ -13,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.pipeline_fused._core import CheckedJob, Runner
 from pipeline.cluster.jobs import folder
+from pipeline.cluster.ray import Ray, RaySettings
 from pipeline.cluster.slurm import Slurm, SlurmSettings
 from pipeline.config.rules import require
 from pipeline.engine.grouping import MAX_MEMORY_MB
@@ -21,7 +23,12 @@ from pipeline.sweep.context import current
 from pipeline.sweep.dispatch import Dispatch, Division
 from pipeline.tracking.record import RunResult
 
-__all__ = ["ClusterRunner", "check_slurm", "slurm_runner"]
+__all__ = ["ClusterRunner", "check", "make_runner"]
+
+T = TypeVar("T")
+
+NOWHERE = Path(os.devnull)
+"""The folder of an engine that is only asked."""
 
 BASE_MB = 1500
 """Memory of a job's process before it trains: mostly torch's own."""
@@ -54,60 +61,83 @@ class ClusterRunner(Runner):
         )
 
 
-def slurm_runner(
-    hydra_context: HydraContext, task: TaskFunction, sweep: DictConfig, said: Mapping[str, Any]
+def make_runner(
+    name: str,
+    said: Mapping[str, Any],
+    hydra_context: HydraContext,
+    task: TaskFunction,
+    sweep: DictConfig,
 ) -> ClusterRunner:
-    """Return what runs jobs on the Slurm cluster of this machine.
+    """Return what runs the jobs of the current sweep on a cluster.
 
     Args:
-        hydra_context: as Hydra gives it.
-        task: as Hydra gives it.
-        sweep: the sweep's config.
+        name: of the engine.
         said: the launcher's settings.
+        hydra_context: as Hydra gives it, like the next two.
+        task: see there.
+        sweep: the sweep's config.
     """
     context = current()
     assert context.sweep is not None
-    settings = _slurm_settings(said)
-    engine = Slurm(settings, folder(context.sweep.store.root, context.sweep.run_id))
+    where = folder(context.sweep.store.root, context.sweep.run_id)
+    engine = _slurm(said, where) if name == Slurm.name else _ray(said, where)
     division = Division(
         _members(said["members_per_job"]),
-        settings.array_parallelism,
-        settings.cpus_per_task,
-        _group_memory_mb(settings.mem_gb, settings.cpus_per_task),
+        engine.num_slots(),
+        _num_cpus(said),
+        _group_memory_mb(said["mem_gb"], _num_cpus(said)),
     )
-    dispatch = Dispatch(engine, division, context, detach=bool(said["detach"]))
+    dispatch = Dispatch(engine, division, context, detach=bool(said.get("detach")))
     return ClusterRunner(hydra_context, task, sweep, dispatch)
 
 
-def check_slurm(said: DictConfig) -> None:
-    """Check the settings, and ask the cluster whether it would take such a job.
+def check(name: str, said: DictConfig) -> None:
+    """Check the settings of a launcher, and ask the cluster whether it would take such a job.
 
     Raises:
         UserError: naming the key, the value and what to do.
     """
     plain: Any = OmegaConf.to_container(said)
     _members(plain["members_per_job"])
-    settings = _slurm_settings(plain)
-    _group_memory_mb(settings.mem_gb, settings.cpus_per_task)
-    Slurm(settings, Path(os.devnull)).check()
+    _group_memory_mb(plain["mem_gb"], _num_cpus(plain))
+    engine = _slurm(plain, NOWHERE) if name == Slurm.name else _ray(plain, NOWHERE)
+    engine.check()
 
 
-def _slurm_settings(said: Mapping[str, Any]) -> SlurmSettings:
-    names = SlurmSettings.__dataclass_fields__
-    settings = SlurmSettings(**{key: value for key, value in said.items() if key in names})
-    for key in ("time_min", "cpus_per_task", "array_parallelism"):
-        value = getattr(settings, key)
-        require(value >= 1, f"hydra.launcher.{key}", value, "a whole number ≥ 1")
+def _num_cpus(said: Mapping[str, Any]) -> int:
+    """Return the cores of a job, which each engine calls by its own name."""
+    key = "cpus_per_task" if "cpus_per_task" in said else "num_cpus"
+    return _at_least(1, key, said)
+
+
+def _at_least(least: int, key: str, said: Mapping[str, Any]) -> int:
+    require(said[key] >= least, f"hydra.launcher.{key}", said[key], f"a number ≥ {least}")
+    return said[key]
+
+
+def _slurm(said: Mapping[str, Any], where: Path) -> Slurm:
+    for key in ("time_min", "array_parallelism"):
+        _at_least(1, key, said)
     for key in ("signal_delay_s", "max_requeues"):
-        value = getattr(settings, key)
-        require(value >= 0, f"hydra.launcher.{key}", value, "a whole number ≥ 0")
+        _at_least(0, key, said)
     require(
-        settings.signal_delay_s < 60 * settings.time_min,
+        said["signal_delay_s"] < 60 * said["time_min"],
         "hydra.launcher.signal_delay_s",
-        settings.signal_delay_s,
-        f"less than hydra.launcher.time_min={settings.time_min} minutes",
+        said["signal_delay_s"],
+        f"less than the {60 * said['time_min']} s of hydra.launcher.time_min={said['time_min']}",
     )
-    return settings
+    return Slurm(_settings(SlurmSettings, said), where)
+
+
+def _ray(said: Mapping[str, Any], where: Path) -> Ray:
+    _at_least(0, "num_gpus", said)
+    return Ray(_settings(RaySettings, said), where)
+
+
+def _settings(kind: Callable[..., T], said: Mapping[str, Any]) -> T:
+    """Return an engine's settings: those of its launcher's that it knows."""
+    known = signature(kind).parameters
+    return kind(**{key: value for key, value in said.items() if key in known})
 
 
 def _members(said: object) -> int | None:

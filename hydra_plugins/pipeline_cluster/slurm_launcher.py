@@ -1,17 +1,11 @@
 """hydra/launcher=slurm: its settings, and the class that Hydra looks for at every start."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
-if TYPE_CHECKING:
-    from hydra_plugins.pipeline_cluster._core import ClusterRunner
+from hydra_plugins.pipeline_cluster._launcher import ClusterLauncher
 
 __all__ = ["SlurmLauncher", "SlurmLauncherConf"]
 
@@ -58,35 +52,7 @@ ConfigStore.instance().store(
 )
 
 
-class SlurmLauncher(Launcher):
+class SlurmLauncher(ClusterLauncher):
     """Hands groups of runs to Slurm, and watches them."""
 
-    def __init__(self, **settings: Any) -> None:
-        self._settings = settings
-        self._runner: ClusterRunner | None = None
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        """Take what the sweeper knows."""
-        from hydra_plugins.pipeline_cluster import _core  # Hydra imports this at every start
-
-        self._runner = _core.slurm_runner(hydra_context, task_function, config, self._settings)
-
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        """Run a batch of jobs; see `FusedLauncher.launch`."""
-        assert self._runner is not None
-        return self._runner.run(job_overrides, initial_job_idx)
-
-    @staticmethod
-    def check(settings: DictConfig) -> None:
-        """Check the settings, and ask the cluster whether it would take such a job.
-
-        Raises:
-            UserError: naming the key, the value and what to do.
-        """
-        from hydra_plugins.pipeline_cluster import _core
-
-        _core.check_slurm(settings)
+    engine = "slurm"

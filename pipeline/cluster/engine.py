@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from importlib.util import find_spec
 from typing import Protocol
 
-__all__ = ["Engine", "EngineAwayError", "Phase", "State", "Work"]
+from pipeline.errors import UserError
+
+__all__ = ["Engine", "EngineAwayError", "Phase", "State", "Work", "need_package"]
 
 Work = Callable[[], None]
 """What a job does. It can be pickled, and done again from the start at any time."""
@@ -42,6 +45,18 @@ class Engine(Protocol):
     name: str
     """As in hydra/launcher=…"""
 
+    def check(self) -> None:
+        """Ask whether such jobs would be taken.
+
+        Raises:
+            UserError: they wouldn't, with the reason.
+        """
+        ...
+
+    def num_slots(self) -> int:
+        """Return how many jobs run at the same time."""
+        ...
+
     def submit(self, pieces: Sequence[Work]) -> list[str]:
         """Hand jobs in, and return the id of each.
 
@@ -65,3 +80,16 @@ class Engine(Protocol):
     def log_of(self, job: str) -> str:
         """Return where to read what a job has said."""
         ...
+
+
+def need_package(name: str, setting: str) -> None:
+    """Refuse an engine whose library isn't installed.
+
+    Raises:
+        UserError: with the command that installs it.
+    """
+    if find_spec(name) is None:
+        extra = setting.rpartition("=")[2]
+        raise UserError(
+            f"{setting}: {name} isn't installed. Say `pip install --editable '.[{extra}]'`."
+        )

@@ -13,12 +13,11 @@ import subprocess
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from pipeline.cluster.engine import EngineAwayError, Phase, State, Work
+from pipeline.cluster.engine import EngineAwayError, Phase, State, Work, need_package
+from pipeline.cluster.work import stop_at
 from pipeline.errors import UserError
-from pipeline.process import ask_to_stop
 from pipeline.tracking.locks import JOB_VARIABLE
 
 __all__ = ["Slurm", "SlurmSettings"]
@@ -131,6 +130,7 @@ class Slurm:
         Raises:
             UserError: it doesn't answer, or wouldn't, with its reason.
         """
+        need_package("submitit", "hydra/launcher=slurm")
         try:
             _call("scontrol", "ping")
         except EngineAwayError as error:
@@ -143,6 +143,10 @@ class Slurm:
             _call("sbatch", "--test-only", *options, "--wrap=true")
         except EngineAwayError as error:
             raise self._refusal(str(error)) from error
+
+    def num_slots(self) -> int:
+        """Return how many jobs run at the same time."""
+        return self._settings.array_parallelism
 
     def _refusal(self, reason: str) -> UserError:
         words = re.sub(r"^\w+: (error: )?|allocation failure: ", "", reason)
@@ -271,14 +275,8 @@ class _Task:
         os.environ[JOB_VARIABLE] = f"{Slurm.name} {JobEnvironment().job_id}"
         requeue: Any = signal.getsignal(signal.SIGUSR2)
         caught: list[int] = []
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            del frame
-            caught.append(number)
-            ask_to_stop()
-
-        signal.signal(signal.SIGUSR2, stop)
-        signal.signal(signal.SIGTERM, stop)
+        stop_at(signal.SIGUSR2, caught)
+        stop_at(signal.SIGTERM, caught)
         self._piece()
         if signal.SIGUSR2 in caught:
             requeue(signal.SIGUSR2, None)

@@ -7,7 +7,6 @@ that they have this process's modules and data at once, and end when it ends, ho
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pickle
 import signal
@@ -26,14 +25,12 @@ import joblib  # pyright: ignore[reportMissingTypeStubs]  # has none
 import torch
 
 from pipeline.errors import UserError
-from pipeline.process import exits_held
+from pipeline.process import end_with_parent, exits_held
 
 __all__ = ["Ended", "Workers", "num_cores", "num_threads"]
 
 CAN_FORK = sys.platform == "linux"
 """Elsewhere system libraries don't survive it."""
-
-PR_SET_PDEATHSIG = 1
 
 Task = TypeVar("Task")
 Event = TypeVar("Event")
@@ -185,7 +182,7 @@ def _serve(connection: Connection, work: Callable[..., None], parent: int) -> No
     """Be a worker: do tasks until the process that asks for them is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it decides what an interruption ends
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
     torch.set_num_threads(1)
