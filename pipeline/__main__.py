@@ -103,8 +103,10 @@ def _place_in_line(argument: str) -> int:
 
 
 def _in_full(argument: str) -> str:
-    """Return `resume=last`, which people type, as the config's own key."""
+    """Return `resume=last`, or `detach=true`, which people type, as the config's own key."""
     key, equals, value = argument.partition("=")
+    if key == "detach" and equals:
+        return f"hydra.launcher.{argument}"
     if key != "resume" or not equals:
         return argument
     plain = value.strip("'")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cluster.engine import EngineAwayError, Phase, State, Work, need_package
-from pipeline.cluster.work import stop_at
+from pipeline.cluster.work import say_all, stop_at
 from pipeline.errors import UserError
 from pipeline.tracking.locks import JOB_VARIABLE
 
@@ -273,6 +273,7 @@ class _Task:
         from submitit import JobEnvironment
 
         os.environ[JOB_VARIABLE] = f"{Slurm.name} {JobEnvironment().job_id}"
+        say_all()
         requeue: Any = signal.getsignal(signal.SIGUSR2)
         caught: list[int] = []
         stop_at(signal.SIGUSR2, caught)

@@ -6,6 +6,7 @@ it can go on.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import signal
@@ -18,9 +19,15 @@ from pipeline.cluster.engine import Work
 from pipeline.process import ask_to_stop, end_with_parent
 from pipeline.tracking.locks import JOB_VARIABLE
 
-__all__ = ["do", "stop_at"]
+__all__ = ["do", "say_all", "stop_at"]
 
 STOP_WITHIN_S = 15.0
+
+
+def say_all() -> None:
+    """Let what training says come to standard output, which is the job's log."""
+    logging.basicConfig(format="%(asctime)s  %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
+    logging.getLogger("pipeline").setLevel(logging.INFO)
 
 
 def stop_at(signal_number: int, caught: list[int]) -> None:
@@ -66,6 +73,7 @@ def do(work: Work, job: str, log: Path) -> None:
 def main() -> None:
     """Do what comes in; it is ours, from the process that started this one."""
     end_with_parent()
+    say_all()
     stop_at(signal.SIGTERM, [])
     work: Work = pickle.load(sys.stdin.buffer)  # noqa: S301
     work()

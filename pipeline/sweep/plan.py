@@ -54,7 +54,13 @@ class Plan:
         return f"{len(self.finished)} finished, {running}{self.num_to_run} to run{continued}"
 
 
-def make_plan(cells: Mapping[str, Config], runs: Sequence[RunResult], *, owned: bool) -> Plan:
+def make_plan(
+    cells: Mapping[str, Config],
+    runs: Sequence[RunResult],
+    *,
+    owned: bool,
+    queued: Collection[str] = (),
+) -> Plan:
     """Compare the cells of a grid with the runs that may answer them.
 
     Args:
@@ -62,6 +68,7 @@ def make_plan(cells: Mapping[str, Config], runs: Sequence[RunResult], *, owned: 
         runs: of the sweep that is resumed, or of any, in the order in which they started.
         owned: whether this process is the only one that works on the sweep; otherwise the cells
             that are not finished are somebody else's.
+        queued: the cells that jobs of a cluster wait for or work on.
     """
     config = next(iter(cells.values()))
     plan = Plan(num_cells=len(cells))
@@ -74,6 +81,8 @@ def make_plan(cells: Mapping[str, Config], runs: Sequence[RunResult], *, owned: 
         if key not in cells:
             continue
         changes = _changes(run, cells[key])
+        if key in queued and run.status != "FINISHED":
+            continue
         if run.status == "RUNNING" and is_alive(Path(config.root), run.tags) is not False:
             plan.running.add(key)
         elif run.status == "FINISHED":
@@ -85,6 +94,7 @@ def make_plan(cells: Mapping[str, Config], runs: Sequence[RunResult], *, owned: 
                 changes
             )
             _add_interrupted(plan, key, run, goes_on=goes_on)
+    plan.running |= cells.keys() & set(queued)
     plan.running -= plan.finished.keys()
     for key in plan.finished.keys() & plan.continued.keys():
         plan.dead.append(plan.continued.pop(key).run_id)

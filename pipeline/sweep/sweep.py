@@ -14,20 +14,21 @@ from pipeline.comparison.subject import Subject
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
+from pipeline.sweep.at_work import jobs_at_work, note_lost_runs
 from pipeline.sweep.findings import Findings
-from pipeline.sweep.grid import Grid, has_grid, read_grid, write_grid
+from pipeline.sweep.grid import Cells, Grid, has_grid, read_grid, write_grid
 from pipeline.sweep.parent import time_paused, varied_params
 from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan, take_finished
 from pipeline.tracking import paths
 from pipeline.tracking.locks import hold, is_alive, process_lock
-from pipeline.tracking.lookup import GRID_FILE, SWEEP_TAG, TAKES_TAG, finished_before
+from pipeline.tracking.lookup import GRID_FILE, SWEEP_TAG, TAKES_TAG, find_runs, finished_before
 from pipeline.tracking.provenance import origin_tags, provenance, run_name
 from pipeline.tracking.record import Record, RunResult, now_ms
 from pipeline.tracking.run import TrackedRun, start_run
 from pipeline.tracking.spool import remove_unfinished, send_records
 from pipeline.tracking.store import STORE_ERRORS, Store, StoreError, open_store, reason
 
-__all__ = ["Sweep", "SweepFailedError", "open_sweep"]
+__all__ = ["Sweep", "SweepFailedError", "adopt", "open_sweep"]
 
 log = logging.getLogger("pipeline")
 
@@ -39,22 +40,22 @@ class SweepFailedError(UserError):
 class Sweep:
     """A sweep that goes on in this process: its parent run, and what is made when it ends."""
 
-    def __init__(self, run: TrackedRun, grid: Grid, plan: Plan, *, has_answer: bool) -> None:
+    def __init__(self, run: TrackedRun, cells: Cells, plan: Plan, *, has_answer: bool) -> None:
         """Take over a parent run, new or reopened.
 
         Args:
             run: the parent.
-            grid: what the sweep is about.
+            cells: the overrides of every cell by its config_hash.
             plan: what is finished of it already.
             has_answer: it had come to its end, so there is an answer from what is finished.
         """
         self._has_answer = has_answer
-        self._cells = grid.cells
+        self._cells = cells
         self.run = run
         self.store = run.store
         self.name = run.record.name
         self.plan = plan
-        self._order = {key: number for number, key in enumerate(grid.cells)}
+        self._order = {key: number for number, key in enumerate(cells)}
         self.is_left = False
         """Its jobs go on by themselves, so it doesn't end with this process."""
 
@@ -63,6 +64,11 @@ class Sweep:
         """The parent's MLflow run."""
         assert self.run.record.run_id is not None
         return self.run.record.run_id
+
+    @property
+    def num_cells(self) -> int:
+        """How many runs its grid has."""
+        return len(self._cells)
 
     def leave(self) -> None:
         """Let the sweep go on without this process."""
@@ -156,6 +162,32 @@ def open_sweep(grid: Grid) -> Sweep | None:
         raise store.unavailable(error) from error
 
 
+def adopt(store: Store, parent: RunResult) -> Sweep | None:
+    """Take over a sweep whose process is gone, to end it; nothing of it is trained here.
+
+    Args:
+        store: where it is.
+        parent: its run, RUNNING.
+
+    Returns:
+        The sweep; None if another process is working on it.
+    """
+    if not hold(store.root, parent.tags.get("grid", parent.run_id)):
+        return None
+    selection = find_runs(store, [parent.run_id])
+    finished = {_cell(run): run for run in selection.runs if run.status == "FINISHED"}
+    record = Record(
+        experiment_name=store.experiment_of(parent.run_id),
+        name=parent.name,
+        tags={**parent.tags, "lock": process_lock(store.root)},
+        start_time=parent.started_ms,
+        run_id=parent.run_id,
+    )
+    run = start_run(store, record, offline_is_fine=False)
+    plan = Plan(finished=finished, num_cells=len(selection.grid))
+    return Sweep(run, selection.grid, plan, has_answer=False)
+
+
 def _open(store: Store, grid: Grid) -> Sweep | None:
     config = grid.configs[0]
     wanted = config.resume.sweep
@@ -181,7 +213,14 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
         name = parent.run_id
     owned = config.dry_run or hold(root, name)
     children = store.children(parent.run_id)
-    plan = make_plan(grid.configs_by_hash, children, owned=owned)
+    queued: set[str] = set()
+    if owned:
+        at_work = jobs_at_work(root, parent.run_id, children)
+        queued = {key for job in at_work for key in job.runs}
+        if not config.dry_run:
+            note_lost_runs(store, children, at_work)
+            children = store.children(parent.run_id)
+    plan = make_plan(grid.configs_by_hash, children, owned=owned, queued=queued)
     if TAKES_TAG in parent.tags:
         take_finished(plan, grid.configs_by_hash, finished_before(store, parent))
     _say(plan, config)
@@ -263,4 +302,4 @@ def _start(
     (run.artifacts / GRID_FILE).write_text(json.dumps(grid.cells))
     (run.artifacts / "provenance.yaml").write_text(provenance(grid.typed))
     has_answer = parent is not None and parent.status == "FINISHED"
-    return Sweep(run, grid, plan, has_answer=has_answer)
+    return Sweep(run, grid.cells, plan, has_answer=has_answer)

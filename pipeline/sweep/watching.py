@@ -170,7 +170,7 @@ class Watch:
             self._engine.cancel([job_id])
         self._states[job_id] = State(Phase.OVER, now.detail)
         why = f"it can't be scheduled, {self._engine.name} says {now.detail}"
-        self._lose(job_id, f"{why}. Ask for what the cluster has, with hydra.launcher.…=")
+        self._lose(job_id, f"{why}. Ask with hydra.launcher.…= for what the cluster has")
 
     def _lose(self, job_id: str, why: str) -> None:
         said = f"job {job_id} was lost: {why}. What it said: {self._engine.log_of(job_id)}"

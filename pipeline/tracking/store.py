@@ -118,6 +118,11 @@ class Store:
             )
         return experiment
 
+    def experiment_of(self, run_id: str) -> str:
+        """Return the name of the experiment that a run belongs to."""
+        experiment_id = self.client.get_run(run_id).info.experiment_id
+        return self.client.get_experiment(experiment_id).name
+
     def _find_experiment(self, name: str) -> Experiment | None:
         return self.client.get_experiment_by_name(name)
 

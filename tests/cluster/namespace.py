@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import wait_until
-
 NODES = ("n1", "n2")
 """Names under which this machine knows itself, so that it can be several nodes."""
 
@@ -37,6 +35,7 @@ class Namespace:
     """For what runs in it."""
     variables: dict[str, str] = field(default_factory=dict[str, str])
     """Environment variables of what runs in it."""
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
 
     @property
     def enter(self) -> list[str]:
@@ -56,10 +55,10 @@ class Namespace:
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def start(self, *words: str, log: Path) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, log: Path) -> None:
         """Start a command in it; it ends with the namespace, if not before."""
         with log.open("ab") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [*self.enter, *words],
                 env=self.environment({}),
                 stdin=subprocess.DEVNULL,
@@ -67,6 +66,7 @@ class Namespace:
                 stderr=output,
                 start_new_session=True,
             )
+        self.started.append(process)
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
         return {**os.environ, **self.variables, **more}
@@ -98,16 +98,19 @@ def private_namespace() -> Generator[Namespace]:
     names = " ".join([socket.gethostname(), *NODES])
     hosts.write_text(f"127.0.0.1 localhost {names}\n::1 localhost\n")
     words = ["unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"]
-    keeper = subprocess.Popen(
-        [*words, "bash", "-c", ENTER.format(hosts=hosts)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert keeper.stdout is not None
-        assert keeper.stdout.readline() == "ready\n"
-        children = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children")
-        holder = wait_until(lambda: children.read_text().split(), "the namespace's first process")
-        yield Namespace(int(holder[0]), folder)
-    finally:
-        keeper.kill()
-        keeper.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+    script = ENTER.format(hosts=hosts)
+    with subprocess.Popen(
+        [*words, "bash", "-c", script], stdout=subprocess.PIPE, text=True
+    ) as keeper:
+        try:
+            assert keeper.stdout is not None
+            assert keeper.stdout.readline() == "ready\n"
+            children = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children")
+            (holder,) = children.read_text().split()
+            space = Namespace(int(holder), folder)
+            yield space
+        finally:
+            keeper.kill()
+    for process in space.started:
+        process.wait(timeout=30)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
+from pipeline.sweep.at_work import jobs_at_work
 from pipeline.tracking import paths
 from pipeline.tracking.locks import is_alive, is_held
 from pipeline.tracking.record import Record, RunResult
@@ -120,10 +121,26 @@ class Site:
         sweeps = (run.tags.get("grid"), grids.get(run.tags.get("mlflow.parentRunId", "")))
         if any(is_held(self.root, name) for name in sweeps if name):
             return False
+        if run.tags.get("mlflow.parentRunId", run.run_id) in self._at_work:
+            return False
         alive = is_alive(self.root, run.tags) if lock else None
         if alive is False and not self.has_own_store and lock not in self.locks:
             return None
         return None if alive is None else not alive
+
+    @cached_property
+    def _at_work(self) -> set[str]:
+        """The sweeps that jobs train; of a cluster that doesn't answer, all that it was given."""
+        found: set[str] = set()
+        for sweep_id in {run.tags.get("mlflow.parentRunId", run.run_id) for run in self.running}:
+            try:
+                runs = [
+                    run for run in self.running if run.tags.get("mlflow.parentRunId") == sweep_id
+                ]
+                found |= {sweep_id} if jobs_at_work(self.root, sweep_id, runs) else set()
+            except UserError:
+                found.add(sweep_id)
+        return found
 
     def put_aside(self, path: Path, why: str) -> Finding:
         """Return the finding that something below mlruns/ is damaged; its fix moves it away."""
