@@ -37,6 +37,9 @@ ELSEWHERE = {
 }
 """Commands that serve, install or take long, and the file that runs them."""
 
+ON_CLUSTERS = {"docs/cluster.md": "tests/cluster/test_docs.py"}
+"""Pages whose commands need a cluster, and the file that runs them."""
+
 NOT_RUN = ("docker", "pip install")
 """Commands that need a container engine, or a registry while the tests run; `make` has installed
 the same with the extra `test`."""
@@ -62,7 +65,11 @@ def _command(page: Path, text: str) -> Iterator[tuple[str, str]]:
 
 
 ALL = dict(commands())
-RUN_HERE = [typed for typed in ALL if not typed.startswith((*ELSEWHERE, *NOT_RUN))]
+RUN_HERE = [
+    typed
+    for typed, page in ALL.items()
+    if page not in ON_CLUSTERS and not typed.startswith((*ELSEWHERE, *NOT_RUN))
+]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,162 +13,98 @@ from mlflow.entities import Run
 
 from tests import command
 from tests.cluster.slurm import Slurm
-from tests.command import Done
+from tests.cluster.sweeps import (
+    LIMIT_S,
+    LONG,
+    SHORT,
+    Sweeps,
+    ends,
+    interrupt,
+    processes_with,
+    words,
+)
 
 pytestmark = pytest.mark.cluster
 
-LIMIT_S = 300
-
-SHORT = ("-m", "loss=mse,ce,nll", "seed=0,1", "trainer.max_epochs=2")
-LONG = ("-m", "loss=ce,nll", "trainer.max_epochs=2000", "trainer.evaluate_every=200")
-"""Some seconds of training, two runs; no checkpoint but where one is asked for."""
+LAUNCHER = ("hydra/launcher=slurm",)
+ALONE = "hydra.launcher.members_per_job=1"
 
 
-def words(root: Path, *arguments: str) -> list[str]:
-    return ["data=digits", "trainer=cpu", f"root={root}", *arguments]
-
-
-def sweep(slurm: Slurm, root: Path, *arguments: str) -> Done:
-    """Run a sweep on the cluster."""
-    said = words(root, *arguments, "hydra/launcher=slurm")
-    enter, variables = slurm.space.enter, slurm.space.variables
-    return command.run(root, *said, before=enter, limit_s=LIMIT_S, **variables)
-
-
-def starting(slurm: Slurm, root: Path, *arguments: str):
-    """Start a sweep on the cluster."""
-    said = words(root, *arguments, "hydra/launcher=slurm")
-    enter, variables = slurm.space.enter, slurm.space.variables
-    return command.started(root, *said, before=enter, limit_s=LIMIT_S, **variables)
-
-
-def tool(slurm: Slurm, root: Path, name: str, *arguments: str) -> Done:
-    enter, variables = slurm.space.enter, slurm.space.variables
-    module = f"pipeline.{name}"
-    said = (f"root={root}", *arguments)
-    return command.run(root, *said, module=module, before=enter, limit_s=LIMIT_S, **variables)
-
-
-def ends(process: subprocess.Popen[str]) -> Done:
-    """Wait for a command's end."""
-    stdout, stderr = process.communicate()
-    return Done(process.returncode, stdout, stderr, 0.0)
-
-
-def inner(process: subprocess.Popen[str]) -> int:
-    """The command itself, which nsenter has started."""
-    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(child)
-
-
-def scores(root: Path) -> dict[str, float]:
-    """The validation accuracy of every run, by what was chosen; each must be there once."""
-    runs = command.children(root)
-    found = {run.data.tags["config_hash"]: run.data.metrics["val/accuracy"] for run in runs}
-    assert len(found) == len(runs)
-    return found
-
-
-def statuses(root: Path) -> dict[str, str]:
-    """The status of every run by its name."""
-    return {str(run.info.run_name): run.info.status for run in command.children(root)}
-
-
-def training(root: Path) -> list[Run]:
-    """The runs that have logged an epoch; the test waits until there are some."""
-    if not (root / "mlflow.db").is_file():
-        return []
-    return [run for run in command.children(root) if run.info.status == "RUNNING"]
-
-
-def job_of(run: Run) -> str:
-    return run.data.tags["job"].removeprefix("slurm ")
-
-
-def process_of(job: str) -> int:
-    """The process that does a job, as this machine counts processes."""
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            try:
-                variables = (folder / "environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            array, _, task = job.partition("_")
-            wanted = {f"SLURM_ARRAY_JOB_ID={array}", f"SLURM_ARRAY_TASK_ID={task}"}
-            if not task:
-                wanted = {f"SLURM_JOB_ID={array}"}
-            is_step = b"submitit.core._submit" in (folder / "cmdline").read_bytes()
-            is_srun = b"srun" in (folder / "cmdline").read_bytes()
-            if is_step and not is_srun and {w.encode() for w in wanted} <= set(variables):
-                return int(folder.name)
-    raise AssertionError(f"no process does job {job}")
-
-
-def steps_once(root: Path) -> None:
-    """No metric of any run has a step twice."""
-    for run in command.children(root):
-        assert command.history(root, run, "train/loss")
+@pytest.fixture
+def sweeps(slurm: Slurm, tmp_path: Path) -> Sweeps:
+    return Sweeps(slurm.space, LAUNCHER, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     """The numbers of the long sweep as this machine trains it, nobody disturbing."""
     root = tmp_path_factory.mktemp("undisturbed")
-    assert command.run(root, *words(root, *LONG)).code == 0
-    return scores(root)
+    assert command.run(root, *words(root, *LONG), limit_s=LIMIT_S).code == 0
+    return {
+        run.data.tags["config_hash"]: run.data.metrics["val/accuracy"]
+        for run in command.children(root)
+    }
 
 
-def test_a_group_is_a_job_and_gives_the_numbers_of_basic(slurm: Slurm, tmp_path: Path):
-    (tmp_path / "basic").mkdir()
-    (tmp_path / "slurm").mkdir()
-    basic = command.run(
-        tmp_path / "basic", *words(tmp_path / "basic", *SHORT), "hydra/launcher=basic"
-    )
-    done = sweep(slurm, tmp_path / "slurm", *SHORT, "hydra.launcher.members_per_job=3")
+def job_of(run: Run) -> str:
+    return run.data.tags["job"].removeprefix("slurm ")
+
+
+def test_a_group_is_a_job_and_gives_the_numbers_of_basic(sweeps: Sweeps, tmp_path: Path):
+    alone = tmp_path / "basic"
+    alone.mkdir()
+    basic = command.run(alone, *words(alone, *SHORT), "hydra/launcher=basic", limit_s=LIMIT_S)
+    done = sweeps.run(*SHORT, "hydra.launcher.members_per_job=3")
     assert (basic.code, done.code) == (0, 0), done.stderr
-    assert scores(tmp_path / "slurm") == scores(tmp_path / "basic")
-    jobs = {run.data.tags["job"] for run in command.children(tmp_path / "slurm")}
-    assert len(jobs) == 2
+    runs = command.children(alone)
+    expected = {run.data.tags["config_hash"]: run.data.metrics["val/accuracy"] for run in runs}
+    assert sweeps.scores() == expected
+    assert len({run.data.tags["job"] for run in command.children(sweeps.root)}) == 2
     assert re.search(r"6 runs in 2 jobs: \d+_0 to \d+_1", done.stdout)
-    assert "loss=nll" in done.stdout.partition("Validation chooses")[2]
     assert "6 of 6 runs have ended" in done.stdout
+    assert "Validation chooses" in done.stdout
+    (listed,) = sweeps.root.glob("mlruns/jobs/*/jobs.json")
+    for job in json.loads(listed.read_text()):
+        assert "3/3 members" in listed.with_name(f"{job['id']}_0_log.out").read_text()
 
 
-def test_a_job_that_is_cancelled_is_told_and_its_runs_go_on_later(
-    slurm: Slurm, tmp_path: Path, undisturbed: dict[str, float]
+def test_a_job_that_is_cancelled_is_told_and_its_run_goes_on_later(
+    sweeps: Sweeps, undisturbed: dict[str, float]
 ):
-    with starting(slurm, tmp_path, *LONG, "hydra.launcher.members_per_job=1") as process:
-        runs = command.wait_until(lambda: len(training(tmp_path)) == 2 and training(tmp_path), "2")
-        slurm.space.call("scancel", job_of(runs[0]))
+    with sweeps.started(*LONG, ALONE) as process:
+        runs = sweeps.in_training(2)
+        sweeps.space.call("scancel", job_of(runs[0]))
         done = ends(process)
     assert done.code == 1
-    assert f"job {job_of(runs[0])} was lost: CANCELLED" in done.stdout + done.stderr
-    assert sorted(statuses(tmp_path).values()) == ["FINISHED", "KILLED"]
-    again = sweep(slurm, tmp_path, *LONG, "resume=last")
+    assert f"job {job_of(runs[0])} was lost: CANCELLED" in done.stdout
+    assert sweeps.statuses() == ["FINISHED", "KILLED"]
+    again = sweeps.run(*LONG, "resume=last")
     assert again.code == 0, again.stderr
     assert "1 finished, 1 to run, 1 of them from a checkpoint" in again.stdout
-    assert scores(tmp_path) == undisturbed
-    assert {run.info.run_id for run in command.children(tmp_path)} == {r.info.run_id for r in runs}
-    steps_once(tmp_path)
+    assert sweeps.scores() == undisturbed
+    ids = {run.info.run_id for run in runs}
+    assert {run.info.run_id for run in command.children(sweeps.root)} == ids
 
 
-def test_a_job_that_is_killed_is_failed_and_the_others_finish(slurm: Slurm, tmp_path: Path):
-    with starting(slurm, tmp_path, *LONG, "hydra.launcher.members_per_job=1") as process:
-        runs = command.wait_until(lambda: len(training(tmp_path)) == 2 and training(tmp_path), "2")
-        os.kill(process_of(job_of(runs[0])), signal.SIGKILL)
+def test_a_job_that_is_killed_is_failed_and_the_others_finish(sweeps: Sweeps):
+    with sweeps.started(*LONG, ALONE) as process:
+        run = sweeps.in_training(2)[0]
+        variable = f"SLURM_ARRAY_TASK_ID={job_of(run).partition('_')[2]}"
+        for found in processes_with(variable, "-u\0-m\0submitit.core._submit"):
+            os.kill(found, signal.SIGKILL)
         done = ends(process)
     assert done.code == 1
-    assert sorted(statuses(tmp_path).values()) == ["FAILED", "FINISHED"]
-    assert f"job {job_of(runs[0])} was lost: FAILED" in done.stdout + done.stderr
+    assert sweeps.statuses() == ["FAILED", "FINISHED"]
+    assert f"job {job_of(run)} was lost: FAILED" in done.stdout
     assert "1 of 2 runs failed" in done.stderr
 
 
 @pytest.mark.parametrize("how", ["signal", "preempted", "node"])
 def test_a_job_that_is_queued_again_goes_on_in_the_same_runs(
-    slurm: Slurm, tmp_path: Path, undisturbed: dict[str, float], how: str
+    slurm: Slurm, sweeps: Sweeps, undisturbed: dict[str, float], how: str
 ):
-    with starting(slurm, tmp_path, *LONG) as process:
-        before = command.wait_until(lambda: training(tmp_path), "training")
+    with sweeps.started(*LONG) as process:
+        before = sweeps.in_training(2)
         job = job_of(before[0])
         node = slurm.space.call("squeue", "-h", "-o", "%N", f"--jobs={job}").strip()
         if how == "signal":
@@ -182,61 +117,57 @@ def test_a_job_that_is_queued_again_goes_on_in_the_same_runs(
         done = ends(process)
     assert done.code == 0, done.stdout + done.stderr
     assert f"job {job}, runs 1-2: waits again" in done.stdout
-    assert scores(tmp_path) == undisturbed
-    steps_once(tmp_path)
+    assert sweeps.scores() == undisturbed
     if how != "node":  # then there was no time for a checkpoint
         ids = {run.info.run_id for run in before}
-        assert {run.info.run_id for run in command.children(tmp_path)} == ids
+        assert {run.info.run_id for run in command.children(sweeps.root)} == ids
 
 
-def test_a_job_whose_time_is_over_goes_on(slurm: Slurm, tmp_path: Path):
+def test_a_job_whose_time_is_over_goes_on(sweeps: Sweeps):
     longer = ("-m", "loss=ce,nll", "trainer.max_epochs=12000", "trainer.evaluate_every=1000")
     limits = ("hydra.launcher.time_min=1", "hydra.launcher.signal_delay_s=40")
-    done = sweep(slurm, tmp_path, *longer, *limits)
+    done = sweeps.run(*longer, *limits)
     assert done.code == 0, done.stdout + done.stderr
     assert "waits again" in done.stdout
-    assert set(statuses(tmp_path).values()) == {"FINISHED"}
-    steps_once(tmp_path)
+    assert sweeps.statuses() == ["FINISHED", "FINISHED"]
+    assert len(sweeps.scores()) == 2
 
 
-def test_jobs_outlive_their_sweep_and_watch_ends_it(
-    slurm: Slurm, tmp_path: Path, undisturbed: dict[str, float]
-):
-    with starting(slurm, tmp_path, *LONG) as process:
-        command.wait_until(lambda: training(tmp_path), "training")
+def test_jobs_outlive_their_sweep_and_watch_ends_it(sweeps: Sweeps, undisturbed: dict[str, float]):
+    with sweeps.started(*LONG) as process:
+        sweeps.in_training(2)
         command.end_group(process)
-    done = tool(slurm, tmp_path, "watch")
+    done = sweeps.tool("watch")
     assert done.code == 0, done.stdout + done.stderr
     assert "Validation chooses" in done.stdout
-    assert command.parent(tmp_path).info.status == "FINISHED"
-    assert scores(tmp_path) == undisturbed
+    assert command.parent(sweeps.root).info.status == "FINISHED"
+    assert sweeps.scores() == undisturbed
 
 
-def test_detached_jobs_are_found_again(slurm: Slurm, tmp_path: Path, undisturbed: dict[str, float]):
-    done = sweep(slurm, tmp_path, *LONG, "detach=true")
+def test_detached_jobs_are_found_again(sweeps: Sweeps, undisturbed: dict[str, float]):
+    done = sweeps.run(*LONG, "detach=true")
     assert done.code == 0, done.stderr
     assert "To watch them: python -m pipeline.watch" in done.stdout
-    assert command.parent(tmp_path).info.status == "RUNNING"
-    healthy = tool(slurm, tmp_path, "doctor")
+    assert command.parent(sweeps.root).info.status == "RUNNING"
+    healthy = sweeps.tool("doctor")
     assert healthy.code == 0, healthy.stdout
-    again = sweep(slurm, tmp_path, *LONG, "resume=last")
+    again = sweeps.run(*LONG, "resume=last")
     assert again.code == 0, again.stderr
     assert "2 running elsewhere, 0 to run" in again.stdout
-    assert scores(tmp_path) == undisturbed
-    assert command.parent(tmp_path).info.status == "FINISHED"
+    assert sweeps.scores() == undisturbed
+    assert command.parent(sweeps.root).info.status == "FINISHED"
 
 
-def test_an_interrupted_sweep_cancels_its_jobs(slurm: Slurm, tmp_path: Path):
-    with starting(slurm, tmp_path, *LONG) as process:
-        command.wait_until(lambda: training(tmp_path), "training")
-        os.kill(inner(process), signal.SIGINT)
+def test_an_interrupted_sweep_cancels_its_jobs(slurm: Slurm, sweeps: Sweeps):
+    with sweeps.started(*LONG) as process:
+        sweeps.in_training(2)
+        interrupt(process)
         done = ends(process)
     assert done.code == 130
-    assert set(statuses(tmp_path).values()) == {"KILLED"}
-    assert command.parent(tmp_path).info.status == "KILLED"
-    assert "resume=" in done.stdout
-    active = [state for state in slurm.states().values() if state in ("RUNNING", "PENDING")]
-    assert active == []
+    assert sweeps.statuses() == ["KILLED", "KILLED"]
+    assert command.parent(sweeps.root).info.status == "KILLED"
+    assert "To go on: " in done.stdout
+    assert not {"RUNNING", "PENDING"} & set(slurm.states().values())
 
 
 @pytest.mark.parametrize(
@@ -250,40 +181,29 @@ def test_an_interrupted_sweep_cancels_its_jobs(slurm: Slurm, tmp_path: Path):
         ("hydra.launcher.time_min=1", "hydra.launcher.signal_delay_s=120: must be less than"),
     ],
 )
-def test_what_the_cluster_would_refuse_is_an_error_at_once(
-    slurm: Slurm, tmp_path: Path, setting: str, said: str
-):
-    done = sweep(slurm, tmp_path, *SHORT, setting)
+def test_what_the_cluster_would_refuse_is_an_error_at_once(sweeps: Sweeps, setting: str, said: str):
+    done = sweeps.run(*SHORT, setting)
     assert done.code == 1
     assert said in done.stderr
     assert len(done.errors) == 1
-    assert command.nothing_tracked(tmp_path)
+    assert command.nothing_tracked(sweeps.root)
 
 
-def test_a_job_that_can_never_be_scheduled_is_told(slurm: Slurm, tmp_path: Path):
-    limits = ("hydra.launcher.partition=short", "hydra.launcher.time_min=10")
-    done = sweep(slurm, tmp_path, *SHORT, *limits)
+def test_a_job_that_can_never_be_scheduled_is_told(sweeps: Sweeps):
+    done = sweeps.run(*SHORT, "hydra.launcher.partition=short", "hydra.launcher.time_min=10")
     assert done.code == 1
     assert "can't be scheduled, slurm says Partition" in done.stdout
-    assert command.parent(tmp_path).info.status == "FAILED"
+    assert command.parent(sweeps.root).info.status == "FAILED"
 
 
 def test_a_controller_that_is_gone_is_told_within_ten_seconds(slurm: Slurm, tmp_path: Path):
     conf = tmp_path / "slurm.conf"
     ours = (slurm.space.folder / "slurm.conf").read_text()
     conf.write_text(ours.replace("SlurmctldPort=16817", "SlurmctldPort=16999"))
-    said = words(tmp_path, *SHORT, "hydra/launcher=slurm")
     variables = {**slurm.space.variables, "SLURM_CONF": str(conf)}
+    said = words(tmp_path, *SHORT, *LAUNCHER)
     done = command.run(tmp_path, *said, before=slurm.space.enter, **variables)
     assert done.code == 1
     assert "hydra/launcher=slurm" in done.stderr
     assert done.seconds < 10
     assert command.nothing_tracked(tmp_path)
-
-
-def test_what_jobs_have_said_lies_beside_their_list(slurm: Slurm, tmp_path: Path):
-    assert sweep(slurm, tmp_path, *SHORT).code == 0
-    (listed,) = (tmp_path / "mlruns" / "jobs").glob("*/jobs.json")
-    (job,) = json.loads(listed.read_text())
-    log = listed.with_name(f"{job['id']}_0_log.out")
-    assert "6/6 members" in log.read_text()

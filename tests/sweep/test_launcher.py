@@ -311,3 +311,22 @@ def test_a_headline_names_the_values_of_every_key():
     assert headline(range(100), 200, jobs) == line
     assert headline([0], None, [["seed=1"]], goes_on=True) == "run 1 goes on: seed=1"
     assert headline([2], 4, [["seed=1"]]) == "run 3/4: seed=1"
+
+
+def test_joblib_trains_run_by_run_and_gives_the_numbers_of_basic(tmp_path: Path):
+    """A launcher of Hydra's, in processes that do several runs each."""
+    numbers: dict[str, dict[str, float]] = {}
+    for launcher in ("basic", "joblib"):
+        root = tmp_path / launcher
+        root.mkdir()
+        more = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
+        said = ("-m", "loss=mse,ce,nll", "trainer.max_epochs=1", f"hydra/launcher={launcher}")
+        done = command.train(root, *said, *more)
+        assert done.code == 0, done.stderr
+        assert "Validation chooses" in done.stdout
+        numbers[launcher] = {
+            run.data.tags["config_hash"]: run.data.metrics["val/accuracy"]
+            for run in command.children(root)
+        }
+    assert len(numbers["joblib"]) == 3
+    assert numbers["joblib"] == numbers["basic"]
