@@ -28,6 +28,7 @@ def say_all() -> None:
     """Let what training says come to standard output, which is the job's log."""
     logging.basicConfig(format="%(asctime)s  %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
     logging.getLogger("pipeline").setLevel(logging.INFO)
+    logging.getLogger("submitit").propagate = False  # it has said so itself
 
 
 def stop_at(signal_number: int, caught: list[int]) -> None:

@@ -76,7 +76,7 @@ class Dispatch:
             ]
             root, sweep_id = self._sweep.store.root, self._sweep.run_id
             write_jobs(root, sweep_id, [*read_jobs(root, sweep_id), *new])
-        log.info("%d runs in %d jobs: %s", len(jobs), len(ids), _spanned(ids))
+        log.info("%s in %s: %s", _count(jobs, "run"), _count(ids, "job"), _spanned(ids))
         watch = self._watch(new)
         return [watch.outcome(config_hash(config)) for config, _ in jobs]
 
@@ -134,6 +134,10 @@ class Dispatch:
         ]
         states = self._engine.states([job.id for job in before])
         return [job for job in before if states[job.id].phase is not Phase.OVER]
+
+
+def _count(things: Sequence[object], noun: str) -> str:
+    return f"{len(things)} {noun}" if len(things) == 1 else f"{len(things)} {noun}s"
 
 
 def _spanned(ids: Sequence[str]) -> str:

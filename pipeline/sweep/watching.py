@@ -189,8 +189,9 @@ class Watch:
             self._store.say_away(error)
 
     def _say(self, job_id: str, what: str) -> None:
-        numbers = spans(sorted(self._jobs[job_id].runs.values()))
-        log.info("job %s, runs %s: %s", job_id, numbers, what)
+        numbers = sorted(self._jobs[job_id].runs.values())
+        who = "run" if len(numbers) == 1 else "runs"
+        log.info("job %s, %s %s: %s", job_id, who, spans(numbers), what)
 
     def _summarize(self) -> None:
         """Say how far the jobs are together, and when they may be done."""

@@ -58,14 +58,15 @@ class Sweeps:
         return command.started(self.root, *said, before=enter, limit_s=LIMIT_S, **variables)
 
     def in_training(self, number: int) -> list[Run]:
-        """Wait until so many runs train, and return them."""
+        """Wait until so many runs train, each for some epochs already, and return them."""
         return command.wait_until(lambda: self._running(number), f"{number} runs train", 120)
 
     def _running(self, number: int) -> list[Run]:
         if not (self.root / "mlflow.db").is_file():
             return []
         found = [run for run in command.children(self.root) if run.info.status == "RUNNING"]
-        return found if len(found) == number else []
+        logs = [path.read_text() for path in self.root.glob("mlruns/jobs/*/*_log.out")]
+        return found if len(found) == number and all("epoch " in log for log in logs) else []
 
     def scores(self) -> dict[str, float]:
         """The validation accuracy by config_hash; every run must be there once, no step twice."""
