@@ -36,19 +36,19 @@ class Sweeps:
     launcher: tuple[str, ...]
     root: Path
 
-    def run(self, *arguments: str) -> Done:
+    def run(self, *arguments: str, limit_s: float = LIMIT_S) -> Done:
         """Run a sweep to its end."""
         said = words(self.root, *arguments, *self.launcher)
-        return self._run("pipeline", *said)
+        return self._run("pipeline", *said, limit_s=limit_s)
 
     def tool(self, name: str, *arguments: str) -> Done:
         """Run one of the other commands."""
         return self._run(f"pipeline.{name}", f"root={self.root}", *arguments)
 
-    def _run(self, module: str, *said: str) -> Done:
+    def _run(self, module: str, *said: str, limit_s: float = LIMIT_S) -> Done:
         enter, variables = self.space.enter, self.space.variables
         return command.run(
-            self.root, *said, module=module, before=enter, limit_s=LIMIT_S, **variables
+            self.root, *said, module=module, before=enter, limit_s=limit_s, **variables
         )
 
     def started(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
