@@ -23,6 +23,7 @@ SCRIPTS = (
     "bf16",
     "company",
     "sweep",
+    "scale",
     "end_to_end",
     "resume",
     "compare",
