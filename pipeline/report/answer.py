@@ -67,7 +67,9 @@ def comparison_table(
     units = Units(answer.metric)
     rows = shown_rows(comparison, answer, max_rows)
     count = len(comparison.rows)
-    note = f"{len(rows)} of {count:,} rows; all: pipeline compare --csv" if len(rows) < count else ""
+    note = (
+        f"{len(rows)} of {count:,} rows; all: pipeline compare --csv" if len(rows) < count else ""
+    )
     chosen = answer.chosen.row.values if answer.chosen and len(rows) > 1 else None
     marks = ["*" if row.values == chosen else "" for row in rows]
     header = [
