@@ -3,7 +3,7 @@
     python -m benchmarks [--quick] [--data FOLDER] [--results FILE]
 
 With --quick each does the same on a small budget, to see that it works. Ends with 1 if one fails,
-or if README's table lacks a number.
+or if README or docs/scaling.md lacks a number.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.readme import table
 from benchmarks.timing import Options, make_parser
+from docs.scaling import PAGE, up_to_date
 
 SCRIPTS = (
     "single_run",
@@ -23,6 +24,7 @@ SCRIPTS = (
     "bf16",
     "company",
     "sweep",
+    "scale",
     "end_to_end",
     "resume",
     "compare",
@@ -37,6 +39,7 @@ def main() -> None:
         results = options.results or Path(folder, "results.json")
         failed = _run_all(["--results", str(results)])
         table(results)
+        up_to_date(PAGE.read_text(), results)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 

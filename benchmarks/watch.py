@@ -23,6 +23,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from benchmarks.memory import MemoryWatch
+
 __all__ = ["OTHER", "Parts", "Sampler", "Watched", "watch"]
 
 Parts = Mapping[str, Sequence[str]]
@@ -99,6 +101,10 @@ class Watched:
     """From the start of its process to the end."""
     peak_gb: float
     """Of memory, and at least what the process that starts it has: that one should be small."""
+    family_gb: float
+    """Of memory, the command and all processes that it starts together."""
+    cpu_s: float
+    """Of all cores: a machine that has other things to do makes this no longer."""
     parts: Mapping[str, float]
     """Seconds of each part of the work, and of OTHER."""
     questions: Mapping[str, int]
@@ -123,7 +129,8 @@ def watch(
         started = time.perf_counter()
         with output.open("w") as file:
             process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
-            _, status, usage = os.wait4(process.pid, 0)
+            with MemoryWatch(process.pid) as memory:
+                _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         words = " ".join([module, *arguments])
@@ -133,7 +140,14 @@ def watch(
     for part in parts or ():
         if not found["parts"][part]:
             sys.exit(f"{words}: no time was seen in {part}: what does that is elsewhere now")
-    return Watched(seconds, usage.ru_maxrss / 2**20, found["parts"], found["questions"])
+    return Watched(
+        seconds=seconds,
+        peak_gb=usage.ru_maxrss / 2**20,
+        family_gb=memory.peak_gb,
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        parts=found["parts"],
+        questions=found["questions"],
+    )
 
 
 def _run_watched() -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from benchmarks.readme import README, RESULTS, SECTION, in_place, table
 from docs.answer import SECTION as ANSWER
 from docs.answer import answer
+from docs.scaling import PAGE, up_to_date
 from tests import command
 from tests.command import CHECKOUT, Done
 
@@ -115,6 +116,10 @@ def test_a_command_that_is_run_elsewhere_is_named_there(start: str, file: str):
 def test_the_numbers_in_the_readme_are_those_that_were_measured():
     text = README.read_text()
     assert in_place(text, SECTION, table(RESULTS)) == text
+
+
+def test_the_numbers_of_the_page_on_scaling_are_those_that_were_measured():
+    assert up_to_date(PAGE.read_text(), RESULTS) == PAGE.read_text()
 
 
 def test_the_answer_in_the_readme_is_what_the_command_says(mnist_root: Path):

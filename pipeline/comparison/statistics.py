@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import nan
 from typing import Literal
 
@@ -190,13 +191,19 @@ def seeds_needed(
         return None
 
     def is_enough(num_seeds: int) -> bool:
-        critical = special.stdtrit(num_seeds - 1, 1 - _TAIL / num_comparisons)
-        quantile = special.nctdtrit(num_pairs - 1, critical, power)
+        quantile = _quantile(num_seeds, num_pairs, num_comparisons, power)
         return bool(quantile * deviation <= difference * num_seeds**0.5)
 
     numbers = range(2, MAX_SEEDS + 1)
     place = bisect_left(numbers, True, key=is_enough)
     return numbers[place] if place < len(numbers) else None
+
+
+@lru_cache(MAX_SEEDS)
+def _quantile(num_seeds: int, num_pairs: int, num_comparisons: int, power: float) -> float:
+    """Return the q of `seeds_needed`, which the rows of a comparison mostly have in common."""
+    critical = special.stdtrit(num_seeds - 1, 1 - _TAIL / num_comparisons)
+    return float(special.nctdtrit(num_pairs - 1, critical, power))
 
 
 def is_equivalent(difference: Difference, margin: float) -> bool:
@@ -278,8 +285,13 @@ def probability_of_improvement(first: Values, second: Values) -> float:
     Reinforcement Learning at the Edge of the Statistical Precipice"). In [0, 1]; 0.5 means neither;
     NaN if one of them is empty.
     """
-    signs = np.sign(np.subtract.outer(_numbers(first), _numbers(second)))
-    return float((1 + signs.mean()) / 2) if signs.size else nan
+    higher, lower = _numbers(first), np.sort(_numbers(second))
+    num_pairs = len(higher) * len(lower)
+    if not num_pairs or np.isnan(higher).any() or np.isnan(lower).any():
+        return nan
+    below = np.searchsorted(lower, higher, side="left").sum()
+    above = (len(lower) - np.searchsorted(lower, higher, side="right")).sum()
+    return float((1 + (below - above) / num_pairs) / 2)
 
 
 def expected_maximum(values: Values, k: int) -> float:

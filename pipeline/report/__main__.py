@@ -19,7 +19,7 @@ from pipeline.comparison.question import Question
 from pipeline.comparison.subject import Subject, find_subject
 from pipeline.config.arguments import make_parser, parse
 from pipeline.errors import UserError
-from pipeline.report.charts.comparison import comparison_chart
+from pipeline.report.charts.comparison import comparison_chart, told_runs
 from pipeline.report.charts.digits import classes_chart, confusion_chart, weights_chart
 from pipeline.report.charts.effects import effects_chart, sensitivity_chart
 from pipeline.report.charts.gaps import gap_chart
@@ -63,9 +63,9 @@ def main() -> None:
 
 def _figures(store: Store, subject: Subject, found: Answer) -> list[Figure]:
     """Return the figures that there is something to draw of."""
-    runs = store.with_curves(subject.runs)
+    told = store.with_curves(told_runs(found))
     specs: dict[str, tuple[str, Spec | None]] = {
-        "comparison": ("Cells, and how they learn", comparison_chart(found, runs)),
+        "comparison": ("Cells, and how they learn", comparison_chart(found, told)),
         "effects": ("What each value gives", effects_chart(_answers(subject, found))),
         "sensitivity": ("What matters most", sensitivity_chart(found)),
         "gap": ("Training and validation", gap_chart(found)),

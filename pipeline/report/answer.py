@@ -66,7 +66,10 @@ def comparison_table(
     """
     units = Units(answer.metric)
     rows = shown_rows(comparison, answer, max_rows)
-    note = f"{len(rows)} of {len(comparison.rows)} rows" if len(rows) < len(comparison.rows) else ""
+    count = len(comparison.rows)
+    note = (
+        f"{len(rows)} of {count:,} rows; all: pipeline compare --csv" if len(rows) < count else ""
+    )
     chosen = answer.chosen.row.values if answer.chosen and len(rows) > 1 else None
     marks = ["*" if row.values == chosen else "" for row in rows]
     header = [
@@ -111,9 +114,9 @@ def shown_rows(comparison: Comparison, answer: Answer, max_rows: int) -> list[Ro
     sign = -1 if answer.higher_is_better else 1
     ranked = sorted(comparison.rows, key=lambda row: sign * _or_worst(row.mean.value, sign))
     holes = [row for row in comparison.rows if row.holes and row is not comparison.baseline]
-    first = [comparison.baseline, *holes]
-    best = [row for row in ranked if row not in first]
-    return [*first[: max_rows // 2], *best][:max_rows]
+    first = [comparison.baseline, *holes][: max_rows // 2]
+    best = [row for row in ranked if not row.holes and row is not comparison.baseline]
+    return [*first, *best][:max_rows]
 
 
 def _or_worst(value: float, sign: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,8 +64,12 @@ def write_csv(path: Path, results: Sequence[RunResult]) -> None:
     keys = [*varied_keys(run.params for run in results), *_seed(results)]
     metrics = [*CURVES, "best/epoch", "best/test_accuracy", "time/fit_s"]
     header = ["run_id", "name", "status", *keys, *metrics, "error"]
-    runs = [{**result.params, **result.metrics, **vars(result)} for result in results]
-    Table(header, [[_text(run.get(name)) for name in header] for run in runs]).write_csv(path)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for result in results:
+            known = {**result.params, **result.metrics, **vars(result)}
+            writer.writerow([_text(known.get(name)) for name in header])
 
 
 def _seed(results: Sequence[RunResult]) -> list[str]:

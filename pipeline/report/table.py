@@ -1,11 +1,9 @@
-"""Tables: for the terminal, as Markdown and as CSV."""
+"""Tables: for the terminal and as Markdown."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import rich.box
 import rich.table
@@ -65,8 +63,3 @@ class Table:
         lines = [f"| {' | '.join(line)} |" for line in (self.header, align, *rows)]
         note = self.note.replace("*", "\\*")  # no bullet
         return "\n".join([*lines, "", note] if note else lines)
-
-    def write_csv(self, path: Path) -> None:
-        """Write the header and the rows as CSV."""
-        with path.open("w", newline="") as file:
-            csv.writer(file).writerows([self.header, *self.rows])

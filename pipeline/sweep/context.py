@@ -49,7 +49,9 @@ class SweepContext:
 
     def done(self, config: Config) -> Done | None:
         """Return what is known of a job that isn't trained, None of one that is."""
-        key = config_hash(config) if self.plan.num_cells else ""
+        if not self.plan.finished and not self.plan.running:
+            return None
+        key = config_hash(config)
         if key in self.plan.running:
             return Done(None)
         finished = self.plan.finished.get(key)

@@ -43,7 +43,7 @@ class Findings:
             OSError: the files can't be written.
         """
         from pipeline.report.answer import as_markdown
-        from pipeline.report.charts.comparison import comparison_chart
+        from pipeline.report.charts.comparison import comparison_chart, told_runs
         from pipeline.report.charts.spec import save_png
         from pipeline.report.runs_table import write_csv
 
@@ -53,7 +53,7 @@ class Findings:
         markdown = as_markdown(self.answer)
         (run.artifacts / "comparison.md").write_text(markdown)
         (run.artifacts / "comparison.json").write_text(as_json(self.answer))
-        chart = comparison_chart(self.answer, run.store.with_curves(self.subject.runs))
+        chart = comparison_chart(self.answer, run.store.with_curves(told_runs(self.answer)))
         save_png(chart, run.artifacts / "comparison.png")
         run.record.tags[NOTE_TAG] = _note(markdown, self.subject)
         run.record.log(0, _summary(self.answer))

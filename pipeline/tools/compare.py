@@ -73,8 +73,10 @@ def _show(subject: Subject, arguments: argparse.Namespace) -> list[Outcome]:
         return []
     by = arguments.by and [key.strip() for key in arguments.by.split(",")]
     found = answer(subject, Question(arguments.metric, by, arguments.baseline, arguments.margin))
-    cells = find_cells(subject.runs, subject.grid)
-    outcomes = check(arguments.require, cells, Metric(found.metric))
+    outcomes: list[Outcome] = []
+    if arguments.require:
+        cells = find_cells(subject.runs, subject.grid)
+        outcomes = check(arguments.require, cells, Metric(found.metric))
     if arguments.json:
         print(as_json(found))
     elif arguments.csv:

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Collection, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -89,10 +90,10 @@ def params(config: Config) -> dict[str, str]:
     """Return the config as MLflow params: flat, numbers in their shortest form.
 
     The same value has the same text however it was typed (1e-4 and 0.0001; 3 and 3.0), so that a
-    search or a grouping finds all its runs.
+    search or a grouping finds all its runs. Runs that have a text in common share it.
     """
     return {
-        key: _text(value)
+        sys.intern(key): sys.intern(_text(value))
         for key, value in plain(config).items()
         if not key.startswith(("tracking.", "resume.")) and key not in ("root", "dry_run")
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -26,10 +26,12 @@ __all__ = ["write_configs", "write_results"]
 
 def write_configs(folder: Path, config: Config, overrides: Sequence[str], device: str) -> None:
     """Write config.yaml, every key resolved, and provenance.yaml, what was typed and ran where."""
-    resolved = asdict(config)
-    if config.tracking.uri:
-        resolved["tracking"]["uri"] = without_password(config.tracking.uri)
-    sections = [dump_yaml(json.dumps({name: value})) for name, value in resolved.items()]
+    uri = config.tracking.uri
+    tracking = replace(config.tracking, uri=without_password(uri)) if uri else config.tracking
+    resolved = {**vars(config), "tracking": tracking}
+    sections = [
+        dump_yaml(json.dumps({name: value}, default=vars)) for name, value in resolved.items()
+    ]
     (folder / "config.yaml").write_text("".join(sections))
     (folder / "provenance.yaml").write_text(provenance(overrides, device))
 

@@ -15,7 +15,7 @@ from pipeline.engine.grouping import multiplications
 from pipeline.errors import InterruptedRunError, UserError
 from pipeline.process import is_asked_to_stop
 from pipeline.tracking.locks import process_lock
-from pipeline.tracking.provenance import config_hash, origin_tags, params, run_name
+from pipeline.tracking.provenance import origin_tags, params, run_name
 from pipeline.tracking.record import DatasetRecord, Record, RunResult, new_ids
 from pipeline.tracking.run import LiveMetrics, TrackedRun, close_runs, start_runs
 from pipeline.tracking.store import open_store
@@ -65,6 +65,8 @@ class Group:
         self._configs = [member.config for member in self._members]
         self._parent_run_id = parent_run_id
         self._runs: list[TrackedRun] = []
+        self._epochs: list[Epochs] = []
+        self._live: LiveMetrics | None = None
         self._fitted: Fitted | None = None
         self.outcomes: list[RunResult | Exception] = []
         """Member by member the result, or what it failed of; once the group has ended."""
@@ -100,7 +102,7 @@ class Group:
         self._start_runs(load_data(config))
         for run, job in zip(self._runs, self._members, strict=True):
             write_configs(run.artifacts, job.config, job.overrides, _device(job.config))
-        self._epochs: list[Epochs] = self._resumption.restore(self._runs)
+        self._epochs = self._resumption.restore(self._runs)
         self._live = LiveMetrics(self._runs)
         many = multiplications(config) * len(self._members) > MANY_MULTIPLICATIONS
         return Task(
@@ -136,7 +138,7 @@ class Group:
         tags = {
             **config.tracking.tags,
             **origin_tags(),
-            "config_hash": config_hash(config),
+            "config_hash": self._resumption.members[member],
             "data_hash": data.digest,
             "checkpoint": self._resumption.name,
             "lock": process_lock(Path(config.root)),
@@ -162,7 +164,8 @@ class Group:
                 for member, metrics in event.metrics.items():
                     self._epochs[member][event.number] = metrics
                     self._runs[member].record.log(event.number, metrics)
-                self._live.send_if_due()
+                if self._live is not None:
+                    self._live.send_if_due()
             case Fitted():
                 self._fitted = event
             case Ended():
@@ -188,6 +191,7 @@ class Group:
         self.outcomes = [
             error or run.record.result() for run, error in zip(self._runs, errors, strict=True)
         ]
+        self._let_go()
 
     def interrupt(self, error: BaseException) -> None:
         """End the runs that still go on."""
@@ -198,6 +202,11 @@ class Group:
     def _fail(self, error: Exception) -> None:
         self.interrupt(error)
         self.outcomes = [error] * len(self._members)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget the records: of 100,000 runs they would take a gigabyte."""
+        self._runs, self._epochs, self._live = [], [], None
 
 
 def is_on_cpu(config: Config) -> bool:

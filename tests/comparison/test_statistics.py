@@ -370,6 +370,12 @@ def test_differences_scale_with_the_values_and_turn_round():
     assert seeds_needed(3, 5, 2.1) == seeds_needed(1, 5, 0.7)
 
 
+def test_100_000_seeds_fit_into_memory():
+    first = np.arange(100_000) / 100_000
+    assert probability_of_improvement(first, first) == 0.5
+    assert probability_of_improvement(first, first - 0.5) == pytest.approx(0.875, abs=1e-4)
+
+
 def test_the_order_of_the_values_does_not_matter():
     generator = np.random.default_rng(0)
     values, p_values = generator.normal(size=9), generator.uniform(0, 0.1, 9)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pipeline.comparison.answer import answer
-from pipeline.report.charts.comparison import comparison_chart
+from pipeline.report.charts.comparison import comparison_chart, told_runs
 from pipeline.report.charts.digits import classes_chart, confusion_chart, weights_chart
 from pipeline.report.charts.effects import effects_chart, sensitivity_chart
 from pipeline.report.charts.gaps import gap_chart
@@ -91,6 +91,14 @@ def test_500_runs_have_no_more_lines_and_names_than_one_can_read():
     lines = {point["cell"] for point in spec["hconcat"][1]["data"]["values"]}
     assert len(lines) == 6
     assert marks(spec) <= 40 + 6 * 3
+
+
+def test_the_curves_of_few_runs_are_read_and_those_are_all_that_it_shows():
+    runs = ODD["500 runs"]
+    found = answer(subject(runs))
+    told = told_runs(found)
+    assert len(told) == 6 * 5
+    assert comparison_chart(found, with_curves(told)) == comparison_chart(found, with_curves(runs))
 
 
 def test_lines_differ_without_colour():

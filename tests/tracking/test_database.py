@@ -105,6 +105,13 @@ def test_many_runs_are_asked_for_as_often_as_few(store: Store):
     assert many == few
 
 
+def test_what_runs_have_in_common_is_kept_in_memory_once(store: Store):
+    (sweep,) = begin(store, 1)
+    begin(store, 2, **{"mlflow.parentRunId": sweep.known_run_id, "text": "a long text " * 10})
+    first, second = store.children(sweep.known_run_id)
+    assert first.tags["text"] is second.tags["text"]
+
+
 # Tables that we don't know.
 
 

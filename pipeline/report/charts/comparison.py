@@ -22,7 +22,7 @@ from pipeline.report.charts.spec import (
 )
 from pipeline.tracking.record import CURVES, RunResult
 
-__all__ = ["comparison_chart"]
+__all__ = ["comparison_chart", "told_runs"]
 
 MAX_CELLS = 40
 """Cells beside each other, at most: the best ones, and the baseline."""
@@ -39,11 +39,10 @@ def comparison_chart(answer: Answer, runs: Sequence[RunResult]) -> Spec:
 
     Args:
         answer: what to show.
-        runs: its runs, with their curves.
+        runs: those of `told_runs`, with their curves.
     """
-    shown = _ranked(answer)
-    told = [row for row in shown if row.scores][:MAX_CURVES]
-    panels = [_means(answer, shown[:MAX_CELLS])]
+    told = _told(answer)
+    panels = [_means(answer, _ranked(answer)[:MAX_CELLS])]
     curves = _curves(answer.metric, told, {run.run_id: run for run in runs})
     if curves:
         panels.append(_learning(answer.metric, curves, [text(row.values) for row in told]))
@@ -52,6 +51,16 @@ def comparison_chart(answer: Answer, runs: Sequence[RunResult]) -> Spec:
         "hconcat": panels,
         "resolve": {part: dict.fromkeys(OWN, "independent") for part in ("scale", "legend")},
     }
+
+
+def told_runs(answer: Answer) -> list[RunResult]:
+    """Return the runs whose curves the figure of an answer shows."""
+    return [run for row in _told(answer) for run in row.runs]
+
+
+def _told(answer: Answer) -> list[Row]:
+    """Return the rows that have a curve of their own."""
+    return [row for row in _ranked(answer) if row.scores][:MAX_CURVES]
 
 
 def _ranked(answer: Answer) -> list[Row]:
