@@ -106,7 +106,7 @@ class Trained:
     def __call__(self) -> None:
         """Train them."""
         with num_threads(1):
-            self._workers.do(iter(enumerate(self._groups)), _refuse_errors)
+            self._workers.do(partial(next, enumerate(self._groups), None), _refuse_errors)
 
     def _train(self, group: list[Config], say: Callable[[None], None]) -> None:
         del say

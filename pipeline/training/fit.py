@@ -19,6 +19,12 @@ from pipeline.engine.module import STEPS_PER_CALL, GroupModule
 from pipeline.engine.precision import parameter_dtype
 from pipeline.training.artifacts import write_results
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.memory import (
+    MemoryRanOutError,
+    described,
+    free_memory,
+    is_lack_of_memory,
+)
 from pipeline.training.resumption import KeepCheckpoints
 from pipeline.training.weights import Header
 from pipeline.training.workers import num_threads
@@ -90,10 +96,24 @@ def fit(task: Task, say: Callable[[Event], None]) -> None:
         say: is told how far it is.
 
     Raises:
+        MemoryRanOutError: there is too little for so many members.
         UserError: the data or the disk can't be used.
     """
+    data = load_data(task.configs[0])
+    try:
+        _fit(task, data, say)
+    except Exception as error:
+        if not is_lack_of_memory(error):
+            raise
+        what = described(error)
+    else:
+        return
+    free_memory()  # which the error held as long as it was there
+    raise MemoryRanOutError(what)
+
+
+def _fit(task: Task, data: Data, say: Callable[[Event], None]) -> None:
     config = task.configs[0]
-    data = load_data(config)
     module = GroupModule(task.configs, data)
     evaluation = Evaluation(len(task.configs))
     checkpoints = KeepCheckpoints(
