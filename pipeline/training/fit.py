@@ -99,17 +99,16 @@ def fit(task: Task, say: Callable[[Event], None]) -> None:
         MemoryRanOutError: there is too little for so many members.
         UserError: the data or the disk can't be used.
     """
-    data = load_data(task.configs[0])
+    data, problem = load_data(task.configs[0]), ""
     try:
         _fit(task, data, say)
     except Exception as error:
         if not is_lack_of_memory(error):
             raise
-        what = described(error)
-    else:
-        return
-    free_memory()  # which the error held as long as it was there
-    raise MemoryRanOutError(what)
+        problem = described(error)
+    free_memory()  # for the next group; an error would hold it as long as it is there
+    if problem:
+        raise MemoryRanOutError(problem)
 
 
 def _fit(task: Task, data: Data, say: Callable[[Event], None]) -> None:

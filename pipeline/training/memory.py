@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 
 import torch
 
@@ -51,11 +52,12 @@ def is_lack_of_memory(error: BaseException) -> bool:
 def described(error: BaseException) -> str:
     """Return in one line that memory ran out, and what was said of it."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return f"memory ran out ({lines[0][:MAX_LENGTH]})"
+    said = re.sub(r"^\[enforce fail at [^]]*\] err == 0\. ", "", lines[0])  # where in torch's code
+    return f"memory ran out ({said[:MAX_LENGTH]})"
 
 
 def free_memory() -> None:
-    """Give back the memory of what is gone, once nobody holds the error that ended it."""
+    """Give back the memory of a group that nobody needs any more."""
     gc.collect()  # Lightning's trainer and its module know each other
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

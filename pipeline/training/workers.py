@@ -14,19 +14,20 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 import joblib  # pyright: ignore[reportMissingTypeStubs]  # has none
 import torch
 
 from pipeline.errors import UserError
-from pipeline.process import end_with_parent, exits_held
+from pipeline.process import ask_to_stop, end_with_parent, exits_held, is_asked_to_stop
 from pipeline.training.memory import MemoryRanOutError
 
 __all__ = ["Ended", "Workers", "num_cores", "num_threads"]
@@ -137,6 +138,9 @@ class Workers(Generic[Task, Event]):
             if not busy:
                 return
             ready = wait([worker.connection for worker in busy.values()])
+            if is_asked_to_stop():
+                for worker in busy.values():
+                    worker.ask_to_stop()
             for number, worker in list(busy.items()):
                 if worker.connection in ready:
                     event = worker.receive()
@@ -175,7 +179,9 @@ class _Worker(Generic[Task, Event]):
         self.connection, its_end = context.Pipe()
         self.is_alive = True
         self._process: BaseProcess = context.Process(
-            target=_serve, args=(its_end, work, os.getpid()), daemon=True
+            target=_serve,
+            args=(its_end, work, os.getpid(), None if gpu is None else _stop),
+            daemon=True,
         )
         with nullcontext() if gpu is None else _inherited(gpu):
             self._process.start()
@@ -183,7 +189,8 @@ class _Worker(Generic[Task, Event]):
 
     def start(self, task: Task) -> None:
         """Begin a task. It travels as plain bytes: torch would share its tensors' memory."""
-        self.connection.send_bytes(pickle.dumps(task))
+        with suppress(OSError):  # if the process is gone, that is what happens next
+            self.connection.send_bytes(pickle.dumps(task))
 
     def receive(self) -> Event | Ended:
         """Return what happens next; the end, if the process is gone."""
@@ -199,6 +206,11 @@ class _Worker(Generic[Task, Event]):
                 return Ended(MemoryRanOutError(f"{what}, as it is when memory runs out"))
             return Ended(UserError(f"{what}."))
 
+    def ask_to_stop(self) -> None:
+        """Let the process know that this one is asked to; a forked one knows."""
+        if self.gpu is not None:
+            self._process.terminate()
+
     def end(self) -> None:
         """End the process at once."""
         self.connection.close()
@@ -208,7 +220,7 @@ class _Worker(Generic[Task, Event]):
 
 @contextmanager
 def _inherited(gpu: str) -> Generator[None]:
-    """Let a process that is started in this block see one GPU, and no signal meant for this one."""
+    """Let a process that starts in this block see one GPU, and no signal before it can take it."""
     before = os.environ.get(VISIBLE)
     os.environ[VISIBLE] = gpu
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
@@ -222,10 +234,21 @@ def _inherited(gpu: str) -> Generator[None]:
             os.environ[VISIBLE] = before
 
 
-def _serve(connection: Connection, work: Callable[..., None], parent: int) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    ask_to_stop()
+
+
+def _serve(
+    connection: Connection,
+    work: Callable[..., None],
+    parent: int,
+    at_sigterm: Callable[[int, FrameType | None], None] | None,
+) -> None:
     """Be a worker: do tasks until the process that asks for them is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it decides what an interruption ends
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, at_sigterm or signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
