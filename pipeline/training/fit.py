@@ -181,6 +181,7 @@ def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> T
     for name in ("pytorch_lightning", "lightning_fabric"):  # devices found concern nobody
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
+    warnings.filterwarnings("ignore", "The `srun` command is available")  # a group needs none
     return Trainer(
         accelerator=config.accelerator,
         devices=1,
