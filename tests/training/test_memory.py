@@ -9,7 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 
+from pipeline.training.memory import is_lack_of_memory
 from tests import command
 from tests.command import Done
 from tests.faults import sweeps as left
@@ -64,6 +66,27 @@ def check_undisturbed(root: Path, undisturbed: Path, tolerance: float) -> None:
     for key, metrics in expected.items():
         for metric, values in metrics.items():
             assert found[key][metric] == pytest.approx(values, rel=tolerance), metric
+
+
+@pytest.mark.parametrize(
+    ("error", "is_lack"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), True),
+        (RuntimeError("CUDA error: device-side assert triggered"), False),
+        (ValueError("can't allocate memory"), False),
+    ],
+)
+def test_what_lack_of_memory_looks_like(error: Exception, is_lack: bool):
+    assert is_lack_of_memory(error) == is_lack
+    with pytest.raises(RuntimeError) as later:
+        try:
+            raise error
+        finally:
+            raise RuntimeError("a CUDA graph can't be recorded")  # what may follow from it
+    assert is_lack_of_memory(later.value) == is_lack
 
 
 LONG = (*GRID, TWO, "data=digits", "trainer=cpu", "trainer.max_epochs=40")
