@@ -51,7 +51,8 @@ def train_runs(
     """
     on_cpu = all(is_on_cpu(job.config) for job in jobs)
     gpus = [] if on_cpu else pick_gpus(visible_gpus(), [job.config for job in jobs], num_workers)
-    cores = (num_workers or num_cores()) if on_cpu else None  # before the threads are lowered
+    allowed = num_cores()  # asked before the number of threads is lowered
+    cores = (num_workers or allowed) if on_cpu else None
     plans = _divide(jobs, max_members, max_memory_mb, cores, len(gpus))
     groups = [Group([jobs[place] for place in plan], plan, parent_run_id) for plan in plans]
     num_processes = min(cores or len(gpus), len(groups))
