@@ -214,7 +214,7 @@ def _check_limits(max_members: int, max_memory_mb: float, num_workers: int | Non
     if num_workers is not None and num_workers < 1:
         raise UserError(
             f"hydra.launcher.num_workers={num_workers}: must be a whole number ≥ 1, or null for "
-            "one per core."
+            "one per core, or per GPU."
         )
 
 

@@ -28,7 +28,7 @@ class FusedLauncherConf:
     max_memory_mb: float = MAX_MEMORY_MB
     """For the weights, gradients, optimizer state and activations of one group, > 0."""
     num_workers: int | None = None
-    """Processes that train groups side by side, ≥ 1; null for one per core."""
+    """Processes that train groups side by side, ≥ 1; null for one per core, or per GPU."""
 
 
 ConfigStore.instance().store(

@@ -16,6 +16,7 @@ __all__ = [
     "PER_MEMBER",
     "bytes_per_member",
     "multiplications",
+    "multiplications_in_all",
     "plan_groups",
     "plan_jobs",
 ]
@@ -75,6 +76,7 @@ def plan_groups(
     max_members: int = MAX_MEMBERS,
     max_memory_mb: float = MAX_MEMORY_MB,
     num_cores: int | None = None,
+    num_gpus: int = 1,
 ) -> list[list[int]]:
     """Divide the runs of a sweep into groups, in the order of each group's first run.
 
@@ -87,6 +89,7 @@ def plan_groups(
         max_memory_mb: for weights, gradients, optimizer state and activations of a group.
         num_cores: which groups fill, one each, if they are worth it: then none is larger than a
             core's cache is quick at. None for groups as large as the other limits allow.
+        num_gpus: that groups are spread over evenly, if they don't train on cores.
 
     Returns:
         Groups as positions in configs, which together hold every position once.
@@ -101,6 +104,8 @@ def plan_groups(
         num_groups = -(-len(positions) // limit)
         if num_cores is not None:
             num_groups = _fill_cores(configs[positions[0]], len(positions), num_groups, num_cores)
+        else:
+            num_groups = min(-(-num_groups // num_gpus) * num_gpus, len(positions))
         size = -(-len(positions) // num_groups)
         groups += [positions[first : first + size] for first in range(0, len(positions), size)]
     return sorted(groups)
@@ -129,7 +134,7 @@ def plan_jobs(
     """
     if members is not None:
         return plan_groups(configs, max_members=members, max_memory_mb=max_memory_mb)
-    work = [_multiplications_in_all(config) for config in configs]
+    work = [multiplications_in_all(config) for config in configs]
     share = max(WORTH_A_JOB, sum(work) / num_slots)
     jobs: list[list[int]] = []
     open_job: list[int] = []
@@ -146,7 +151,7 @@ def plan_jobs(
     return sorted([*jobs, open_job])
 
 
-def _multiplications_in_all(config: Config) -> int:
+def multiplications_in_all(config: Config) -> int:
     """Return the multiplications of all steps of a run, as far as its config says."""
     steps = -(-config.data.num_train // config.data.batch_size)
     return config.trainer.num_steps(steps) * _multiplications_per_step(config)

@@ -38,8 +38,8 @@ bfloat16 than the conversions take (benchmarks/bf16.py)."""
 MIN_BF16_BATCH = 32
 """Examples of a mini-batch below which a CPU takes as long to convert the weights as it saves."""
 
-MIN_BF16_CAPABILITY = (8, 0)
-"""The first kind of GPU with bfloat16."""
+MIN_CAPABILITY = (8, 0)
+"""The first kind of GPU with bfloat16 and TF32."""
 
 
 def check_surroundings(configs: Sequence[Config], *, train_here: bool = True) -> None:
@@ -60,6 +60,7 @@ def check_surroundings(configs: Sequence[Config], *, train_here: bool = True) ->
         for accelerator in _distinct(config.trainer.accelerator for config in configs):
             _check_gpu(accelerator)
         _check_bf16([config for config in configs if config.trainer.precision == "bf16"])
+        _check_tf32([config for config in configs if config.trainer.precision == "tf32"])
     data = [config.data for config in configs]
     for name, num_train, num_val in _distinct((it.name, it.num_train, it.num_val) for it in data):
         check_sizes(name, num_train, num_val)
@@ -167,7 +168,7 @@ def _check_bf16(configs: Sequence[Config]) -> None:
     import torch
 
     if configs[0].trainer.accelerator != "cpu" and torch.cuda.is_available():
-        if torch.cuda.get_device_capability() < MIN_BF16_CAPABILITY:
+        if _least_capability() < MIN_CAPABILITY:
             raise _no_bf16("this GPU has no bfloat16.")
         return
     known = torch.cpu.get_capabilities()
@@ -194,6 +195,29 @@ def _check_worth_bf16(config: Config, num_runs: int) -> None:
             f"{num_runs} runs that can train together, the largest product of a step has {work:,} "
             f"multiplications; below {WORTH_BF16:,} it would be slower than float32."
         )
+
+
+def _least_capability() -> tuple[int, int]:
+    """Return the lowest compute capability of the GPUs that there are."""
+    import torch
+
+    return min(map(torch.cuda.get_device_capability, range(torch.cuda.device_count())))
+
+
+def _check_tf32(configs: Sequence[Config]) -> None:
+    """Refuse TF32 where there is none: on a CPU, and on older GPUs."""
+    if not configs:
+        return
+    import torch
+
+    if not torch.cuda.is_available() or "cpu" in {it.trainer.accelerator for it in configs}:
+        raise _no_tf32("this would train on a CPU, and only a GPU has TF32.")
+    if _least_capability() < MIN_CAPABILITY:
+        raise _no_tf32("this GPU has no TF32.")
+
+
+def _no_tf32(why: str) -> UserError:
+    return UserError(f"trainer.precision=tf32: {why} Use trainer.precision=float32.")
 
 
 def _no_bf16(why: str) -> UserError:

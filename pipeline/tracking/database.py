@@ -147,8 +147,8 @@ class Database:
         with self._transaction() as connection:
             self._check_active(connection, [record.known_run_id for record in records])
             self._add_metrics(connection, metrics)
-        for record in records:
-            record.num_metrics_sent = len(record.metrics)
+        for record in records:  # of one that went on from a checkpoint it may have had more
+            record.num_metrics_sent = max(record.num_metrics_sent, len(record.metrics))
 
     def end(self, records: Sequence[Record]) -> None:
         """Add all that the database doesn't know yet of runs that have ended."""

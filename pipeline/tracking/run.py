@@ -23,7 +23,15 @@ from pipeline.tracking.record import Record, RunEnd, RunResult
 from pipeline.tracking.spool import save_batch, send_records, spooled_batches
 from pipeline.tracking.store import STORE_ERRORS, Store
 
-__all__ = ["LiveMetrics", "TrackedRun", "close_runs", "closing", "start_run", "start_runs"]
+__all__ = [
+    "LiveMetrics",
+    "TrackedRun",
+    "close_runs",
+    "closing",
+    "renew_tags",
+    "start_run",
+    "start_runs",
+]
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +122,23 @@ def start_runs(
     return [
         TrackedRun(store, record, folder) for record, folder in zip(records, folders, strict=True)
     ]
+
+
+def renew_tags(runs: Sequence[TrackedRun]) -> bool:
+    """Let the store have the tags of runs that go on as they are now; return whether it does.
+
+    Args:
+        runs: of one experiment.
+    """
+    store = runs[0].store
+    known = [run.record for run in runs if run.record.run_id is not None]
+    try:
+        if known:
+            store.begin(known)
+    except STORE_ERRORS as error:
+        store.say_away(error)
+        return False
+    return True
 
 
 def _make(folder: Path, root: Path) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from pipeline.config.schema import Config, TrainerConfig
 from pipeline.data.tensors import Data, load
@@ -19,6 +19,12 @@ from pipeline.engine.module import STEPS_PER_CALL, GroupModule
 from pipeline.engine.precision import parameter_dtype
 from pipeline.training.artifacts import write_results
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.memory import (
+    MemoryRanOutError,
+    described,
+    free_memory,
+    is_lack_of_memory,
+)
 from pipeline.training.resumption import KeepCheckpoints
 from pipeline.training.weights import Header
 from pipeline.training.workers import num_threads
@@ -90,10 +96,23 @@ def fit(task: Task, say: Callable[[Event], None]) -> None:
         say: is told how far it is.
 
     Raises:
+        MemoryRanOutError: there is too little for so many members.
         UserError: the data or the disk can't be used.
     """
+    data, problem = load_data(task.configs[0]), ""
+    try:
+        _fit(task, data, say)
+    except Exception as error:
+        if not is_lack_of_memory(error):
+            raise
+        problem = described(error)
+    free_memory()  # for the next group; an error would hold it as long as it is there
+    if problem:
+        raise MemoryRanOutError(problem)
+
+
+def _fit(task: Task, data: Data, say: Callable[[Event], None]) -> None:
     config = task.configs[0]
-    data = load_data(config)
     module = GroupModule(task.configs, data)
     evaluation = Evaluation(len(task.configs))
     checkpoints = KeepCheckpoints(
@@ -162,6 +181,7 @@ def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> T
     for name in ("pytorch_lightning", "lightning_fabric"):  # devices found concern nobody
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
+    warnings.filterwarnings("ignore", "The `srun` command is available")  # a group needs none
     return Trainer(
         accelerator=config.accelerator,
         devices=1,

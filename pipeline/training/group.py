@@ -17,7 +17,7 @@ from pipeline.process import is_asked_to_stop
 from pipeline.tracking.locks import process_lock
 from pipeline.tracking.provenance import origin_tags, params, run_name
 from pipeline.tracking.record import DatasetRecord, Record, RunResult, new_ids
-from pipeline.tracking.run import LiveMetrics, TrackedRun, close_runs, start_runs
+from pipeline.tracking.run import LiveMetrics, TrackedRun, close_runs, renew_tags, start_runs
 from pipeline.tracking.store import open_store
 from pipeline.training.artifacts import write_configs
 from pipeline.training.fit import Epoch, Event, Fitted, Steps, Task, load_data
@@ -52,16 +52,18 @@ class Job:
 class Group:
     """Jobs that train as one batched network, while they are tracked."""
 
-    def __init__(self, jobs: Sequence[Job], plan: Sequence[int], parent_run_id: str | None) -> None:
-        """Take the jobs of a sweep.
+    def __init__(
+        self, members: Sequence[Job], positions: Sequence[int], parent_run_id: str | None
+    ) -> None:
+        """Take the members.
 
         Args:
-            jobs: all of them.
-            plan: the positions of this group's, in the order of `sort_members`.
-            parent_run_id: the MLflow run of their sweep; None for a single run.
+            members: in the order of `sort_members`.
+            positions: theirs among all jobs of their sweep.
+            parent_run_id: the MLflow run of that; None for a single run.
         """
-        self._plan = list(plan)
-        self._members = [jobs[position] for position in plan]
+        self.positions = list(positions)
+        self._members = list(members)
         self._configs = [member.config for member in self._members]
         self._parent_run_id = parent_run_id
         self._runs: list[TrackedRun] = []
@@ -95,13 +97,9 @@ class Group:
             return None
 
     def _start(self, *, alone: bool) -> Task:
+        if not self._runs:
+            self._begin()
         config = self._configs[0]
-        interrupted = [member.interrupted for member in self._members]
-        self._resumption = Resumption(self._configs, interrupted)
-        open_store(config.tracking, Path(config.root)).remove(self._resumption.given_up)
-        self._start_runs(load_data(config))
-        for run, job in zip(self._runs, self._members, strict=True):
-            write_configs(run.artifacts, job.config, job.overrides, _device(job.config))
         self._epochs = self._resumption.restore(self._runs)
         self._live = LiveMetrics(self._runs)
         many = multiplications(config) * len(self._members) > MANY_MULTIPLICATIONS
@@ -116,10 +114,21 @@ class Group:
             num_threads=num_cores() if alone and many else 1,
         )
 
+    def _begin(self) -> None:
+        """Start the MLflow runs, or go on with those that left a checkpoint."""
+        config = self._configs[0]
+        interrupted = [member.interrupted for member in self._members]
+        self._resumption = Resumption(self._configs, interrupted)
+        open_store(config.tracking, Path(config.root)).remove(self._resumption.given_up)
+        self._start_runs(load_data(config))
+        self._resumption.count_sent(self._runs)
+        for run, job in zip(self._runs, self._members, strict=True):
+            write_configs(run.artifacts, job.config, job.overrides, _device(job.config))
+
     def _start_runs(self, data: Data) -> None:
         """Start the MLflow runs in the order of the sweep."""
         config = self._configs[0]
-        in_order = sorted(range(len(self._plan)), key=self._plan.__getitem__)
+        in_order = sorted(range(len(self.positions)), key=self.positions.__getitem__)
         records = [
             self._record(member, data, record_id)
             for member, record_id in zip(in_order, new_ids(len(in_order)), strict=True)
@@ -192,6 +201,32 @@ class Group:
             error or run.record.result() for run, error in zip(self._runs, errors, strict=True)
         ]
         self._let_go()
+
+    def halves(self) -> list[Group]:
+        """Return two groups of half the members each, in which their runs go on.
+
+        They do so from the last checkpoint, else from the start. If that can't be prepared, this
+        group has failed, and there are none.
+        """
+        middle = -(-len(self._members) // 2)
+        try:
+            parts = [self._part(slice(middle)), self._part(slice(middle, None))]
+            if renew_tags(self._runs):
+                self._resumption.discard()
+        except Exception as error:
+            self._fail(error)
+            return []
+        return parts
+
+    def _part(self, members: slice) -> Group:
+        """Return some of the members as a group of their own."""
+        part = Group(self._members[members], self.positions[members], self._parent_run_id)
+        part._runs = self._runs[members]
+        so_far = [run.record.result() for run in part._runs]
+        part._resumption = Resumption(part._configs, so_far)
+        for run in part._runs:
+            run.record.tags["checkpoint"] = part._resumption.name
+        return part
 
     def interrupt(self, error: BaseException) -> None:
         """End the runs that still go on."""

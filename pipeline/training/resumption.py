@@ -72,23 +72,29 @@ class Resumption:
         """The MLflow runs that were interrupted and left nothing to go on from."""
         return [] if self.start else [run.run_id for run in self._runs]
 
-    def restore(self, runs: Sequence[TrackedRun]) -> list[Epochs]:
-        """Let the members' runs go on from the checkpoint, if there is one.
+    def count_sent(self, runs: Sequence[TrackedRun]) -> None:
+        """Note how many metrics the store has of runs that go on, so that none is sent twice.
 
-        What the store has of the metrics isn't sent twice: numbers and their order are the same as
-        before, so it has the first so many of them.
+        Numbers and their order are the same as before, so it has the first so many of them.
+        """
+        if self.start is not None:
+            sent = runs[0].store.num_metrics([run.record.known_run_id for run in runs])
+            for run in runs:
+                run.record.num_metrics_sent = sent[run.record.known_run_id]
+
+    def restore(self, runs: Sequence[TrackedRun]) -> list[Epochs]:
+        """Let the members' runs have the metrics of the checkpoint, none if there is none.
 
         Returns:
             Each member's metrics so far.
         """
-        if self.start is None:
-            return [{} for _ in runs]
-        sent = runs[0].store.num_metrics([run.record.known_run_id for run in runs])
-        past = [_epochs(noted) for noted in self.start.notes["epochs"]]
+        past: list[Epochs] = [{} for _ in runs]
+        if self.start is not None:
+            past = [_epochs(noted) for noted in self.start.notes["epochs"]]
         for run, epochs in zip(runs, past, strict=True):
+            run.record.metrics.clear()
             for number, metrics in epochs.items():
                 run.record.log(number, metrics)
-            run.record.num_metrics_sent = sent[run.record.known_run_id]
         return past
 
     def discard(self) -> None:
