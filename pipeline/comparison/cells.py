@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pipeline.tracking.provenance import CANNOT_CHANGE_RESULTS
 from pipeline.tracking.record import RunResult
 
-__all__ = ["Cell", "Cells", "Hole", "find_cells", "short_names", "text", "varied_keys"]
+__all__ = ["Cell", "Cells", "Hole", "find_cells", "has_diverged", "short_names", "text", "varied_keys"]
 
 SEED = "seed"
 
@@ -157,8 +157,12 @@ def _values(run: RunResult, keys: Sequence[str]) -> dict[str, str]:
 
 def _open_hole(run: RunResult) -> Hole:
     status = {"FAILED": "failed", "KILLED": "interrupted", "RUNNING": "running"}[run.status]
-    diverged = status == "failed" and "diverged" in (run.error or "")
-    return Hole(run.name, "diverged" if diverged else status, run.run_id)
+    return Hole(run.name, "diverged" if has_diverged(run) else status, run.run_id)
+
+
+def has_diverged(run: RunResult) -> bool:
+    """Return whether a run failed since its numbers were no longer finite."""
+    return run.status == "FAILED" and "diverged" in (run.error or "")
 
 
 def _without_seed(overrides: Sequence[str]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ __all__ = [
     "root_of_batch",
     "spool",
     "spooled_files",
+    "studies",
 ]
 
 RESERVED = ("checkpoints", "damaged", "hydra", "locks", "spool", "sweeps")
@@ -71,6 +72,11 @@ def checkpoints(root: Path) -> Path:
 def grids(root: Path) -> Path:
     """Return the folder of the grids of sweeps."""
     return mlruns(root) / "sweeps"
+
+
+def studies(root: Path) -> Path:
+    """Return the SQLite file that Optuna keeps the searches of a root in by default."""
+    return mlruns(root) / "optuna.db"
 
 
 def damaged(root: Path) -> Path:
