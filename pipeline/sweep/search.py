@@ -11,14 +11,14 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Sweep
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.config.composer import Composer
+from pipeline.config.composer import Composer, asked
 from pipeline.config.options import one_of
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
+from pipeline.tracking.provenance import params
 
 __all__ = ["Dimension", "Search", "Settings", "find_search"]
 
@@ -115,6 +115,12 @@ class Search:
         """Return the overrides of a trial with these values of the dimensions."""
         return [*self.fixed, *(f"{key}={values[key]}" for key in self.dimensions)]
 
+    def start(self, base: Config) -> dict[str, str]:
+        """Return the values that the config without a search has, by the names of runs' params."""
+        known = params(base)
+        names = [f"{key}.name" if f"{key}.name" in known else key for key in self.dimensions]
+        return {name: known.get(name, "") for name in names}
+
     def config(self, values: Mapping[str, str]) -> Config:
         """Return the checked config of a trial.
 
@@ -127,20 +133,16 @@ class Search:
 def find_search(loader: ConfigLoader, sweep: DictConfig, composer: Composer) -> Search:
     """Return the search that the sweeper's settings and the command line ask for.
 
-    What was typed counts where it and `hydra.sweeper.params` name a key.
-
     Raises:
         UserError: Optuna isn't installed, a setting is bad, there is nothing to search, or a value
             that a trial may get is out of its range.
     """
     settings = cast("Settings", OmegaConf.to_object(sweep.hydra.sweeper))
     _check_installed(settings)
-    listed = [f"{key}={values}" for key, values in (settings.params or {}).items()]
-    arguments = [*listed, *sweep.hydra.overrides.task]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
-    by_key = {override.get_key_element(): override for override in parsed}
-    dimensions = {key: _dimension(it) for key, it in by_key.items() if it.is_sweep_override()}
-    fixed = [str(it.input_line) for it in by_key.values() if not it.is_sweep_override()]
+    overrides = asked(loader, sweep)
+    searched = [override for override in overrides if override.is_sweep_override()]
+    dimensions = {override.get_key_element(): _dimension(override) for override in searched}
+    fixed = [str(it.input_line) for it in overrides if not it.is_sweep_override()]
     if not dimensions:
         raise UserError(
             f"hydra/sweeper=optuna: there is nothing to search. Say between what, as in {EXAMPLE}."
@@ -150,7 +152,7 @@ def find_search(loader: ConfigLoader, sweep: DictConfig, composer: Composer) -> 
             "seed: a search that chooses among seeds finds luck. Leave it out; the search ends "
             "with the command that tries the best trial with other seeds."
         )
-    typed = [str(it.input_line) for it in by_key.values()]
+    typed = [*fixed, *(str(override.input_line) for override in searched)]
     search = Search(settings, dimensions, fixed, typed, composer)
     _check_values(search)
     return search

@@ -101,7 +101,7 @@ class Study:
             self._study = optuna.create_study(
                 storage=self._storage,
                 study_name=self._settings.study_name or sweep_id,
-                direction=self._settings.direction,
+                direction="maximize",
             )
             self._study.set_user_attr(SPACE, self._space)
             self._study.set_user_attr(BASE, self._base)

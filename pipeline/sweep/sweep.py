@@ -23,7 +23,7 @@ from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan, tak
 from pipeline.tracking import paths
 from pipeline.tracking.locks import hold, is_alive, process_lock
 from pipeline.tracking.lookup import GRID_FILE, SWEEP_TAG, TAKES_TAG, finished_before
-from pipeline.tracking.provenance import origin_tags, params, provenance, run_name
+from pipeline.tracking.provenance import origin_tags, provenance, run_name
 from pipeline.tracking.record import Record, RunResult, now_ms
 from pipeline.tracking.run import TrackedRun, start_run
 from pipeline.tracking.spool import remove_unfinished, send_records
@@ -58,7 +58,7 @@ class Sweep:
         """
         self._has_answer = has_answer
         self._cells = grid.cells
-        self._base = params(grid.configs[0]) if study else {}
+        self._searched = grid.search.start(grid.configs[0]) if grid.search else {}
         self.study = study
         """Of a search; None of a grid."""
         self.run = run
@@ -93,7 +93,7 @@ class Sweep:
             self._cells,
             self.run.record.tags["command"],
             self.run_id,
-            self._base,
+            self._searched,
         )
         findings = Findings.of(subject)
         try:
@@ -172,7 +172,7 @@ def _check_can_resume(wanted: str | None, grid: Grid) -> None:
             "asks for runs as it goes."
         )
     if wanted == ANY and grid.search is not None:
-        raise UserError("resume=any: only a grid takes runs of other sweeps. Say resume=last or ID.")
+        raise UserError("resume=any: only grids take runs of other sweeps. Say resume=last or ID.")
 
 
 def _open(store: Store, grid: Grid) -> Sweep | None:
