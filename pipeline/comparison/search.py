@@ -104,7 +104,8 @@ def _with_seeds(typed: str, params: Mapping[str, str], first_seed: int, *more: s
     aside = ("resume", "seed=", "hydra", *(word.partition("=")[0] + "=" for word in more))
     words = [word for word in shlex.split(typed) if not word.startswith(aside)]
     settled = [_settled(word, params) for word in words]
-    grid = ["hydra/sweeper=grid"] if any(word.startswith("experiment=") for word in words) else []
+    experiment = any(word.startswith("experiment=") for word in words)
+    grid = ["hydra/sweeper=grid", "hydra.sweeper.params=null"] if experiment else []
     seeds = f"seed=range({first_seed},{first_seed + FEW_SEEDS})"
     return shlex.join([*settled, *grid, *more, seeds])
 

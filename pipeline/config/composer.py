@@ -200,13 +200,11 @@ def grid_jobs(loader: ConfigLoader, sweep: DictConfig) -> list[list[str]]:
 
 
 def asked(loader: ConfigLoader, sweep: DictConfig) -> list[Override]:
-    """Return what a sweep asks for.
+    """Return what a sweep asks for; where a key is named twice, the last counts.
 
-    That is what `hydra.sweeper.params` lists, an experiment's say, and what was typed; what was
-    typed counts where both name a key.
+    That is what `hydra.sweeper.params` lists, an experiment's say, and then what was typed.
     """
     listed: dict[str, str] = dict(sweep.hydra.sweeper.params or {})
     arguments = [f"{key}={values}" for key, values in listed.items()]
     arguments += list(sweep.hydra.overrides.task)
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
-    return list({override.get_key_element(): override for override in parsed}.values())
+    return OverridesParser.create(config_loader=loader).parse_overrides(arguments)

@@ -139,7 +139,8 @@ def find_search(loader: ConfigLoader, sweep: DictConfig, composer: Composer) -> 
     """
     settings = cast("Settings", OmegaConf.to_object(sweep.hydra.sweeper))
     _check_installed(settings)
-    overrides = asked(loader, sweep)
+    by_key = {override.get_key_element(): override for override in asked(loader, sweep)}
+    overrides = by_key.values()
     searched = [override for override in overrides if override.is_sweep_override()]
     dimensions = {override.get_key_element(): _dimension(override) for override in searched}
     fixed = [str(it.input_line) for it in overrides if not it.is_sweep_override()]
