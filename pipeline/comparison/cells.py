@@ -22,6 +22,13 @@ __all__ = [
 
 SEED = "seed"
 
+_STATUSES = {
+    "FAILED": "failed",
+    "KILLED": "interrupted",
+    "RUNNING": "running",
+    "PRUNED": "pruned",
+}
+
 
 @dataclass(frozen=True)
 class Hole:
@@ -29,7 +36,7 @@ class Hole:
 
     name: str
     status: str
-    """failed, diverged, interrupted, running, or missing where it never started."""
+    """failed, diverged, interrupted, running, pruned, or missing where it never started."""
     run_id: str | None = None
     """None if it never started."""
 
@@ -166,7 +173,7 @@ def _values(run: RunResult, keys: Sequence[str]) -> dict[str, str]:
 
 
 def _open_hole(run: RunResult) -> Hole:
-    status = {"FAILED": "failed", "KILLED": "interrupted", "RUNNING": "running"}[run.status]
+    status = _STATUSES[run.status]
     return Hole(run.name, "diverged" if has_diverged(run) else status, run.run_id)
 
 

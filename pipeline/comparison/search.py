@@ -29,7 +29,7 @@ def sentences(runs: Sequence[RunResult], best: RunResult) -> list[str]:
     values = {key: rounded(best.params.get(key, "")) for key in keys}
     units = Units(VALIDATION)
     reached = best.metrics[VALIDATION]
-    count = sum(run.status == "FINISHED" for run in runs)
+    count = sum(run.status in ("FINISHED", "PRUNED") for run in runs)
     return [
         f"Best of {count} trials by {metric_name(VALIDATION)}, the objective{_others(runs)}: "
         f"{text(values, short_names(keys))} with {units.value(reached)} (run "
@@ -41,8 +41,9 @@ def sentences(runs: Sequence[RunResult], best: RunResult) -> list[str]:
 
 
 def _others(runs: Sequence[RunResult]) -> str:
-    """Return, in brackets, how many trials didn't come to their end; "" if all did."""
+    """Return, in brackets, how many trials didn't come to their last epoch; "" if all did."""
     counts = {
+        "pruned": sum(run.status == "PRUNED" for run in runs),
         "diverged": sum(map(has_diverged, runs)),
         "failed": sum(run.status == "FAILED" and not has_diverged(run) for run in runs),
     }

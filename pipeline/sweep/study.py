@@ -12,10 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import optuna
 from optuna.exceptions import OptunaError
-from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,15 +21,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
-from pipeline.sweep.search import Dimension, Search, Settings
+from pipeline.sweep.choosing import pruner, sampler
+from pipeline.sweep.search import Dimension, Search
 from pipeline.tracking import paths
 from pipeline.tracking import sqlite as sqlite_file
 from pipeline.tracking.provenance import config_hash
+from pipeline.training.group import Judge
 
 __all__ = ["Study", "Trial"]
 
 SPACE, BASE = "space", "base"
 """The study's attributes that say what was searched, and from which config."""
+
+PRUNED_AT = "pruned_at"
+"""A trial's attribute: after which epoch it stopped."""
 
 LOCK_TIMEOUT_S = 60
 """SQLite's patience with another process that writes."""
@@ -65,6 +68,8 @@ class Study:
         self._settings = search.settings
         self._space = {key: str(dimension) for key, dimension in search.dimensions.items()}
         self._base = config_hash(base)
+        num_steps = -(-base.data.num_train // base.data.batch_size)
+        self._pruner = pruner(search.settings, base.trainer.num_epochs(num_steps))
         self._address = _address(search.settings.storage, Path(base.root))
         with self._used():
             self._storage = _open_storage(self._address, Path(base.root))
@@ -98,16 +103,17 @@ class Study:
     def create(self, sweep_id: str) -> None:
         """Begin the study of a sweep that starts."""
         with self._used():
-            self._study = optuna.create_study(
-                storage=self._storage,
-                study_name=self._settings.study_name or sweep_id,
-                direction="maximize",
+            optuna.create_study(
+                storage=self._storage, study_name=self._name(sweep_id), direction="maximize"
             )
-            self._study.set_user_attr(SPACE, self._space)
-            self._study.set_user_attr(BASE, self._base)
+        self._open(sweep_id)
 
-    def load(self, sweep_id: str) -> dict[str, Config]:
+    def load(self, sweep_id: str, *, has_runs: bool) -> dict[str, Config]:
         """Go on with the study of a sweep.
+
+        Args:
+            sweep_id: its MLflow run.
+            has_runs: it has begun; else it may have been killed before there was a study.
 
         Returns:
             The configs of the trials that were asked for and not told, by config_hash.
@@ -115,27 +121,42 @@ class Study:
         Raises:
             UserError: it isn't there, or was about something else.
         """
-        name = self._settings.study_name or sweep_id
-        if name not in self._names():
+        name = self._name(sweep_id)
+        if name in self._names():
+            self._open(sweep_id)
+        elif not has_runs:
+            self.create(sweep_id)
+        else:
             raise UserError(
                 f"resume.sweep={sweep_id}: {without_password(self._address)} has no study {name}. "
                 "Type the hydra.sweeper.storage and study_name that the search was started with."
             )
         with self._used():
-            self._study = optuna.load_study(study_name=name, storage=self._storage)
-            self._check_same(sweep_id)
             values = [self._values(trial.number) for trial in self._trials(TrialState.RUNNING)]
         return {config_hash(config): config for config in map(self._search.config, values)}
 
-    def _check_same(self, sweep_id: str) -> None:
-        noted = self._study.user_attrs
-        if noted.get(SPACE) != self._space or noted.get(BASE) != self._base:
+    def _open(self, sweep_id: str) -> None:
+        """Take the study and note what it is about, or check that."""
+        asked = {BASE: self._base, SPACE: self._space}
+        with self._used():
+            self._study = optuna.load_study(
+                study_name=self._name(sweep_id),
+                storage=self._storage,
+                pruner=self._pruner,
+            )
+            noted = self._study.user_attrs
+            for key in asked.keys() - noted.keys():
+                self._study.set_user_attr(key, asked[key])
+        if asked != {**asked, **noted}:
             raise UserError(
                 f"resume.sweep={sweep_id}: this is not the search of that sweep.\n"
                 f"  this command: {_listed(self._space)}\n"
-                f"  that sweep: {_listed(noted.get(SPACE, {}))}\n"
+                f"  that sweep: {_listed(noted[SPACE])}\n"
                 "Values and all other keys must be those of its command; or leave resume=… out."
             )
+
+    def _name(self, sweep_id: str) -> str:
+        return self._settings.study_name or sweep_id
 
     def _names(self) -> list[str]:
         with self._used():
@@ -165,18 +186,59 @@ class Study:
         """Tell what trials have reached: None of one that failed."""
         with self._used():
             for trial, objective in zip(batch, objectives, strict=True):
-                state = TrialState.FAIL if objective is None else TrialState.COMPLETE
-                self._study.tell(trial.number, objective, state)
+                if objective is None:
+                    self._study.tell(trial.number, state=TrialState.FAIL)
+                elif PRUNED_AT in self._trial(trial.number).user_attrs:
+                    self._study.tell(trial.number, state=TrialState.PRUNED)
+                else:
+                    self._study.tell(trial.number, objective)
+
+    @property
+    def prunes(self) -> bool:
+        """Whether trials may stop early."""
+        return self._settings.pruner != "none"
+
+    def judge(self, configs: Sequence[Config]) -> Judge | None:
+        """Return what says of jobs, by their position, which stop early; None if none does."""
+        if not self.prunes:
+            return None
+        running = {trial.number: trial for trial in self._trials(TrialState.RUNNING)}
+        numbers = {config_hash(self._search.config(self._values(it))): it for it in running}
+        of_position = [numbers[config_hash(config)] for config in configs]
+
+        def stopped(epoch: int, reached: Mapping[int, float]) -> list[int]:
+            with self._used():
+                known = self._trials()
+                for position, value in reached.items():
+                    number = of_position[position]
+                    if epoch not in known[number].intermediate_values:  # before an interruption
+                        self._trial(number).report(value, epoch)
+                return [it for it in reached if self._stops(of_position[it], epoch)]
+
+        return stopped
+
+    def _stops(self, number: int, epoch: int) -> bool:
+        """Return whether a trial stops here: one that has stopped before, where it did then."""
+        trial = self._trial(number)
+        if PRUNED_AT in trial.user_attrs:
+            return epoch >= trial.user_attrs[PRUNED_AT]
+        stops = trial.should_prune()
+        if stops:
+            trial.set_user_attr(PRUNED_AT, epoch)
+        return stops
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
 
-    def _values(self, number: int) -> dict[str, str]:
-        """Return the values of a trial, as they are typed; those it doesn't have yet are drawn."""
-        self._study.sampler = _sampler(self._settings, number)
+    def _trial(self, number: int) -> optuna.Trial:
         study_id = self._storage.get_study_id_from_name(self._study.study_name)
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
-        trial = optuna.Trial(self._study, trial_id)
+        return optuna.Trial(self._study, trial_id)
+
+    def _values(self, number: int) -> dict[str, str]:
+        """Return the values of a trial, as they are typed; those it doesn't have yet are drawn."""
+        self._study.sampler = sampler(self._settings, number)
+        trial = self._trial(number)
         return {key: _value(trial, key, it) for key, it in self._search.dimensions.items()}
 
 
@@ -188,18 +250,6 @@ def _value(trial: optuna.Trial, key: str, dimension: Dimension) -> str:
     if dimension.is_whole:
         return str(trial.suggest_int(key, int(low), int(high), step=int(step or 1), log=log))
     return repr(trial.suggest_float(key, low, high, step=step, log=log))
-
-
-def _sampler(settings: Settings, number: int) -> BaseSampler:
-    """Return the sampler for one trial, with draws of its own."""
-    seed = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
-    match settings.sampler:
-        case "tpe":
-            return TPESampler(seed=seed, multivariate=True, constant_liar=True)
-        case "cmaes":
-            return CmaEsSampler(seed=seed, warn_independent_sampling=False)
-        case _:
-            return RandomSampler(seed=seed)
 
 
 def _address(storage: str | None, root: Path) -> str:

@@ -215,8 +215,12 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
     owned = config.dry_run or hold(root, name)
     children = store.children(parent.run_id)
     study = _open_study(grid)
-    cells = study.load(parent.run_id) if study else grid.configs_by_hash
+    cells = grid.configs_by_hash
+    if study:
+        cells = study.load(parent.run_id, has_runs=bool(children))
     plan = make_plan(cells, children, owned=owned) if cells else Plan()
+    if study and study.prunes:  # which members had stopped, no checkpoint says
+        plan.start_anew()
     if TAKES_TAG in parent.tags:
         take_finished(plan, grid.configs_by_hash, finished_before(store, parent))
     _say(config, plan, study or plan)

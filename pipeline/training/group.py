@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +15,19 @@ from pipeline.engine.grouping import multiplications
 from pipeline.errors import UserError
 from pipeline.tracking.locks import process_lock
 from pipeline.tracking.provenance import config_hash, origin_tags, params, run_name
-from pipeline.tracking.record import DatasetRecord, Record, RunResult, new_ids
+from pipeline.tracking.record import PRUNED_TAG, DatasetRecord, Record, RunResult, new_ids
 from pipeline.tracking.run import LiveMetrics, TrackedRun, close_runs, start_runs
 from pipeline.tracking.store import open_store
 from pipeline.training.artifacts import write_configs
-from pipeline.training.fit import Epoch, Event, Fitted, Steps, Task, load_data
+from pipeline.training.fit import Epoch, Event, Fitted, JudgedEpoch, Steps, Task, load_data
 from pipeline.training.progress import GroupSize
 from pipeline.training.resumption import Resumption
 from pipeline.training.workers import Ended, num_cores
 
-__all__ = ["Group", "Job", "is_on_cpu"]
+__all__ = ["Group", "Job", "Judge", "is_on_cpu"]
+
+Judge = Callable[[int, Mapping[int, float]], Collection[int]]
+"""Takes an epoch and the validation accuracy of jobs by position; returns those that stop."""
 
 MAX_FIGURES = 8
 """Runs of larger groups get their figures from `python -m pipeline.figures`: drawing them takes
@@ -51,14 +54,22 @@ class Job:
 class Group:
     """Jobs that train as one batched network, while they are tracked."""
 
-    def __init__(self, jobs: Sequence[Job], plan: Sequence[int], parent_run_id: str | None) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        plan: Sequence[int],
+        parent_run_id: str | None,
+        judge: Judge | None = None,
+    ) -> None:
         """Take the jobs of a sweep.
 
         Args:
             jobs: all of them.
             plan: the positions of this group's, in the order of `sort_members`.
             parent_run_id: the MLflow run of their sweep; None for a single run.
+            judge: says which jobs stop early.
         """
+        self._judge = judge
         self._plan = list(plan)
         self._members = [jobs[position] for position in plan]
         self._configs = [member.config for member in self._members]
@@ -108,6 +119,7 @@ class Group:
             members=self._resumption.members,
             start=self._resumption.start,
             num_threads=num_cores() if alone and many else 1,
+            is_judged=self._judge is not None,
         )
 
     def _start_runs(self, data: Data) -> None:
@@ -151,8 +163,8 @@ class Group:
             run_id=self._resumption.run_id(member),
         )
 
-    def handle(self, event: Event | Ended) -> None:
-        """Note what has happened to the group."""
+    def handle(self, event: Event | Ended) -> list[int]:
+        """Note what has happened to the group; return the members that stop, if it asks."""
         match event:
             case Epoch():
                 for member, metrics in event.metrics.items():
@@ -165,6 +177,19 @@ class Group:
                 self._finish() if event.error is None else self._fail(event.error)
             case Steps():
                 pass
+        return self._judged(event) if isinstance(event, JudgedEpoch) else []
+
+    def _judged(self, epoch: JudgedEpoch) -> list[int]:
+        """Return the members that stop after an epoch, noted as such: they are no whole runs."""
+        assert self._judge is not None
+        members = {self._plan[member]: member for member in epoch.metrics}
+        reached = {
+            self._plan[member]: metrics["val/accuracy"] for member, metrics in epoch.metrics.items()
+        }
+        pruned = [members[position] for position in self._judge(epoch.number, reached)]
+        for member in pruned:
+            self._runs[member].record.tags[PRUNED_TAG] = str(epoch.number)
+        return pruned
 
     def _finish(self) -> None:
         """End the runs of a group that is trained."""

@@ -10,7 +10,7 @@ from pipeline.engine.grouping import MAX_MEMBERS, MAX_MEMORY_MB, plan_groups
 from pipeline.engine.members import sort_members
 from pipeline.tracking.record import RunResult
 from pipeline.training.fit import Epoch, Event, Fitted, Steps, Task, fit
-from pipeline.training.group import Group, Job, is_on_cpu
+from pipeline.training.group import Group, Job, Judge, is_on_cpu
 from pipeline.training.progress import Progress, make_progress
 from pipeline.training.workers import Ended, Workers, num_cores, num_threads
 
@@ -25,6 +25,7 @@ def train_runs(
     max_memory_mb: float = MAX_MEMORY_MB,
     num_workers: int | None = None,
     on_start: Callable[[list[int]], None] | None = None,
+    judge: Judge | None = None,
 ) -> list[RunResult | Exception]:
     """Train jobs, in groups and on all cores; track each as one MLflow run.
 
@@ -35,6 +36,7 @@ def train_runs(
         max_memory_mb: see there.
         num_workers: processes that train groups side by side, ≥ 1; None for one per core.
         on_start: is told the positions of the jobs of each group when it starts.
+        judge: says at the end of an epoch which jobs stop there.
 
     Returns:
         Job by job its result, or what it failed of.
@@ -43,7 +45,7 @@ def train_runs(
     allowed = num_cores()  # asked before the number of threads is lowered
     cores = (num_workers or allowed) if on_cpu else None
     plans = _divide(jobs, max_members, max_memory_mb, cores)
-    groups = [Group(jobs, plan, parent_run_id) for plan in plans]
+    groups = [Group(jobs, plan, parent_run_id, judge) for plan in plans]
     num_processes = min(cores or 1, len(groups))
     gc.freeze()  # what there is by now stays: collecting garbage need not walk it again and again
     with (
@@ -60,9 +62,10 @@ def train_runs(
                 if task is not None:
                     yield number, task
 
-        def handle(number: int, event: Event | Ended) -> None:
-            groups[number].handle(event)
+        def handle(number: int, event: Event | Ended) -> list[int]:
+            stopped = groups[number].handle(event)
             _show(progress, number, event)
+            return stopped
 
         try:
             workers.do(tasks(), handle)

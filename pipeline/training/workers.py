@@ -14,7 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
@@ -28,7 +28,7 @@ import torch
 from pipeline.errors import UserError
 from pipeline.process import exits_held
 
-__all__ = ["Ended", "Workers", "num_cores", "num_threads"]
+__all__ = ["Asking", "Ended", "Workers", "num_cores", "num_threads"]
 
 CAN_FORK = sys.platform == "linux"
 """Elsewhere system libraries don't survive it."""
@@ -68,10 +68,14 @@ class Ended:
     """What ended it early."""
 
 
+class Asking:
+    """An event whose sender waits for what its handler returns."""
+
+
 class Workers(Generic[Task, Event]):
     """Does tasks, several at a time."""
 
-    def __init__(self, number: int, work: Callable[[Task, Callable[[Event], None]], None]) -> None:
+    def __init__(self, number: int, work: Callable[[Task, Callable[[Event], Any]], None]) -> None:
         """Say how many; they start when there is a task, with all that was loaded for it.
 
         Args:
@@ -86,13 +90,14 @@ class Workers(Generic[Task, Event]):
     def do(
         self,
         tasks: Iterator[tuple[int, Task]],
-        handle: Callable[[int, Event | Ended], None],
+        handle: Callable[[int, Event | Ended], object],
     ) -> None:
         """Do all tasks; each is asked for when there is a worker for it.
 
         Args:
             tasks: with the number of each.
-            handle: gets a task's number and what happens: its events in order, then its end.
+            handle: gets a task's number and what happens: its events in order, then its end. What
+                it returns for one that asks goes back to the task.
         """
         if self._number:
             self._do_there(tasks, handle)
@@ -100,7 +105,7 @@ class Workers(Generic[Task, Event]):
             self._do_here(tasks, handle)
 
     def _do_here(
-        self, tasks: Iterator[tuple[int, Task]], handle: Callable[[int, Event | Ended], None]
+        self, tasks: Iterator[tuple[int, Task]], handle: Callable[[int, Event | Ended], object]
     ) -> None:
         for number, task in tasks:
             error: Exception | None = None
@@ -111,7 +116,7 @@ class Workers(Generic[Task, Event]):
             handle(number, Ended(error))
 
     def _do_there(
-        self, tasks: Iterator[tuple[int, Task]], handle: Callable[[int, Event | Ended], None]
+        self, tasks: Iterator[tuple[int, Task]], handle: Callable[[int, Event | Ended], object]
     ) -> None:
         busy: dict[int, _Worker[Task, Event]] = {}
         while True:
@@ -128,7 +133,9 @@ class Workers(Generic[Task, Event]):
                     if isinstance(event, Ended):
                         del busy[number]
                         self._idle += [worker] if worker.is_alive else []
-                    handle(number, event)
+                    answer = handle(number, event)
+                    if isinstance(event, Asking):
+                        worker.answer(answer)
 
     def _start_worker(self) -> _Worker[Task, Event]:
         with exits_held():  # so that a worker that is started is always known, and ended
@@ -144,7 +151,7 @@ class Workers(Generic[Task, Event]):
 class _Worker(Generic[Task, Event]):
     """One process and the connection to it."""
 
-    def __init__(self, work: Callable[[Task, Callable[[Event], None]], None]) -> None:
+    def __init__(self, work: Callable[[Task, Callable[[Event], Any]], None]) -> None:
         context = get_context("fork")
         self.connection, its_end = context.Pipe()
         self.is_alive = True
@@ -174,6 +181,11 @@ class _Worker(Generic[Task, Event]):
                 )
             )
 
+    def answer(self, answer: object) -> None:
+        """Say what the task has asked for."""
+        with suppress(OSError):  # the process is gone, as is seen when it should say more
+            self.connection.send_bytes(pickle.dumps(answer))
+
     def end(self) -> None:
         """End the process at once."""
         self.connection.close()
@@ -190,8 +202,9 @@ def _serve(connection: Connection, work: Callable[..., None], parent: int) -> No
         os._exit(1)
     torch.set_num_threads(1)
 
-    def send(event: Any) -> None:
+    def send(event: Any) -> Any:
         connection.send_bytes(pickle.dumps(event))
+        return pickle.loads(connection.recv_bytes()) if isinstance(event, Asking) else None  # noqa: S301
 
     try:
         while True:
@@ -201,9 +214,7 @@ def _serve(connection: Connection, work: Callable[..., None], parent: int) -> No
         os._exit(0)
 
 
-def _error(
-    work: Callable[..., None], task: object, send: Callable[[Any], None]
-) -> Exception | None:
+def _error(work: Callable[..., None], task: object, send: Callable[[Any], Any]) -> Exception | None:
     """Do a task; return the error that ended it, with where that came from."""
     try:
         work(task, send)
