@@ -134,11 +134,12 @@ def find_search(loader: ConfigLoader, sweep: DictConfig, composer: Composer) -> 
     """Return the search that the sweeper's settings and the command line ask for.
 
     Raises:
-        UserError: Optuna isn't installed, a setting is bad, there is nothing to search, or a value
-            that a trial may get is out of its range.
+        UserError: Optuna isn't installed, a setting is bad or doesn't go with the launcher, there
+            is nothing to search, or a value that a trial may get is out of its range.
     """
     settings = cast("Settings", OmegaConf.to_object(sweep.hydra.sweeper))
     _check_installed(settings)
+    _check_launcher(settings, str(sweep.hydra.launcher._target_))
     by_key = {override.get_key_element(): override for override in asked(loader, sweep)}
     overrides = by_key.values()
     searched = [override for override in overrides if override.is_sweep_override()]
@@ -164,6 +165,15 @@ def _check_installed(settings: Settings) -> None:
     for package in needed:
         if find_spec(package) is None:
             raise UserError(f"hydra/sweeper=optuna: {package} is missing. pip install {package}")
+
+
+def _check_launcher(settings: Settings, launcher: str) -> None:
+    """Refuse a pruner where trials train in processes that don't ask the study."""
+    if settings.pruner != "none" and not launcher.endswith((".FusedLauncher", ".BasicLauncher")):
+        raise UserError(
+            f"hydra.sweeper.pruner={settings.pruner}: only trials of hydra/launcher=fused or basic "
+            "can stop early. Say one of these, or hydra.sweeper.pruner=none."
+        )
 
 
 def _dimension(override: Override) -> Dimension:

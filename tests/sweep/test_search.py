@@ -12,7 +12,7 @@ import pytest
 from mlflow.entities import Run
 from optuna.trial import FrozenTrial, TrialState
 
-from tests import command
+from tests import command, postgresql
 from tests.faults import moments, sweeps
 from tests.faults.moments import Moment
 
@@ -265,6 +265,25 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(
     assert [run.info.status for run in runs] == ["FINISHED"] * 6
     assert sweeps.histories(tmp_path) == sweeps.histories(root)
     assert len(sweeps.table(tmp_path)) == 6
+
+
+def test_a_search_on_postgresql_goes_on_and_its_password_is_written_nowhere(
+    root: Path, tmp_path: Path
+):
+    with postgresql.running_server() as server:
+        database = postgresql.make_database(server, "searches")
+        address = database.replace("mlflow@", "mlflow:hunter2@")
+        typed = (*SMALL, f"hydra.sweeper.storage={address}", "hydra.sweeper.study_name=rates")
+        second_batch = KILLED_AT["before the second batch is recorded"]
+        killed = moments.kill_at(second_batch, tmp_path, *typed)
+        done = command.train(tmp_path, *typed, "resume=last")
+        assert done.code == 0, done.stderr
+        kept = optuna.load_study(study_name="rates", storage=database)
+        assert asked(kept.get_trials()) == asked(study(root).get_trials())
+    assert [run.info.status for run in command.children(tmp_path)] == ["FINISHED"] * 6
+    assert "hunter2" not in killed.stdout + killed.stderr + done.stdout + done.stderr
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"hunter2" not in path.read_bytes(), path
 
 
 @pytest.fixture(scope="module")
