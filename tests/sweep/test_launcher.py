@@ -227,6 +227,20 @@ def test_jobs_in_worker_processes_find_their_sweep(tmp_path: Path):
     left.check_whole(tmp_path, 2)
 
 
+def test_a_search_trains_in_worker_processes_but_prunes_nothing_there(tmp_path: Path):
+    typed = ("-m", "hydra/sweeper=optuna", "optimizer.lr=interval(0.1,1)", SHORT)
+    budget = ("hydra.sweeper.n_trials=4", "hydra.sweeper.batch_size=2")
+    done, _ = sweep(tmp_path, "parallel", *typed, *budget)
+    assert done.code == 0, done.stderr
+    assert [run.info.status for run in command.children(tmp_path)] == ["FINISHED"] * 4
+    assert "Best of 4 trials" in done.stdout
+    pruned = command.train(
+        tmp_path, *typed, "hydra/launcher=parallel", "hydra.sweeper.pruner=median"
+    )
+    assert (pruned.code, pruned.stdout) == (1, "")
+    assert pruned.stderr.startswith("error: hydra.sweeper.pruner=median: only trials of")
+
+
 def test_a_sweeper_that_asks_as_it_goes_is_told_which_job_is_bad(tmp_path: Path):
     done, _ = sweep(tmp_path, "fused", "-m", "hydra/sweeper=ask", SHORT)
     assert done.code == 0
