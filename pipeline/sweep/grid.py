@@ -16,6 +16,7 @@ from pipeline.config.schema import Config
 from pipeline.errors import UserError
 from pipeline.files import is_plain_name, write_whole
 from pipeline.secrets import without_password
+from pipeline.sweep.search import Search
 from pipeline.tracking import paths
 from pipeline.tracking.provenance import config_hash
 
@@ -37,11 +38,18 @@ class Grid:
     """The overrides that the user typed."""
     options: list[str] = field(default_factory=list[str])
     """The command's options that matter to whoever types it again: where configs are."""
+    search: Search | None = None
+    """What a search asks for as it goes; None of a grid, and of a sweeper that isn't ours."""
 
     @cached_property
     def fixed(self) -> frozenset[str]:
         """The overrides that all cells have; of a sweeper that asks as it goes, what was typed."""
         return shared(self.overrides) if self.overrides else frozenset(self.typed)
+
+    @property
+    def num_jobs(self) -> int | None:
+        """How many jobs there will be; None if nobody knows."""
+        return self.search.settings.n_trials if self.search else len(self.overrides) or None
 
     @cached_property
     def hashes(self) -> list[str]:

@@ -24,6 +24,7 @@ from pipeline.sweep.context import SweepContext, enter
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.headline import headline
 from pipeline.sweep.preflight import check_search, check_surroundings
+from pipeline.sweep.search import find_search
 
 __all__ = ["SweepCallback"]
 
@@ -71,9 +72,8 @@ class SweepCallback(Callback):
             sweep = open_sweep(grid)
         if sweep is None:
             sys.exit(0)
-        num_jobs = len(grid.overrides) or None
         self._context = SweepContext(
-            sweep.run_id, num_jobs, sweep.plan, grid.fixed, sweep, composer
+            sweep.run_id, grid.num_jobs, sweep.plan, grid.fixed, sweep, composer
         )
         enter(self._context)
 
@@ -113,13 +113,24 @@ def _errors_end_the_command() -> Generator[None]:
 
 def _checked_grid(composer: Composer, config: DictConfig) -> Grid:
     """Compose every job of a grid; of another sweeper, whose jobs nobody knows yet, the base."""
-    typed = list(config.hydra.overrides.task)
-    if not str(config.hydra.sweeper._target_).endswith((".BasicSweeper", ".GridSweeper")):
-        base = to_config(config)
-        check_search(config.hydra.sweeper, base)
-        return Grid([base], [], typed, _config_dir(config))
-    overrides = grid_jobs(GlobalHydra.instance().config_loader(), config)
-    return Grid([composer.check(job) for job in overrides], overrides, typed, _config_dir(config))
+    loader = GlobalHydra.instance().config_loader()
+    typed, options = list(config.hydra.overrides.task), _config_dir(config)
+    sweeper = str(config.hydra.sweeper._target_)
+    if sweeper.endswith((".BasicSweeper", ".GridSweeper")):
+        overrides = grid_jobs(loader, config)
+        return Grid([composer.check(job) for job in overrides], overrides, typed, options)
+    base = to_config(config)
+    check_search(config.hydra.sweeper, base)
+    if not sweeper.endswith(".SearchSweeper"):
+        return Grid([base], [], typed, options)
+    search = find_search(loader, config, composer)
+    return Grid([base], [], search.typed, [*options, *_of_sweeper(config)], search)
+
+
+def _of_sweeper(config: DictConfig) -> list[str]:
+    """Return what was typed of the sweeper."""
+    typed = map(str, config.hydra.overrides.hydra)
+    return [word for word in typed if word.startswith(("hydra/sweeper", "hydra.sweeper"))]
 
 
 def _config_dir(config: DictConfig) -> list[str]:

@@ -43,6 +43,11 @@ class Plan:
     warnings: list[str] = field(default_factory=list[str])
     """What has changed since the runs were made."""
 
+    def start_anew(self) -> None:
+        """Let no run go on from a checkpoint: those that left one are trained anew."""
+        self.dead += [run.run_id for run in self.continued.values()]
+        self.continued = {}
+
     @property
     def num_to_run(self) -> int:
         """Cells that are trained."""

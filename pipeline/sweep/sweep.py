@@ -6,10 +6,12 @@ import json
 import logging
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pipeline.comparison.cells import has_diverged
 from pipeline.comparison.subject import Subject
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
@@ -28,6 +30,9 @@ from pipeline.tracking.run import TrackedRun, start_run
 from pipeline.tracking.spool import remove_unfinished, send_records
 from pipeline.tracking.store import STORE_ERRORS, Store, StoreError, open_store, reason
 
+if TYPE_CHECKING:
+    from pipeline.sweep.study import Study
+
 __all__ = ["Sweep", "SweepFailedError", "adopt", "open_sweep"]
 
 log = logging.getLogger("pipeline")
@@ -40,17 +45,31 @@ class SweepFailedError(UserError):
 class Sweep:
     """A sweep that goes on in this process: its parent run, and what is made when it ends."""
 
-    def __init__(self, run: TrackedRun, cells: Cells, plan: Plan, *, has_answer: bool) -> None:
+    def __init__(
+        self,
+        run: TrackedRun,
+        cells: Cells,
+        plan: Plan,
+        study: Study | None = None,
+        searched: Mapping[str, str] | None = None,
+        *,
+        has_answer: bool,
+    ) -> None:
         """Take over a parent run, new or reopened.
 
         Args:
             run: the parent.
             cells: the overrides of every cell by its config_hash.
             plan: what is finished of it already.
+            study: of a search.
+            searched: what is searched, with the values that it starts from.
             has_answer: it had come to its end, so there is an answer from what is finished.
         """
         self._has_answer = has_answer
         self._cells = cells
+        self._searched = searched or {}
+        self.study = study
+        """Of a search; None of a grid."""
         self.run = run
         self.store = run.store
         self.name = run.record.name
@@ -85,7 +104,7 @@ class Sweep:
         """
         results = self._results()
         self._clear_away({_cell(run) for run in results if run.status == "FINISHED"})
-        failed = [result for result in results if result.status == "FAILED"]
+        failed = self._failed(results)
         if failed and not isinstance(ended_by, SystemExit):
             ended_by = SweepFailedError(_list_failed(failed, len(results)))
         subject = Subject(
@@ -94,6 +113,7 @@ class Sweep:
             self._cells,
             self.run.record.tags["command"],
             self.run_id,
+            self._searched,
         )
         findings = Findings.of(subject)
         try:
@@ -108,9 +128,16 @@ class Sweep:
             ended_by = error
         return findings, ended_by
 
+    def _failed(self, results: Sequence[RunResult]) -> list[RunResult]:
+        """Return the runs that failed; a search counts on it that some of its trials diverge."""
+        failed = [run for run in results if run.status == "FAILED"]
+        if self.study is None or not any(run.status == "FINISHED" for run in results):
+            return failed
+        return [run for run in failed if not has_diverged(run)]
+
     def _results(self) -> list[RunResult]:
         """Return the runs of this sweep and those that it took from others, in the grid's order."""
-        if len(self.plan.finished) == self.plan.num_cells > 0:  # known since the plan was made
+        if len(self.plan.finished) == len(self._order) > 0:  # known since the plan was made
             return [self.plan.finished[key] for key in self._order]
         replaced = {run_id for run_ids in self.plan.replaced.values() for run_id in run_ids}
         children = [child for child in self.run.children() if child.run_id not in replaced]
@@ -150,11 +177,7 @@ def open_sweep(grid: Grid) -> Sweep | None:
         UserError: the store can't be opened, or there is no such sweep, or its grid is another.
     """
     config = grid.configs[0]
-    wanted = config.resume.sweep
-    if wanted is not None and not grid.overrides:
-        raise UserError(
-            f"resume={wanted}: only a grid can be resumed; this sweeper asks for runs as it goes."
-        )
+    _check_can_resume(config.resume.sweep, grid)
     store = open_store(config.tracking, Path(config.root))
     try:
         return _open(store, grid)
@@ -188,6 +211,16 @@ def adopt(store: Store, parent: RunResult) -> Sweep | None:
     return Sweep(run, selection.grid, plan, has_answer=False)
 
 
+def _check_can_resume(wanted: str | None, grid: Grid) -> None:
+    if wanted is not None and not grid.overrides and grid.search is None:
+        raise UserError(
+            f"resume={wanted}: only a grid or hydra/sweeper=optuna can be resumed; this sweeper "
+            "asks for runs as it goes."
+        )
+    if wanted == ANY and grid.search is not None:
+        raise UserError("resume=any: only grids take runs of other sweeps. Say resume=last or ID.")
+
+
 def _open(store: Store, grid: Grid) -> Sweep | None:
     config = grid.configs[0]
     wanted = config.resume.sweep
@@ -198,8 +231,22 @@ def _open(store: Store, grid: Grid) -> Sweep | None:
         return _reopen(store, grid, parent)
     runs = store.finished(config.tracking.experiment_name) if wanted == ANY else []
     plan = make_plan(grid.configs_by_hash, runs, owned=True) if grid.overrides else Plan()
-    _say(plan, config)
-    return None if config.dry_run else _start(store, grid, plan)
+    _say(config, plan, grid.search or plan)
+    if config.dry_run:
+        return None
+    study = _open_study(grid)
+    if study:
+        study.check_new()
+    return _start(store, grid, plan, study)
+
+
+def _open_study(grid: Grid) -> Study | None:
+    """Return the study of a search, neither begun nor loaded; None of a grid."""
+    if grid.search is None:
+        return None
+    from pipeline.sweep.study import Study  # imports optuna
+
+    return Study(grid.search, grid.configs[0])
 
 
 def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
@@ -213,6 +260,10 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
         name = parent.run_id
     owned = config.dry_run or hold(root, name)
     children = store.children(parent.run_id)
+    study = _open_study(grid)
+    cells = grid.configs_by_hash
+    if study:
+        cells = study.load(parent.run_id, has_runs=bool(children))
     queued: set[str] = set()
     if owned:
         at_work = jobs_at_work(root, parent.run_id, children)
@@ -220,10 +271,12 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
         if not config.dry_run:
             note_lost_runs(store, children, at_work)
             children = store.children(parent.run_id)
-    plan = make_plan(grid.configs_by_hash, children, owned=owned, queued=queued)
+    plan = make_plan(cells, children, owned=owned, queued=queued) if cells else Plan()
+    if study and study.prunes:  # which members had stopped, no checkpoint says
+        plan.start_anew()
     if TAKES_TAG in parent.tags:
         take_finished(plan, grid.configs_by_hash, finished_before(store, parent))
-    _say(plan, config)
+    _say(config, plan, study or plan)
     if not owned:
         log.info(
             "Another process is working on sweep %s; nothing is left to do here.", parent.run_id
@@ -237,14 +290,14 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
         if run.status != "FINISHED" and is_alive(root, run.tags) is False
     ]
     remove_unfinished(root, is_left)
-    return _start(store, grid, plan, parent, children)
+    return _start(store, grid, plan, study, parent, children)
 
 
-def _say(plan: Plan, config: Config) -> None:
+def _say(config: Config, plan: Plan, to_do: object) -> None:
     if config.resume.sweep is not None or config.dry_run:
         for warning in plan.warnings:
             log.warning("%s", warning)
-        log.info("%s", plan)
+        log.info("%s", to_do)
 
 
 def _find_parent(store: Store, config: Config) -> RunResult | None:
@@ -269,6 +322,7 @@ def _start(
     store: Store,
     grid: Grid,
     plan: Plan,
+    study: Study | None,
     parent: RunResult | None = None,
     children: Sequence[RunResult] = (),
 ) -> Sweep:
@@ -280,7 +334,7 @@ def _start(
         grid_name = write_grid(root, grid.cells)
         hold(root, grid_name)  # before the store knows of it, so that nobody else is working on it
     name = parent.name if parent else run_name(sorted(grid.typed, key=grid.fixed.__contains__))
-    typed = [without_password(override) for override in grid.typed]
+    options, typed = map(_without_passwords, (grid.options, grid.typed))
     record = Record(
         experiment_name=config.tracking.experiment_name,
         name=name,
@@ -290,7 +344,7 @@ def _start(
             SWEEP_TAG: name,
             "grid": grid_name,
             "lock": process_lock(root),
-            "command": shlex.join(["python", "-m", "pipeline", "-m", *grid.options, *typed]),
+            "command": shlex.join(["python", "-m", "pipeline", "-m", *options, *typed]),
             **({TAKES_TAG: ANY} if config.resume.sweep == ANY else {}),
         },
         params=varied_params(grid),
@@ -301,5 +355,12 @@ def _start(
     run = start_run(store, record, offline_is_fine=False)
     (run.artifacts / GRID_FILE).write_text(json.dumps(grid.cells))
     (run.artifacts / "provenance.yaml").write_text(provenance(grid.typed))
-    has_answer = parent is not None and parent.status == "FINISHED"
-    return Sweep(run, grid.cells, plan, has_answer=has_answer)
+    if study and parent is None:
+        study.create(record.known_run_id)
+    has_answer = parent is not None and parent.status == "FINISHED" and study is None
+    searched = grid.search.start(config) if grid.search else {}
+    return Sweep(run, grid.cells, plan, study, searched, has_answer=has_answer)
+
+
+def _without_passwords(words: Sequence[str]) -> list[str]:
+    return [without_password(word) for word in words]

@@ -189,7 +189,7 @@ class Database:
     def search(self, wanted: RunFilter) -> list[RunResult]:
         """Return the runs that a filter finds, in the order in which they started, no curves."""
         with _connection(self._engine) as connection:
-            return queries.search(connection, wanted)
+            return list(filter(wanted.has_status, queries.search(connection, wanted)))
 
     def curves(self, run_ids: Sequence[str]) -> dict[str, dict[str, list[float]]]:
         """Return the curves of runs by their ids."""

@@ -22,6 +22,7 @@ __all__ = [
     "root_of_batch",
     "spool",
     "spooled_files",
+    "studies",
 ]
 
 RESERVED = ("checkpoints", "damaged", "hydra", "jobs", "locks", "spool", "sweeps")
@@ -77,6 +78,11 @@ def grids(root: Path) -> Path:
 def jobs(root: Path) -> Path:
     """Return the folder of what was handed to a cluster, in a folder for each sweep."""
     return mlruns(root) / "jobs"
+
+
+def studies(root: Path) -> Path:
+    """Return the SQLite file that Optuna keeps the searches of a root in by default."""
+    return mlruns(root) / "optuna.db"
 
 
 def damaged(root: Path) -> Path:

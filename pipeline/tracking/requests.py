@@ -156,7 +156,7 @@ class Requests:
             )
             found += page
             token = cast("str | None", page.token)
-        return [_result(run) for run in found]
+        return list(filter(wanted.has_status, map(_result, found)))
 
     def curves(self, run_ids: Sequence[str]) -> dict[str, dict[str, list[float]]]:
         """Return the curves of runs by their ids."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +16,19 @@ from pipeline.errors import InterruptedRunError, UserError
 from pipeline.process import is_asked_to_stop
 from pipeline.tracking.locks import process_lock
 from pipeline.tracking.provenance import origin_tags, params, run_name
-from pipeline.tracking.record import DatasetRecord, Record, RunResult, new_ids
+from pipeline.tracking.record import PRUNED_TAG, DatasetRecord, Record, RunResult, new_ids
 from pipeline.tracking.run import LiveMetrics, TrackedRun, close_runs, renew_tags, start_runs
 from pipeline.tracking.store import open_store
 from pipeline.training.artifacts import write_configs
-from pipeline.training.fit import Epoch, Event, Fitted, Steps, Task, load_data
+from pipeline.training.fit import Epoch, Event, Fitted, JudgedEpoch, Steps, Task, load_data
 from pipeline.training.progress import GroupSize
 from pipeline.training.resumption import Resumption
 from pipeline.training.workers import Ended, num_cores
 
-__all__ = ["Group", "Job", "is_on_cpu"]
+__all__ = ["Group", "Job", "Judge", "is_on_cpu"]
+
+Judge = Callable[[int, Mapping[int, float]], Collection[int]]
+"""Takes an epoch and the validation accuracy of jobs by position; returns those that stop."""
 
 MAX_FIGURES = 8
 """Runs of larger groups get their figures from `python -m pipeline.figures`: drawing them takes
@@ -53,7 +56,11 @@ class Group:
     """Jobs that train as one batched network, while they are tracked."""
 
     def __init__(
-        self, members: Sequence[Job], positions: Sequence[int], parent_run_id: str | None
+        self,
+        members: Sequence[Job],
+        positions: Sequence[int],
+        parent_run_id: str | None,
+        judge: Judge | None = None,
     ) -> None:
         """Take the members.
 
@@ -61,9 +68,11 @@ class Group:
             members: in the order of `sort_members`.
             positions: theirs among all jobs of their sweep.
             parent_run_id: the MLflow run of that; None for a single run.
+            judge: says which jobs stop early.
         """
         self.positions = list(positions)
         self._members = list(members)
+        self._judge = judge
         self._configs = [member.config for member in self._members]
         self._parent_run_id = parent_run_id
         self._runs: list[TrackedRun] = []
@@ -112,6 +121,7 @@ class Group:
             members=self._resumption.members,
             start=self._resumption.start,
             num_threads=num_cores() if alone and many else 1,
+            is_judged=self._judge is not None,
         )
 
     def _begin(self) -> None:
@@ -166,8 +176,8 @@ class Group:
             run_id=self._resumption.run_id(member),
         )
 
-    def handle(self, event: Event | Ended) -> None:
-        """Note what has happened to the group."""
+    def handle(self, event: Event | Ended) -> list[int]:
+        """Note what has happened to the group; return the members that stop, if it asks."""
         match event:
             case Epoch():
                 for member, metrics in event.metrics.items():
@@ -181,6 +191,20 @@ class Group:
                 self._finish() if event.error is None else self._fail(event.error)
             case Steps():
                 pass
+        return self._judged(event) if isinstance(event, JudgedEpoch) else []
+
+    def _judged(self, epoch: JudgedEpoch) -> list[int]:
+        """Return the members that stop after an epoch, noted as such: they are no whole runs."""
+        assert self._judge is not None
+        members = {self.positions[member]: member for member in epoch.metrics}
+        reached = {
+            self.positions[member]: metrics["val/accuracy"]
+            for member, metrics in epoch.metrics.items()
+        }
+        pruned = [members[position] for position in self._judge(epoch.number, reached)]
+        for member in pruned:
+            self._runs[member].record.tags[PRUNED_TAG] = str(epoch.number)
+        return pruned
 
     def _finish(self) -> None:
         """End the runs of a group that is trained."""
@@ -220,7 +244,8 @@ class Group:
 
     def _part(self, members: slice) -> Group:
         """Return some of the members as a group of their own."""
-        part = Group(self._members[members], self.positions[members], self._parent_run_id)
+        positions = self.positions[members]
+        part = Group(self._members[members], positions, self._parent_run_id, self._judge)
         part._runs = self._runs[members]
         so_far = [run.record.result() for run in part._runs]
         part._resumption = Resumption(part._configs, so_far)

@@ -13,7 +13,7 @@ from pipeline.engine.members import sort_members
 from pipeline.tracking.record import RunResult
 from pipeline.training.fit import Epoch, Event, Fitted, Steps, Task, fit
 from pipeline.training.gpus import pick_gpus, visible_gpus
-from pipeline.training.group import Group, Job, is_on_cpu
+from pipeline.training.group import Group, Job, Judge, is_on_cpu
 from pipeline.training.memory import MemoryRanOutError
 from pipeline.training.progress import Progress, make_progress
 from pipeline.training.workers import Ended, Workers, num_cores, num_threads
@@ -31,6 +31,7 @@ def train_runs(
     max_memory_mb: float = MAX_MEMORY_MB,
     num_workers: int | None = None,
     on_start: Callable[[list[int]], None] | None = None,
+    judge: Judge | None = None,
 ) -> list[RunResult | Exception]:
     """Train jobs, in groups and on all cores or GPUs; track each as one MLflow run.
 
@@ -45,6 +46,7 @@ def train_runs(
         num_workers: processes that train groups side by side, ≥ 1; None for one per core, or per
             GPU.
         on_start: is told the positions of the jobs of each group when it starts.
+        judge: says at the end of an epoch which jobs stop there.
 
     Returns:
         Job by job its result, or what it failed of.
@@ -54,7 +56,7 @@ def train_runs(
     allowed = num_cores()  # asked before the number of threads is lowered
     cores = (num_workers or allowed) if on_cpu else None
     plans = _divide(jobs, max_members, max_memory_mb, cores, len(gpus))
-    groups = [Group([jobs[place] for place in plan], plan, parent_run_id) for plan in plans]
+    groups = [Group([jobs[place] for place in plan], plan, parent_run_id, judge) for plan in plans]
     num_processes = min(cores or len(gpus), len(groups))
     gc.freeze()  # what there is by now stays: collecting garbage need not walk it again and again
     with (
@@ -102,13 +104,17 @@ class _Training:
                 return number, task
         return None
 
-    def handle(self, number: int, event: Event | Ended) -> None:
-        """Note what has happened to a group; if it has too little memory, let it go on in two."""
+    def handle(self, number: int, event: Event | Ended) -> list[int]:
+        """Note what has happened to a group; if it has too little memory, let it go on in two.
+
+        Returns:
+            The members that are to stop.
+        """
         group = self._groups[number]
         match event:
             case Ended(error=MemoryRanOutError() as error) if len(group.positions) > 1:
                 self._split(number, error)
-                return
+                return []
             case Steps():
                 self._progress.steps(number, event.number)
             case Epoch():
@@ -117,7 +123,7 @@ class _Training:
                 self._progress.end(number)
             case Fitted():
                 pass
-        group.handle(event)
+        return group.handle(event)
 
     def _split(self, number: int, error: MemoryRanOutError) -> None:
         group = self._groups[number]

@@ -30,7 +30,7 @@ from pipeline.errors import UserError
 from pipeline.process import ask_to_stop, end_with_parent, exits_held, is_asked_to_stop
 from pipeline.training.memory import MemoryRanOutError
 
-__all__ = ["Ended", "Workers", "num_cores", "num_threads"]
+__all__ = ["Asking", "Ended", "Workers", "num_cores", "num_threads"]
 
 ON_LINUX = sys.platform == "linux"
 """Elsewhere system libraries don't survive a fork, and no process ends with its parent."""
@@ -70,13 +70,17 @@ class Ended:
     """What ended it early."""
 
 
+class Asking:
+    """An event whose sender waits for what its handler returns."""
+
+
 class Workers(Generic[Task, Event]):
     """Does tasks, several at a time."""
 
     def __init__(
         self,
         number: int,
-        work: Callable[[Task, Callable[[Event], None]], None],
+        work: Callable[[Task, Callable[[Event], Any]], None],
         gpus: Sequence[str] = (),
     ) -> None:
         """Say how many; they start when there is a task, with all that was loaded for it.
@@ -96,14 +100,15 @@ class Workers(Generic[Task, Event]):
     def do(
         self,
         ask: Callable[[], tuple[int, Task] | None],
-        handle: Callable[[int, Event | Ended], None],
+        handle: Callable[[int, Event | Ended], object],
     ) -> None:
         """Do all tasks; each is asked for when there is a worker for it.
 
         Args:
             ask: returns the next task with its number, None if there is none for now; the end of
                 another one may bring more.
-            handle: gets a task's number and what happens: its events in order, then its end.
+            handle: gets a task's number and what happens: its events in order, then its end. What
+                it returns for one that asks goes back to the task.
         """
         if self._number:
             self._do_there(ask, handle)
@@ -113,7 +118,7 @@ class Workers(Generic[Task, Event]):
     def _do_here(
         self,
         ask: Callable[[], tuple[int, Task] | None],
-        handle: Callable[[int, Event | Ended], None],
+        handle: Callable[[int, Event | Ended], object],
     ) -> None:
         while (following := ask()) is not None:
             number, task = following
@@ -127,7 +132,7 @@ class Workers(Generic[Task, Event]):
     def _do_there(
         self,
         ask: Callable[[], tuple[int, Task] | None],
-        handle: Callable[[int, Event | Ended], None],
+        handle: Callable[[int, Event | Ended], object],
     ) -> None:
         busy: dict[int, _Worker[Task, Event]] = {}
         while True:
@@ -147,7 +152,9 @@ class Workers(Generic[Task, Event]):
                     if isinstance(event, Ended):
                         del busy[number]
                         self._release(worker)
-                    handle(number, event)
+                    answer = handle(number, event)
+                    if isinstance(event, Asking):
+                        worker.answer(answer)
 
     def _start_worker(self) -> _Worker[Task, Event]:
         gpu = self._free_gpus.pop(0) if self._free_gpus else None
@@ -172,7 +179,7 @@ class _Worker(Generic[Task, Event]):
     """One process and the connection to it."""
 
     def __init__(
-        self, work: Callable[[Task, Callable[[Event], None]], None], gpu: str | None
+        self, work: Callable[[Task, Callable[[Event], Any]], None], gpu: str | None
     ) -> None:
         context = get_context("fork") if gpu is None else get_context("spawn")
         self.gpu = gpu
@@ -210,6 +217,11 @@ class _Worker(Generic[Task, Event]):
         """Let the process know that this one is asked to; a forked one knows."""
         if self.gpu is not None:
             self._process.terminate()
+
+    def answer(self, answer: object) -> None:
+        """Say what the task has asked for."""
+        with suppress(OSError):  # the process is gone, as is seen when it should say more
+            self.connection.send_bytes(pickle.dumps(answer))
 
     def end(self) -> None:
         """End the process at once."""
@@ -254,8 +266,9 @@ def _serve(
         os._exit(1)
     torch.set_num_threads(1)
 
-    def send(event: Any) -> None:
+    def send(event: Any) -> Any:
         connection.send_bytes(pickle.dumps(event))
+        return pickle.loads(connection.recv_bytes()) if isinstance(event, Asking) else None  # noqa: S301
 
     try:
         while True:
@@ -265,9 +278,7 @@ def _serve(
         os._exit(0)
 
 
-def _error(
-    work: Callable[..., None], task: object, send: Callable[[Any], None]
-) -> Exception | None:
+def _error(work: Callable[..., None], task: object, send: Callable[[Any], Any]) -> Exception | None:
     """Do a task; return the error that ended it, with where that came from."""
     try:
         work(task, send)
