@@ -27,6 +27,7 @@ ROOMS = (
     "config",
     "files",
     "process",
+    "memory",
     "secrets",
     "errors",
 )

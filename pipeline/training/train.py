@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
+from pipeline import memory
 from pipeline.engine.grouping import MAX_MEMBERS, MAX_MEMORY_MB, plan_groups
 from pipeline.engine.members import sort_members
 from pipeline.tracking.record import RunResult
@@ -42,9 +43,9 @@ def train_runs(
     on_cpu = all(is_on_cpu(job.config) for job in jobs)
     allowed = num_cores()  # asked before the number of threads is lowered
     cores = (num_workers or allowed) if on_cpu else None
-    plans = _divide(jobs, max_members, max_memory_mb, cores)
+    plans = _divide(jobs, max_members, _share_mb(max_memory_mb, cores), cores)
     groups = [Group(jobs, plan, parent_run_id) for plan in plans]
-    num_processes = min(cores or 1, len(groups))
+    num_processes = _num_processes(len(groups), cores)
     gc.freeze()  # what there is by now stays: collecting garbage need not walk it again and again
     with (
         num_threads(1),  # a process that has used more of them can't be forked well
@@ -56,7 +57,7 @@ def train_runs(
             for number, (group, plan) in enumerate(zip(groups, plans, strict=True)):
                 if on_start is not None:
                     on_start(sorted(plan))
-                task = group.start(alone=num_processes == 1)
+                task = group.start(alone=num_processes <= 1)
                 if task is not None:
                     yield number, task
 
@@ -74,6 +75,27 @@ def train_runs(
     for group, plan in zip(groups, plans, strict=True):
         outcomes |= zip(plan, group.outcomes, strict=True)
     return [outcomes[position] for position in range(len(jobs))]
+
+
+def _share_mb(max_memory_mb: float, cores: int | None) -> float:
+    """Return what a group may use of the memory where that is limited.
+
+    As many groups as there are cores train at once, and this process needs a share, too.
+    """
+    room = memory.room_mb() if cores else None
+    return max_memory_mb if room is None else min(max_memory_mb, room / (1 + (cores or 1)))
+
+
+def _num_processes(num_groups: int, cores: int | None) -> int:
+    """Return how many processes train the groups, 0 for this one.
+
+    One alone is worth its start where memory is limited: if it is ended because that runs out, this
+    one is there to say so. What uses a GPU can't be forked.
+    """
+    if cores is None:
+        return 0
+    number = min(cores, num_groups)
+    return number if number > 1 or memory.limit_mb() is not None else 0
 
 
 def _divide(

@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar
 import joblib  # pyright: ignore[reportMissingTypeStubs]  # has none
 import torch
 
+from pipeline import memory
 from pipeline.errors import UserError
 from pipeline.process import exits_held
 
@@ -75,11 +76,11 @@ class Workers(Generic[Task, Event]):
         """Say how many; they start when there is a task, with all that was loaded for it.
 
         Args:
-            number: of processes; with fewer than two the tasks are done in this one.
+            number: of processes; 0 if the tasks are done in this one.
             work: does a task, and says what happens on the way by calling its second argument.
         """
         self._work = work
-        self._number = number if CAN_FORK and number > 1 else 0
+        self._number = number if CAN_FORK else 0
         self._workers: list[_Worker[Task, Event]] = []
         self._idle: list[_Worker[Task, Event]] = []
 
@@ -148,6 +149,7 @@ class _Worker(Generic[Task, Event]):
         context = get_context("fork")
         self.connection, its_end = context.Pipe()
         self.is_alive = True
+        self._num_ended = memory.num_ended()
         self._process: BaseProcess = context.Process(
             target=_serve, args=(its_end, work, os.getpid()), daemon=True
         )
@@ -165,14 +167,26 @@ class _Worker(Generic[Task, Event]):
         except (EOFError, OSError):
             self.is_alive = False
             self._process.join()
-            code = self._process.exitcode or 0
-            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            return Ended(
-                UserError(
-                    f"the process that trained this was ended from outside ({how}). If memory ran "
-                    "out, smaller groups need less of it: hydra.launcher.max_memory_mb=500."
-                )
+            return Ended(UserError(self._how_it_ended()))
+
+    def _how_it_ended(self) -> str:
+        """Return what is known of the end of a process that didn't say so itself."""
+        remedy = (
+            "smaller groups need less of it (hydra.launcher.max_memory_mb=500), or fewer of them "
+            "side by side (hydra.launcher.num_workers=1)."
+        )
+        limit = memory.limit_mb()
+        if limit is not None and memory.num_ended() > self._num_ended:
+            return (
+                f"memory ran out: this container or job may use {limit:.0f} MB. Give it more; or "
+                f"{remedy}"
             )
+        code = self._process.exitcode or 0
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return (
+            f"the process that trained this was ended from outside ({how}). If memory ran out, "
+            f"{remedy}"
+        )
 
     def end(self) -> None:
         """End the process at once."""
@@ -188,6 +202,7 @@ def _serve(connection: Connection, work: Callable[..., None], parent: int) -> No
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+    memory.be_ended_first()
     torch.set_num_threads(1)
 
     def send(event: Any) -> None:
