@@ -21,8 +21,9 @@ RUN if [ -n "$TORCH_VERSION" ]; then \
     && python -c 'import sys, tomllib; \
         project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
         extras = project["optional-dependencies"]; \
-        wanted = sys.argv[1].replace(",", " ").split(); \
-        set(wanted) <= set(extras) or sys.exit("EXTRAS: some of " + ",".join(extras)); \
+        said = sys.argv[1]; wanted = said.replace(",", " ").split(); \
+        known = ", ".join(extras); \
+        set(wanted) <= set(extras) or sys.exit(f"EXTRAS={said}: must be some of {known}."); \
         print(*sum(map(extras.get, wanted), project["dependencies"]), sep="\n")' \
         "$EXTRAS" > requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
