@@ -20,7 +20,10 @@ import pytest
 from tests.command import CHECKOUT, Done, wait_until
 from tests.warm import environment
 
-PROGRAMS = ("buildah", "podman", "runc", "debootstrap", "unshare", "nsenter")
+PROGRAMS = (
+    *("buildah", "podman", "runc", "catatonit", "debootstrap", "unshare", "nsenter", "ip"),
+    *("/usr/lib/podman/netavark", "/usr/lib/podman/aardvark-dns"),
+)
 
 BASE_PACKAGES = "ca-certificates,python3,python3-venv,python-is-python3"
 

@@ -136,9 +136,9 @@ def test_a_run_that_takes_too_much_memory_fails_and_says_so(
     assert command.parent(project).info.status == "FAILED"
 
 
-def test_threads_follow_the_limit(engine: Engine, tmp_path: Path):
+def test_threads_follow_the_limit(engine: Engine, project: Path):
     ask = ("--entrypoint", "python", "pipeline", "-c", NUM_CORES)
     assert engine.must("podman", "run", "--rm", "--cpus=1", *ask) == "1"
-    (tmp_path / "cpu.max").write_text("100000 100000\n")
-    version_2 = f"--volume={tmp_path}:/sys/fs/cgroup:ro"
+    (project / "cpu.max").write_text("100000 100000\n")
+    version_2 = f"--volume={project}:/sys/fs/cgroup:ro"
     assert engine.must("podman", "run", "--rm", version_2, *ask) == "1"
