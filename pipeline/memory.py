@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["be_ended_first", "limit_mb", "num_ended", "room_mb"]
+__all__ = ["be_ended_first", "limit_mb", "num_ended"]
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -29,18 +29,6 @@ def limit_mb() -> float | None:
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = min(limits, default=physical)
     return limit / 2**20 if limit < physical else None
-
-
-def room_mb() -> float | None:
-    """Return what this process may use beside what it uses already; None for as much as it likes.
-
-    What its children use of it isn't counted.
-    """
-    limit = limit_mb()
-    if limit is None:
-        return None
-    used = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return max(0.0, limit - used / 2**20)
 
 
 def num_ended() -> int:

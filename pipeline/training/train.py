@@ -43,7 +43,7 @@ def train_runs(
     on_cpu = all(is_on_cpu(job.config) for job in jobs)
     allowed = num_cores()  # asked before the number of threads is lowered
     cores = (num_workers or allowed) if on_cpu else None
-    plans = _divide(jobs, max_members, _share_mb(max_memory_mb, cores), cores)
+    plans = _divide(jobs, max_members, max_memory_mb, cores)
     groups = [Group(jobs, plan, parent_run_id) for plan in plans]
     num_processes = _num_processes(len(groups), cores)
     gc.freeze()  # what there is by now stays: collecting garbage need not walk it again and again
@@ -75,15 +75,6 @@ def train_runs(
     for group, plan in zip(groups, plans, strict=True):
         outcomes |= zip(plan, group.outcomes, strict=True)
     return [outcomes[position] for position in range(len(jobs))]
-
-
-def _share_mb(max_memory_mb: float, cores: int | None) -> float:
-    """Return what a group may use of the memory where that is limited.
-
-    As many groups as there are cores train at once, and this process needs a share, too.
-    """
-    room = memory.room_mb() if cores else None
-    return max_memory_mb if room is None else min(max_memory_mb, room / (1 + (cores or 1)))
 
 
 def _num_processes(num_groups: int, cores: int | None) -> int:
