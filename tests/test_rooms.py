@@ -28,6 +28,7 @@ ROOMS = (
     "config",
     "files",
     "process",
+    "memory",
     "secrets",
     "errors",
 )

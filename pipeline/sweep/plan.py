@@ -39,6 +39,8 @@ class Plan:
     """Folders of checkpoints, by name, and the cells whose runs left them."""
     replaced: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """Finished MLflow runs of the sweep that don't count; kept until their cell is finished."""
+    num_left: int = 0
+    """Runs that were still going on when their process was killed, so that it could say nothing."""
     num_cells: int = 0
     warnings: list[str] = field(default_factory=list[str])
     """What has changed since the runs were made."""
@@ -94,6 +96,7 @@ def make_plan(
             changed[f"finished runs were made with other {changes}"] += bool(changes)
             _add_finished(plan, key, run, counts=not changes or _counts(config))
         else:
+            plan.num_left += run.status == "RUNNING"
             goes_on = bool(checkpoint) and (not changes or _counts(config))
             changed[f"interrupted runs were begun with other {changes}"] += goes_on and bool(
                 changes

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipeline import memory
 from pipeline.config.schema import Config
 from pipeline.data import missing_files, prepare
-from pipeline.data.catalog import check_sizes
+from pipeline.data.catalog import check_sizes, find_dataset
 from pipeline.engine.grouping import multiplications, plan_groups
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
@@ -28,6 +29,9 @@ T = TypeVar("T")
 
 ROOM_MB = 16
 """Free space that a run needs in the root, roughly: the database and one run's artifacts."""
+
+MEMORY_MB = 600
+"""What a command uses before its first step: most of it PyTorch and MLflow."""
 
 SERVER_TIMEOUT_S = 5
 
@@ -61,6 +65,8 @@ def check_surroundings(configs: Sequence[Config], *, train_here: bool = True) ->
             _check_gpu(accelerator)
         _check_bf16([config for config in configs if config.trainer.precision == "bf16"])
         _check_tf32([config for config in configs if config.trainer.precision == "tf32"])
+        for name in _distinct(config.data.name for config in configs):
+            _check_memory(name)
     data = [config.data for config in configs]
     for name, num_train, num_val in _distinct((it.name, it.num_train, it.num_val) for it in data):
         check_sizes(name, num_train, num_val)
@@ -158,6 +164,18 @@ def _check_gpu(accelerator: str) -> None:
         raise UserError(
             "trainer.accelerator=gpu: PyTorch finds no GPU on this machine. Use trainer=cpu, or "
             "trainer=auto to take a GPU where there is one."
+        )
+
+
+def _check_memory(data: str) -> None:
+    """Check that there is more memory than is used before the first step, data included."""
+    limit_mb, dataset = memory.limit_mb(), find_dataset(data)
+    data_mb = 4 * dataset.num_train * dataset.num_features / 2**20
+    if limit_mb is not None and limit_mb < MEMORY_MB + data_mb:
+        raise UserError(
+            f"data={data}: this container or job may use {limit_mb:.0f} MB of memory, and some "
+            f"{MEMORY_MB + data_mb:.0f} are used before the first step. Give it more "
+            "(docker run --memory 2g; sbatch --mem 2G; resources.limits.memory of a pod)."
         )
 
 

@@ -298,6 +298,12 @@ def _say(config: Config, plan: Plan, to_do: object) -> None:
         for warning in plan.warnings:
             log.warning("%s", warning)
         log.info("%s", to_do)
+        if plan.num_left:
+            log.info(
+                "%d were still going on when their process was killed, as when memory runs out "
+                "(exit code 137).",
+                plan.num_left,
+            )
 
 
 def _find_parent(store: Store, config: Config) -> RunResult | None:

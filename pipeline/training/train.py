@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
+from pipeline import memory
 from pipeline.engine.grouping import MAX_MEMBERS, MAX_MEMORY_MB, plan_groups
 from pipeline.engine.members import sort_members
 from pipeline.tracking.record import RunResult
@@ -57,14 +58,14 @@ def train_runs(
     cores = (num_workers or allowed) if on_cpu else None
     plans = _divide(jobs, max_members, max_memory_mb, cores, len(gpus))
     groups = [Group([jobs[place] for place in plan], plan, parent_run_id, judge) for plan in plans]
-    num_processes = min(cores or len(gpus), len(groups))
+    num_processes = _num_processes(len(groups), cores, len(gpus))
     gc.freeze()  # what there is by now stays: collecting garbage need not walk it again and again
     with (
         num_threads(1),  # a process that has used more of them can't be forked well
         closing(Workers[Task, Event](num_processes, fit, gpus)) as workers,
         closing(make_progress([group.size for group in groups])) as progress,
     ):
-        training = _Training(groups, progress, on_start, alone=num_processes == 1)
+        training = _Training(groups, progress, on_start, alone=num_processes <= 1)
         try:
             workers.do(training.next_task, training.handle)
         except BaseException as error:
@@ -155,6 +156,17 @@ class _Training:
             for group in self._groups.values()
             for position, outcome in zip(group.positions, group.outcomes, strict=True)
         }
+
+
+def _num_processes(num_groups: int, cores: int | None, num_gpus: int) -> int:
+    """Return how many processes train the groups, 0 for this one.
+
+    One alone is worth its start where memory is limited: if it is ended because that runs out, this
+    one is there to say so, and goes on with smaller groups.
+    """
+    number = min(cores or num_gpus, num_groups)
+    is_limited = cores is not None and memory.limit_mb() is not None
+    return number if number > 1 or is_limited else 0
 
 
 def _divide(

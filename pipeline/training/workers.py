@@ -26,6 +26,7 @@ from typing import Any, Generic, TypeVar
 import joblib  # pyright: ignore[reportMissingTypeStubs]  # has none
 import torch
 
+from pipeline import memory
 from pipeline.errors import UserError
 from pipeline.process import ask_to_stop, end_with_parent, exits_held, is_asked_to_stop
 from pipeline.training.memory import MemoryRanOutError
@@ -86,13 +87,13 @@ class Workers(Generic[Task, Event]):
         """Say how many; they start when there is a task, with all that was loaded for it.
 
         Args:
-            number: of processes; with fewer than two the tasks are done in this one.
+            number: of processes; 0 if the tasks are done in this one.
             work: does a task, and says what happens on the way by calling its second argument.
             gpus: the one that each process sees, by their names in CUDA_VISIBLE_DEVICES; none if
                 they train on the CPU.
         """
         self._work = work
-        self._number = number if ON_LINUX and number > 1 else 0
+        self._number = number if ON_LINUX else 0
         self._free_gpus = list(gpus)
         self._workers: list[_Worker[Task, Event]] = []
         self._idle: list[_Worker[Task, Event]] = []
@@ -185,6 +186,7 @@ class _Worker(Generic[Task, Event]):
         self.gpu = gpu
         self.connection, its_end = context.Pipe()
         self.is_alive = True
+        self._num_ended = memory.num_ended()
         self._process: BaseProcess = context.Process(
             target=_serve,
             args=(its_end, work, os.getpid(), None if gpu is None else _stop),
@@ -206,12 +208,20 @@ class _Worker(Generic[Task, Event]):
         except (EOFError, OSError):
             self.is_alive = False
             self._process.join()
-            code = self._process.exitcode or 0
-            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            what = f"the process that trained this was ended from outside ({how})"
-            if -code == signal.SIGKILL:
-                return Ended(MemoryRanOutError(f"{what}, as it is when memory runs out"))
+            what = self._how_it_ended()
+            if self._process.exitcode == -signal.SIGKILL:
+                return Ended(MemoryRanOutError(what))
             return Ended(UserError(f"{what}."))
+
+    def _how_it_ended(self) -> str:
+        """Return what is known of the end of a process that didn't say so itself."""
+        limit = memory.limit_mb()
+        if limit is not None and memory.num_ended() > self._num_ended:
+            return f"memory ran out: this container or job may use {limit:.0f} MB"
+        code = self._process.exitcode or 0
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        what = f"the process that trained this was ended from outside ({how})"
+        return f"{what}, as it is when memory runs out" if -code == signal.SIGKILL else what
 
     def ask_to_stop(self) -> None:
         """Let the process know that this one is asked to; a forked one knows."""
@@ -264,6 +274,7 @@ def _serve(
     end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
+    memory.be_ended_first()
     torch.set_num_threads(1)
 
     def send(event: Any) -> Any:
