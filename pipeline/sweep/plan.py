@@ -12,7 +12,7 @@ from pipeline.data.catalog import find_dataset
 from pipeline.errors import UserError
 from pipeline.files import is_plain_name
 from pipeline.tracking import paths
-from pipeline.tracking.locks import is_alive
+from pipeline.tracking.locks import Heartbeats, is_alive
 from pipeline.tracking.provenance import code_hash
 from pipeline.tracking.record import RunResult
 
@@ -54,7 +54,13 @@ class Plan:
         return f"{len(self.finished)} finished, {running}{self.num_to_run} to run{continued}"
 
 
-def make_plan(cells: Mapping[str, Config], runs: Sequence[RunResult], *, owned: bool) -> Plan:
+def make_plan(
+    cells: Mapping[str, Config],
+    runs: Sequence[RunResult],
+    *,
+    owned: bool,
+    heartbeats: Heartbeats | None = None,
+) -> Plan:
     """Compare the cells of a grid with the runs that may answer them.
 
     Args:
@@ -62,6 +68,7 @@ def make_plan(cells: Mapping[str, Config], runs: Sequence[RunResult], *, owned: 
         runs: of the sweep that is resumed, or of any, in the order in which they started.
         owned: whether this process is the only one that works on the sweep; otherwise the cells
             that are not finished are somebody else's.
+        heartbeats: see `is_alive`.
     """
     config = next(iter(cells.values()))
     plan = Plan(num_cells=len(cells))
@@ -74,7 +81,8 @@ def make_plan(cells: Mapping[str, Config], runs: Sequence[RunResult], *, owned: 
         if key not in cells:
             continue
         changes = _changes(run, cells[key])
-        if run.status == "RUNNING" and is_alive(Path(config.root), run.tags) is not False:
+        is_under_way = run.status == "RUNNING"
+        if is_under_way and is_alive(Path(config.root), run.tags, heartbeats) is not False:
             plan.running.add(key)
         elif run.status == "FINISHED":
             changed[f"finished runs were made with other {changes}"] += bool(changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shlex
@@ -13,14 +14,15 @@ from pathlib import Path
 from pipeline.comparison.subject import Subject
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
+from pipeline.files import is_plain_name
 from pipeline.secrets import without_password
 from pipeline.sweep.findings import Findings
 from pipeline.sweep.grid import Grid, has_grid, read_grid, write_grid
 from pipeline.sweep.parent import time_paused, varied_params
 from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan, take_finished
 from pipeline.tracking import paths
-from pipeline.tracking.locks import hold, is_alive, process_lock
-from pipeline.tracking.lookup import GRID_FILE, SWEEP_TAG, TAKES_TAG, finished_before
+from pipeline.tracking.locks import Heartbeats, alone, heartbeats_in, hold, is_alive, process_lock
+from pipeline.tracking.lookup import GRID_FILE, SWEEP_TAG, TAKES_TAG, finished_before, grid_of
 from pipeline.tracking.provenance import origin_tags, provenance, run_name
 from pipeline.tracking.record import Record, RunResult, now_ms
 from pipeline.tracking.run import TrackedRun, start_run
@@ -145,16 +147,25 @@ def open_sweep(grid: Grid) -> Sweep | None:
         )
     store = open_store(config.tracking, Path(config.root))
     try:
-        return _open(store, grid)
+        if wanted is not None:
+            send_records(store)
+        if wanted != LAST:
+            return _open(store, grid)
+        with alone(store.root, _name_of_first(grid)):
+            return _open(store, grid)
     except StoreError as error:
         raise store.unavailable(error) from error
+
+
+def _name_of_first(grid: Grid) -> str:
+    """Return the name of the lock for looking for the last sweep of a grid, or making the first."""
+    asked = [grid.configs[0].tracking.experiment_name, *sorted(grid.hashes)]
+    return f"first-{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]}"
 
 
 def _open(store: Store, grid: Grid) -> Sweep | None:
     config = grid.configs[0]
     wanted = config.resume.sweep
-    if wanted is not None:
-        send_records(store)
     parent = _find_parent(store, config) if wanted not in (None, ANY) else None
     if parent is not None:
         return _reopen(store, grid, parent)
@@ -167,15 +178,16 @@ def _open(store: Store, grid: Grid) -> Sweep | None:
 def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
     """Go on with a sweep, unless another process is working on it."""
     config = grid.configs[0]
-    root, name = Path(config.root), parent.tags.get("grid", "")
-    if has_grid(root, name):
-        check_same_grid(grid.cells, read_grid(root, name), parent.run_id)
+    root, name = Path(config.root), _grid_name(parent) or parent.run_id
+    asked = read_grid(root, name) if has_grid(root, name) else grid_of(store, parent.run_id)
+    if asked:
+        check_same_grid(grid.cells, asked, parent.run_id)
     else:
-        log.warning("The grid of sweep %s isn't in %s: nothing to compare.", parent.run_id, root)
-        name = parent.run_id
-    owned = config.dry_run or hold(root, name)
+        log.warning("The grid of sweep %s can't be found: nothing to compare.", parent.run_id)
+    heartbeats = heartbeats_in(store)
+    owned = config.dry_run or _take(root, parent, name, heartbeats)
     children = store.children(parent.run_id)
-    plan = make_plan(grid.configs_by_hash, children, owned=owned)
+    plan = make_plan(grid.configs_by_hash, children, owned=owned, heartbeats=heartbeats)
     if TAKES_TAG in parent.tags:
         take_finished(plan, grid.configs_by_hash, finished_before(store, parent))
     _say(plan, config)
@@ -189,10 +201,21 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
     is_left = [
         run.tags.get("record", "")
         for run in (parent, *children)
-        if run.status != "FINISHED" and is_alive(root, run.tags) is False
+        if run.status != "FINISHED" and is_alive(root, run.tags, heartbeats) is False
     ]
     remove_unfinished(root, is_left)
     return _start(store, grid, plan, parent, children)
+
+
+def _take(root: Path, parent: RunResult, name: str, heartbeats: Heartbeats | None) -> bool:
+    """Take a sweep for this process; return whether no other one is working on it.
+
+    Another machine, or another root, may not see the lock that is named like the grid's file.
+    """
+    is_others = parent.status == "RUNNING" and parent.tags.get("lock") != process_lock(root)
+    if is_others and is_alive(root, parent.tags, heartbeats):
+        return False
+    return hold(root, name)
 
 
 def _say(plan: Plan, config: Config) -> None:
@@ -230,9 +253,9 @@ def _start(
     """Make the parent run, or go on with the one that is there."""
     config = grid.configs[0]
     root = Path(config.root)
-    grid_name = parent.tags.get("grid", "") if parent else ""
+    grid_name = _grid_name(parent) if parent else ""
     if not has_grid(root, grid_name):
-        grid_name = write_grid(root, grid.cells)
+        grid_name = write_grid(root, grid.cells, grid_name)
         hold(root, grid_name)  # before the store knows of it, so that nobody else is working on it
     name = parent.name if parent else run_name(sorted(grid.typed, key=grid.fixed.__contains__))
     typed = [without_password(override) for override in grid.typed]
@@ -254,7 +277,23 @@ def _start(
         run_id=parent.run_id if parent else None,
     )
     run = start_run(store, record, offline_is_fine=False)
-    (run.artifacts / GRID_FILE).write_text(json.dumps(grid.cells))
+    _write_grid_file(run, grid)
     (run.artifacts / "provenance.yaml").write_text(provenance(grid.typed))
     has_answer = parent is not None and parent.status == "FINISHED"
     return Sweep(run, grid, plan, has_answer=has_answer)
+
+
+def _grid_name(parent: RunResult) -> str:
+    """Return the name of the file of a sweep's grid, in whichever root; "" if there is none."""
+    name = parent.tags.get("grid", "")
+    return name if is_plain_name(name) else ""
+
+
+def _write_grid_file(run: TrackedRun, grid: Grid) -> None:
+    """Write a sweep's grid to its artifacts, at once where other machines look for it too."""
+    file = run.artifacts / GRID_FILE
+    file.write_text(json.dumps(grid.cells))
+    is_sent_later = run.artifacts.parent == paths.spool(run.store.root)
+    if is_sent_later:
+        with suppress(*STORE_ERRORS):  # it is sent once more at the sweep's end
+            run.store.add_artifacts(run.record.known_run_id, [file])
