@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 BATCH = 500
 """So many runs at most are sent together."""
 
-NUM_REQUESTS = 8
+NUM_REQUESTS = 4
 """So many at most are on their way to a server at once."""
 
 StoreError = MlflowException
