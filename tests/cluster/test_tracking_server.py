@@ -92,7 +92,9 @@ def test_a_sweep_that_was_killed_is_finished_from_another_machine_and_root(
     assert "2 finished, 2 to run" in done.stdout.splitlines()
     sweep, *runs = command.runs(server.client)
     assert [run.info.status for run in (sweep, *runs)] == ["FINISHED"] * 5
-    cells = Counter((run.data.params["trainer.max_epochs"], run.data.params["seed"]) for run in runs)
+    cells = Counter(
+        (run.data.params["trainer.max_epochs"], run.data.params["seed"]) for run in runs
+    )
     assert cells == {(epochs, seed): 1 for epochs in ("1", "400") for seed in "01"}
     finished_here = {run_id for run_id, status in before.items() if status == "FINISHED"}
     hosts = {run.info.run_id: run.data.tags["host"] for run in runs}
@@ -187,14 +189,22 @@ def test_many_workers_lose_and_double_nothing_though_the_server_is_killed(
     with ExitStack() as stack:
         workers: list[subprocess.Popen[str]] = [
             stack.enter_context(
-                command.started(root, *typed(root, server), "-m", grid, *long, limit_s=170)
+                command.started(root, *typed(root, server), "-m", grid, *long, limit_s=400)
             )
             for root, grid in zip(roots, grids, strict=True)
         ]
         total = NUM_WORKERS * NUM_SEEDS
-        command.wait_until(lambda: number_of_runs(server) > total / 2, "half of the runs")
+        command.wait_until(
+            lambda: number_of_runs(server) > total / 2, "half of the runs", timeout_s=120
+        )
         end_abruptly(server)
-        command.wait_until(lambda: number_of_runs(server, "FINISHED"), "the first finished run")
+        command.wait_until(
+            lambda: (
+                number_of_runs(server, "FINISHED") or all(it.poll() is not None for it in workers)
+            ),
+            "the first finished run",
+            timeout_s=120,
+        )
         end_abruptly(server)
         outputs = [worker.communicate() for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * NUM_WORKERS, outputs

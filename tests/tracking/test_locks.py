@@ -230,3 +230,29 @@ def test_what_was_killed_in_a_container_goes_on_in_another(tmp_path: Path):
         process.communicate()
     assert {run.data.tags["host"] for run in command.runs(tmp_path)} == {"other"}
     assert sweeps.plan(tmp_path, *grid, "resume=last") == ["2 finished, 2 to run"]
+
+
+NUM_AT_ONCE, NUM_ROUNDS = 4, 3
+
+
+def test_first_commands_that_resume_the_last_sweep_at_once_are_one_sweep(tmp_path: Path):
+    for number in range(NUM_ROUNDS):
+        root = tmp_path / str(number)
+        root.mkdir()
+        typed = ("data=digits", "trainer=cpu", f"root={root}", "-m", "trainer.max_epochs=1,2")
+        with ExitStack() as all_of_them:
+            processes = [
+                all_of_them.enter_context(command.started(root, *typed, "resume=last"))
+                for _ in range(NUM_AT_ONCE)
+            ]
+            outputs = [process.communicate() for process in processes]
+        assert [process.returncode for process in processes] == [0] * NUM_AT_ONCE, outputs
+        assert [stderr for _, stderr in outputs] == [""] * NUM_AT_ONCE
+        sweeps.check_whole(root, 2)
+        assert sweeps.deleted(root) == []
+        lines = [stdout.splitlines() for stdout, _ in outputs]
+        first = "There is no sweep to resume yet; this is the first one."
+        assert sum(first in its for its in lines) == 1
+        others = [its for its in lines if first not in its]
+        assert all("Another process is working on sweep" in its[-1] for its in others if its[1:2])
+        assert not list((root / "mlruns" / "locks").iterdir())
