@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from pipeline.tracking.store import Store
 
 __all__ = [
+    "DEAD_AFTER_S",
+    "HEARTBEAT_TAG",
     "Heartbeats",
     "alone",
     "give_room_back",
