@@ -11,7 +11,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from pipeline.sweep.search import Settings
+from pipeline.sweep.search.search import Settings
 
 __all__ = ["SearchSweeper", "SearchSweeperConf"]
 

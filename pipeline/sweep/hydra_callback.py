@@ -24,7 +24,7 @@ from pipeline.sweep.context import SweepContext, enter
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.headline import headline
 from pipeline.sweep.preflight import check_search, check_surroundings
-from pipeline.sweep.search import find_search
+from pipeline.sweep.search.search import find_search
 
 __all__ = ["SweepCallback"]
 
@@ -67,7 +67,7 @@ class SweepCallback(Callback):
                 check_launcher(config.hydra.launcher)
             check_surroundings(grid.configs, train_here=check_launcher is None)
             with quick_imports():
-                from pipeline.sweep.sweep import open_sweep  # imports mlflow
+                from pipeline.sweep.opening import open_sweep  # imports mlflow
 
             sweep = open_sweep(grid)
         if sweep is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.config.schema import Config
 from pipeline.process import quick_imports
 from pipeline.sweep.plan import make_plan
+from pipeline.tracking.locks import heartbeats_in
 from pipeline.tracking.provenance import config_hash
 
 __all__ = ["Piece"]
@@ -42,7 +43,8 @@ class Piece:
         store = open_store(first.tracking, Path(first.root))
         keys = [config_hash(config) for config, _ in self.jobs]
         cells = {key: config for key, (config, _) in zip(keys, self.jobs, strict=True)}
-        plan = make_plan(cells, store.children(self.parent_run_id), owned=True)
+        runs, heartbeats = store.children(self.parent_run_id), heartbeats_in(store)
+        plan = make_plan(cells, runs, owned=True, heartbeats=heartbeats)
         store.remove(plan.dead)
         members = [
             Job(config, overrides, self.fixed, plan.continued.get(key))

@@ -12,7 +12,7 @@ from pipeline.data.catalog import find_dataset
 from pipeline.errors import UserError
 from pipeline.files import is_plain_name
 from pipeline.tracking import paths
-from pipeline.tracking.locks import is_alive
+from pipeline.tracking.locks import Heartbeats, is_alive
 from pipeline.tracking.provenance import code_hash
 from pipeline.tracking.record import RunResult
 
@@ -67,6 +67,7 @@ def make_plan(
     *,
     owned: bool,
     queued: Collection[str] = (),
+    heartbeats: Heartbeats | None = None,
 ) -> Plan:
     """Compare the cells of a grid with the runs that may answer them.
 
@@ -76,6 +77,7 @@ def make_plan(
         owned: whether this process is the only one that works on the sweep; otherwise the cells
             that are not finished are somebody else's.
         queued: the cells that jobs of a cluster wait for or work on.
+        heartbeats: see `is_alive`.
     """
     config = next(iter(cells.values()))
     plan = Plan(num_cells=len(cells))
@@ -90,7 +92,8 @@ def make_plan(
         changes = _changes(run, cells[key])
         if key in queued and run.status != "FINISHED":
             continue
-        if run.status == "RUNNING" and is_alive(Path(config.root), run.tags) is not False:
+        is_under_way = run.status == "RUNNING"
+        if is_under_way and is_alive(Path(config.root), run.tags, heartbeats) is not False:
             plan.running.add(key)
         elif run.status == "FINISHED":
             changed[f"finished runs were made with other {changes}"] += bool(changes)

@@ -15,6 +15,7 @@ from collections import Counter
 
 from rich.console import Console
 
+from pipeline.cluster.at_work import engine_of, jobs_at_work, note_lost_runs
 from pipeline.cluster.jobs import read_jobs
 from pipeline.comparison.answer import answer
 from pipeline.comparison.notes import resume_command
@@ -24,9 +25,8 @@ from pipeline.errors import UserError
 from pipeline.process import exit_on_signals
 from pipeline.report.answer import print_answer
 from pipeline.report.runs_table import runs_table
-from pipeline.sweep.at_work import engine_of, jobs_at_work, note_lost_runs
 from pipeline.sweep.grid import has_grid
-from pipeline.sweep.sweep import adopt
+from pipeline.sweep.opening import adopt
 from pipeline.sweep.watching import Watch
 from pipeline.tracking.locks import hold
 from pipeline.tracking.lookup import LAST, find_run, is_sweep, open_tracked

@@ -201,6 +201,11 @@ class Database:
         with _connection(self._engine) as connection:
             return queries.num_metrics(connection, run_ids)
 
+    def now_s(self) -> float:
+        """Return the seconds since 1970 by the database's clock."""
+        with _connection(self._engine) as connection:
+            return queries.now_s(connection)
+
     def _add(self, connection: Connection, table: Table, new: Sequence[Row]) -> None:
         """Insert the rows that aren't there yet."""
         if new:

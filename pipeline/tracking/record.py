@@ -99,6 +99,8 @@ class RunFilter:
     """They must have it."""
     value: str | None = None
     """What the tag must say."""
+    other_tag: str | None = None
+    """They must have it too."""
     with_deleted: bool = False
 
     def has_status(self, run: RunResult) -> bool:

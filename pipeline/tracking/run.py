@@ -18,7 +18,7 @@ from typing import TypeVar
 from pipeline.errors import InterruptedRunError, UserError
 from pipeline.files import write_checksums
 from pipeline.tracking import paths
-from pipeline.tracking.locks import give_room_back
+from pipeline.tracking.locks import give_room_back, keep_beating
 from pipeline.tracking.record import Record, RunEnd, RunResult
 from pipeline.tracking.spool import save_batch, send_records, spooled_batches
 from pipeline.tracking.store import STORE_ERRORS, Store
@@ -115,6 +115,7 @@ def start_runs(
             _make(folder, store.root)
         if places is not None:
             ask(store.begin)
+            keep_beating(store, records[0])
     except BaseException:
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)

@@ -39,14 +39,14 @@ class Namespace:
 
     @property
     def enter(self) -> list[str]:
-        """Return the words that let a command run in it."""
-        return ["nsenter", f"--target={self.holder}", "--net", "--pid", "--mount"]
+        """Return the words that let a command run in it, with its variables."""
+        said = [f"{name}={value}" for name, value in self.variables.items()]
+        return ["nsenter", f"--target={self.holder}", "--net", "--pid", "--mount", "env", *said]
 
-    def call(self, *words: str, **variables: str) -> str:
+    def call(self, *words: str) -> str:
         """Run a command in it to its end, and return what it says."""
         done = subprocess.run(
             [*self.enter, *words],
-            env=self.environment(variables),
             capture_output=True,
             text=True,
             timeout=120,
@@ -60,16 +60,12 @@ class Namespace:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [*self.enter, *words],
-                env=self.environment({}),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
             )
         self.started.append(process)
-
-    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        return {**os.environ, **self.variables, **more}
 
 
 def need(packages: Mapping[str, str]) -> None:

@@ -46,16 +46,13 @@ class Sweeps:
         return self._run(f"pipeline.{name}", f"root={self.root}", *arguments)
 
     def _run(self, module: str, *said: str, limit_s: float = LIMIT_S) -> Done:
-        enter, variables = self.space.enter, self.space.variables
-        return command.run(
-            self.root, *said, module=module, before=enter, limit_s=limit_s, **variables
-        )
+        enter = self.space.enter
+        return command.run(self.root, *said, module=module, before=enter, limit_s=limit_s)
 
     def started(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start a sweep."""
         said = words(self.root, *arguments, *self.launcher)
-        enter, variables = self.space.enter, self.space.variables
-        return command.started(self.root, *said, before=enter, limit_s=LIMIT_S, **variables)
+        return command.started(self.root, *said, before=self.space.enter, limit_s=LIMIT_S)
 
     def in_training(self, number: int) -> list[Run]:
         """Wait until so many runs train, each for some epochs already, and return them."""

@@ -29,10 +29,8 @@ def test_every_command_works_as_it_is_written(slurm: Slurm, ray: Ray, tmp_path: 
         space = ray.space if "hydra/launcher=ray" in words else slurm.space
         small = ["data=digits", *SMALL] if words[2] == "pipeline" else []
         said = [*small, f"root={tmp_path}", *words[3:]]
-        variables = space.variables
-        done = command.run(
-            tmp_path, *said, module=words[2], before=space.enter, limit_s=LIMIT_S, **variables
-        )
+        enter = space.enter
+        done = command.run(tmp_path, *said, module=words[2], before=enter, limit_s=LIMIT_S)
         assert done.code == 0, f"{typed}: {done.stdout}{done.stderr}"
         last = done.stdout.splitlines()[-1]
         assert "pipeline.compare" in last or "pipeline.watch" in last or "loss=" in done.stdout

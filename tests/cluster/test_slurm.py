@@ -200,9 +200,8 @@ def test_a_controller_that_is_gone_is_told_within_ten_seconds(slurm: Slurm, tmp_
     conf = tmp_path / "slurm.conf"
     ours = (slurm.space.folder / "slurm.conf").read_text()
     conf.write_text(ours.replace("SlurmctldPort=16817", "SlurmctldPort=16999"))
-    variables = {**slurm.space.variables, "SLURM_CONF": str(conf)}
-    said = words(tmp_path, *SHORT, *LAUNCHER)
-    done = command.run(tmp_path, *said, before=slurm.space.enter, **variables)
+    enter = [*slurm.space.enter, f"SLURM_CONF={conf}"]
+    done = command.run(tmp_path, *words(tmp_path, *SHORT, *LAUNCHER), before=enter)
     assert done.code == 1
     assert "hydra/launcher=slurm" in done.stderr
     assert done.seconds < 10

@@ -21,8 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
-from pipeline.sweep.choosing import pruner, sampler
-from pipeline.sweep.search import Dimension, Search
+from pipeline.sweep.search.choosing import pruner, sampler
+from pipeline.sweep.search.search import Dimension, Search
 from pipeline.tracking import paths
 from pipeline.tracking import sqlite as sqlite_file
 from pipeline.tracking.provenance import config_hash

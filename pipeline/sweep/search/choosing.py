@@ -10,7 +10,7 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
-from pipeline.sweep.search import Settings
+from pipeline.sweep.search.search import Settings
 
 __all__ = ["pruner", "sampler"]
 
