@@ -191,5 +191,5 @@ class Engine:
         """End all containers and remove everything."""
         self.call("podman", "pod", "rm", "--all", "--force")
         self.call("podman", "rm", "--all", "--force", "--time=0")
-        self.call("umount", str(self.folder / "images" / "overlay"))
+        self.call("umount", "--recursive", str(self.folder / "images" / "overlay"))
         shutil.rmtree(self.folder)
