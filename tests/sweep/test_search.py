@@ -10,6 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 from mlflow.entities import Run
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from tests import command, postgresql
@@ -34,10 +35,13 @@ KILLED_AT = {
 }
 
 
-def study(root: Path, *, name: str | None = None, file: str = "mlruns/optuna.db") -> optuna.Study:
-    """A search's study, opened as any user of Optuna would."""
+def trials_of(root: Path, *, name: str | None = None, address: str = "") -> list[FrozenTrial]:
+    """A search's trials, read as any user of Optuna would."""
+    storage = RDBStorage(address or f"sqlite:///{root}/mlruns/optuna.db")
     name = name or command.parent(root).info.run_id
-    return optuna.load_study(study_name=name, storage=f"sqlite:///{root / file}")
+    trials = optuna.load_study(study_name=name, storage=storage).get_trials()
+    storage.engine.dispose()
+    return trials
 
 
 def asked(trials: list[FrozenTrial]) -> list[tuple[dict[str, object], float | None]]:
@@ -81,7 +85,7 @@ def test_a_batch_trains_as_one_group(root: Path):
 
 
 def test_optuna_itself_reads_what_the_runs_reached(root: Path):
-    trials = study(root).get_trials()
+    trials = trials_of(root)
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
     reached = {
         (run.data.params["loss.name"], float(run.data.params["optimizer.lr"])): run.data.metrics[
@@ -97,10 +101,10 @@ def test_the_best_trial_is_told_and_how_far_to_believe_it(root: Path):
     stdout = (root / "stdout").read_text()
     best = max(command.children(root), key=lambda run: run.data.metrics["val/accuracy"])
     accuracy, test = (100 * best.data.metrics[f"{it}/accuracy"] for it in ("val", "test"))
-    told = " ".join(stdout.partition("Best of 6 trials by validation accuracy")[2].split())
-    assert f"with {accuracy:.2f}% (run {best.info.run_id[:14]})" in told
-    assert f"its test accuracy is {test:.2f}%" in told
-    flatters = re.search(r"The highest of 6 flatters: on 200 .* up to ([\d.]+) points", told)
+    said = " ".join(stdout.partition("Best of 6 trials by validation accuracy")[2].split())
+    assert f"with {accuracy:.2f}% (run {best.info.run_id[:14]})" in said
+    assert f"its test accuracy is {test:.2f}%" in said
+    flatters = re.search(r"The highest of 6 flatters: on 200 .* up to ([\d.]+) points", said)
     assert flatters is not None
     deviation = (accuracy * (100 - accuracy) / 200) ** 0.5
     assert float(flatters[1]) == pytest.approx(1.2672 * deviation, abs=0.01), "1.2672: of 6 normals"
@@ -130,8 +134,10 @@ def test_the_same_search_asks_for_the_same_trials_and_another_seed_for_others(
         typed = (here, f"hydra.sweeper.study_name={name}", seed)
         done = command.train(tmp_path, *SMALL, *typed)
         assert done.code == 0, done.stderr
-        found[name] = [*asked(study(tmp_path, name=name, file="own.db").get_trials())]
-    assert found["same"] == asked(study(root).get_trials())
+        found[name] = [
+            *asked(trials_of(tmp_path, name=name, address=f"sqlite:///{tmp_path}/own.db"))
+        ]
+    assert found["same"] == asked(trials_of(root))
     assert all(value not in found["same"] for value in found["other"])
     assert not (tmp_path / "mlruns" / "optuna.db").exists()
     again = command.train(tmp_path, *SMALL, here, "hydra.sweeper.study_name=same")
@@ -165,10 +171,10 @@ def test_trials_that_diverge_are_told_and_the_search_goes_on(tmp_path: Path):
     rates = "optimizer.lr=choice(0.1,1e38)"
     done = command.train(tmp_path, *SMALL[:2], rates, "hydra.sweeper.n_trials=9")
     assert done.code == 0, done.stderr
-    trials, runs = study(tmp_path).get_trials(), command.children(tmp_path)
+    trials, runs = trials_of(tmp_path), command.children(tmp_path)
     states = {"0.1": (TrialState.COMPLETE, "FINISHED"), "1e+38": (TrialState.FAIL, "FAILED")}
-    told = {(trial.params["optimizer.lr"], trial.state) for trial in trials}
-    assert told == {(rate, state) for rate, (state, _) in states.items()}
+    states_told = {(trial.params["optimizer.lr"], trial.state) for trial in trials}
+    assert states_told == {(rate, state) for rate, (state, _) in states.items()}
     found = {(run.data.params["optimizer.lr"], run.info.status) for run in runs}
     assert found == {(rate, status) for rate, (_, status) in states.items()}
     assert len(trials) == len(runs) == 9
@@ -189,7 +195,7 @@ def test_members_that_do_badly_stop_while_the_others_go_on(tmp_path: Path, prune
     budget = ("hydra.sweeper.n_trials=16", "hydra.sweeper.batch_size=8")
     done = command.train(tmp_path, *typed, *budget, f"hydra.sweeper.pruner={pruner}")
     assert done.code == 0, done.stderr
-    trials = {trial.params["optimizer.lr"]: trial for trial in study(tmp_path).get_trials()}
+    trials = {trial.params["optimizer.lr"]: trial for trial in trials_of(tmp_path)}
     runs = {float(run.data.params["optimizer.lr"]): run for run in command.children(tmp_path)}
     assert trials.keys() == runs.keys()
     assert len(trials) == 16
@@ -203,9 +209,9 @@ def test_members_that_do_badly_stop_while_the_others_go_on(tmp_path: Path, prune
         assert run.data.tags.get("pruned") == (str(last) if rate in pruned else None)
         assert run.info.status == "FINISHED"
     best = max(runs.keys() - pruned, key=lambda rate: trials[rate].value or 0)
-    told = " ".join(done.stdout.split())
-    assert f"Best of 16 trials by validation accuracy, the objective ({len(pruned)} pruned)" in told
-    assert f"(run {runs[best].info.run_id[:14]})" in told
+    said = " ".join(done.stdout.split())
+    assert f"Best of 16 trials by validation accuracy, the objective ({len(pruned)} pruned)" in said
+    assert f"(run {runs[best].info.run_id[:14]})" in said
     check_no_grid_takes_them(tmp_path, runs, pruned)
 
 
@@ -223,21 +229,21 @@ def test_groups_side_by_side_are_pruned_as_well(tmp_path: Path):
     done = command.train(tmp_path, *SEARCH[:2], SPACE[0], *wide, *budget)
     assert done.code == 0, done.stderr
     assert "runs 5-8 of 8 train together" in done.stdout
-    states = [trial.state for trial in study(tmp_path).get_trials()]
+    states = [trial.state for trial in trials_of(tmp_path)]
     assert set(states) == {TrialState.COMPLETE, TrialState.PRUNED}
 
 
 def test_another_launcher_searches_as_well(root: Path, tmp_path: Path):
     done = command.train(tmp_path, *SMALL, "hydra/launcher=basic")
     assert done.code == 0, done.stderr
-    assert asked(study(tmp_path).get_trials()) == asked(study(root).get_trials())
+    assert asked(trials_of(tmp_path)) == asked(trials_of(root))
 
 
 def test_an_experiment_can_be_a_search(tmp_path: Path):
     small = ("data.num_train=200", "data.num_val=200", "trainer.max_epochs=1")
     done = command.train(tmp_path, "-m", "experiment=search", "hydra.sweeper.n_trials=3", *small)
     assert done.code == 0, done.stderr
-    trials = study(tmp_path).get_trials()
+    trials = trials_of(tmp_path)
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
     tuned = {"optimizer.lr", "regularizer.strength", "dropout.p_keep"}
     assert all(trial.params.keys() == tuned for trial in trials)
@@ -258,8 +264,8 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(
     moments.kill_at(moment, tmp_path, *SMALL)
     done = command.train(tmp_path, *SMALL, "resume=last")
     assert done.code == 0, done.stderr
-    trials = study(tmp_path).get_trials()
-    assert asked(trials) == asked(study(root).get_trials())
+    trials = trials_of(tmp_path)
+    assert asked(trials) == asked(trials_of(root))
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
     runs = sweeps.cells(tmp_path).values()
     assert [run.info.status for run in runs] == ["FINISHED"] * 6
@@ -278,8 +284,7 @@ def test_a_search_on_postgresql_goes_on_and_its_password_is_written_nowhere(
         killed = moments.kill_at(second_batch, tmp_path, *typed)
         done = command.train(tmp_path, *typed, "resume=last")
         assert done.code == 0, done.stderr
-        kept = optuna.load_study(study_name="rates", storage=database)
-        assert asked(kept.get_trials()) == asked(study(root).get_trials())
+        assert asked(trials_of(tmp_path, name="rates", address=database)) == asked(trials_of(root))
     assert [run.info.status for run in command.children(tmp_path)] == ["FINISHED"] * 6
     assert "hunter2" not in killed.stdout + killed.stderr + done.stdout + done.stderr
     for path in tmp_path.rglob("*"):
@@ -301,8 +306,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_finished_search_goes_on_with_more_trials(root: Path, finished: Path):
-    trials = asked(study(finished).get_trials())
-    assert (len(trials), trials[:6]) == (7, asked(study(root).get_trials()))
+    trials = asked(trials_of(finished))
+    assert (len(trials), trials[:6]) == (7, asked(trials_of(root)))
 
 
 def test_what_there_is_to_do_is_said_and_nothing_done(finished: Path, tmp_path: Path):
@@ -310,7 +315,7 @@ def test_what_there_is_to_do_is_said_and_nothing_done(finished: Path, tmp_path: 
     nine = (*SEARCH, "hydra.sweeper.n_trials=9")
     said = sweeps.plan(finished, *nine, f"resume={sweep[:8]}")
     assert said == ["7 of 9 trials finished, 2 to run"]
-    assert len(study(finished).get_trials()) == 7
+    assert len(trials_of(finished)) == 7
     done = command.train(tmp_path, *nine, "dry_run=true")
     assert (done.code, done.stdout) == (0, "9 to run\n")
     assert command.nothing_tracked(tmp_path)
@@ -348,13 +353,13 @@ DIFFERENT = {
 
 @pytest.mark.parametrize(("typed", "said"), DIFFERENT.values(), ids=DIFFERENT.keys())
 def test_another_search_does_not_go_on_with_it(finished: Path, typed: tuple[str, ...], said: str):
-    before = sweeps.states(finished), len(study(finished).get_trials())
+    before = sweeps.states(finished), len(trials_of(finished))
     sweeper = () if "hydra/sweeper=grid" in typed else ("hydra/sweeper=optuna",)
     resume = () if "resume=any" in typed else ("resume=last",)
     done = command.train(finished, "-m", *sweeper, *typed, *resume)
     assert (done.code, done.stdout) == (1, "")
     assert said in done.stderr
-    assert (sweeps.states(finished), len(study(finished).get_trials())) == before
+    assert (sweeps.states(finished), len(trials_of(finished))) == before
 
 
 # What is refused before anything starts.
