@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: run ui docs bench test test-slow lint clean
+.PHONY: run ui docs bench test test-slow test-cluster lint clean
 
 run: .venv/installed
 	$(BIN)/python -m pipeline -m loss=mse,ce,nll
@@ -18,10 +18,13 @@ bench: .venv/installed-test
 	$(BIN)/python -m benchmarks $(BUDGET)
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not cluster"
 
 test-slow: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --dist loadfile $(SELECT)
+
+test-cluster: .venv/installed-test
+	$(BIN)/python -m pytest -m cluster -rs
 
 lint: .venv/installed-test
 	$(BIN)/ruff format --check

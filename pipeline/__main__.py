@@ -29,6 +29,7 @@ from pipeline.sweep.context import current
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pipeline.comparison.subject import Subject
     from pipeline.sweep.findings import Findings
     from pipeline.sweep.sweep import Sweep
     from pipeline.tracking.record import RunResult
@@ -87,7 +88,9 @@ def main() -> None:
     except BaseException as error:
         ended_by = error
     sweep = current().sweep
-    if sweep:
+    if sweep and sweep.is_left:
+        print(f"The jobs go on. To watch them: {sweep.store.command('watch', sweep.run_id[:8])}")
+    elif sweep:
         ended_by = _close_sweep(sweep, ended_by)
     leave(_exit_code(ended_by, wants_traceback=wants_traceback))
 
@@ -101,8 +104,10 @@ def _place_in_line(argument: str) -> int:
 
 
 def _in_full(argument: str) -> str:
-    """Return `resume=last`, which people type, as the config's own key."""
+    """Return `resume=last`, or `detach=true`, which people type, as the config's own key."""
     key, equals, value = argument.partition("=")
+    if key == "detach" and equals:
+        return f"hydra.launcher.{argument}"
     if key != "resume" or not equals:
         return argument
     plain = value.strip("'")
@@ -115,9 +120,10 @@ def _close_sweep(sweep: Sweep, ended_by: BaseException | None) -> BaseException 
 
     findings, outcome = sweep.close(ended_by)
     console = _console()
-    _print(console, findings)
+    _print(console, findings, sweep.store)
     command = findings.subject.command
-    if isinstance(ended_by, SystemExit) and findings.subject.grid and command:
+    can_go_on = findings.subject.grid or sweep.study
+    if isinstance(ended_by, SystemExit) and can_go_on and command:
         console.print(f"To go on: {resume_command(command, sweep.run_id)}", soft_wrap=True)
     sweep_id = sweep.run_id[:8]
     _say_what_is_left(console, sweep.store)
@@ -129,21 +135,36 @@ def _close_sweep(sweep: Sweep, ended_by: BaseException | None) -> BaseException 
     return outcome
 
 
-def _print(console: Console, findings: Findings) -> None:
+def _print(console: Console, findings: Findings, store: Store) -> None:
     """Print the answer of a sweep; of a search its runs and the best of them."""
-    from pipeline.comparison.search import best_trial, more_seeds, sentences
     from pipeline.report.answer import print_answer
     from pipeline.report.runs_table import runs_table
 
     if findings.answer is not None:
         print_answer(console, findings.answer)
         return
-    runs, command = findings.subject.runs, findings.subject.command
-    console.print(runs_table(runs, title=findings.subject.title))
-    best = best_trial(runs)
-    if command and best is not None:
-        console.print("\n".join(sentences(runs, best)))
-        console.print(f"  {more_seeds(command, best)}", soft_wrap=True)
+    subject = findings.subject
+    console.print(runs_table(subject.runs, title=subject.title, is_search=bool(subject.searched)))
+    if not subject.grid:
+        _print_best(console, subject, store)
+
+
+def _print_best(console: Console, subject: Subject, store: Store) -> None:
+    """Print the best trial of a search, how far to believe it, and how to learn what it's worth."""
+    from pipeline.comparison.search import best_trial, more_seeds, sentences, trying
+
+    best = best_trial(subject.runs)
+    if best is None or subject.command is None:
+        return
+    console.print("\n".join(sentences(subject.runs, best)))
+    if subject.searched:
+        experiment, commands = trying(subject, best)
+        console.print("Try what the search started from, then the best, and compare:")
+        commands.append(store.command("compare", experiment))
+    else:
+        commands = [more_seeds(subject.command, best)]
+    for command in commands:
+        console.print(f"  {command}", soft_wrap=True)
 
 
 def _console() -> Console:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["UserError"]
+__all__ = ["InterruptedRunError", "UserError"]
 
 
 class UserError(ValueError):
@@ -10,3 +10,7 @@ class UserError(ValueError):
 
     The message names the key or file, the value, what is allowed and what to do.
     """
+
+
+class InterruptedRunError(UserError):
+    """A run was asked to stop, and did so where it can go on."""

@@ -1,9 +1,11 @@
-"""A command's process: it starts quickly, and ends in order when it is interrupted."""
+"""A command's process: it starts quickly, and ends in order when it is interrupted or asked to."""
 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
+import mmap
 import os
 import signal
 import sys
@@ -12,7 +14,20 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 
-__all__ = ["exit_on_signals", "exits_held", "leave", "quick_imports"]
+__all__ = [
+    "ask_to_stop",
+    "end_with_parent",
+    "exit_on_signals",
+    "exits_held",
+    "is_asked_to_stop",
+    "leave",
+    "quick_imports",
+]
+
+PR_SET_PDEATHSIG = 1
+
+_stop = mmap.mmap(-1, 1)
+"""Memory that processes share that are forked from this one."""
 
 
 @contextmanager
@@ -71,6 +86,25 @@ def exits_held() -> AbstractContextManager[None]:
     would go on for ever.
     """
     return _exit_once.held()
+
+
+def end_with_parent() -> None:
+    """Let the system kill this process when the one that started it ends, however it does.
+
+    Only Linux can.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def ask_to_stop() -> None:
+    """Let training end at the end of its epoch, with a checkpoint, in forked processes too."""
+    _stop[0] = 1
+
+
+def is_asked_to_stop() -> bool:
+    """Return whether training should end at the end of its epoch."""
+    return _stop[0] == 1
 
 
 def leave(code: int) -> None:

@@ -10,6 +10,12 @@ __all__ = ["password_to_environment", "without_password"]
 
 DATABASE_PASSWORD = "PIPELINE_DATABASE_PASSWORD"  # noqa: S105  (a variable's name)
 
+VARIABLES = {
+    "tracking.uri": DATABASE_PASSWORD,
+    "hydra.sweeper.storage": "PIPELINE_STORAGE_PASSWORD",
+}
+"""Keys whose values are addresses, and the variables that take the passwords in them."""
+
 
 def without_password(text: str) -> str:
     """Return the text with user:password@ taken out of every address in it."""
@@ -23,14 +29,14 @@ def password_to_environment(argument: str) -> str:
     line can show it: a server's to where MLflow looks for it too, a database's to a variable
     that the address then refers to.
     """
-    pattern = r"(\+*tracking\.uri=)(['\"]?)(\w[\w+]*://)([^/@:]+):([^/@]+)@(.*)\2"
+    pattern = r"(\+*([\w.]+)=)(['\"]?)(\w[\w+]*://)([^/@:]+):([^/@]+)@(.*)\3"
     found = re.fullmatch(pattern, argument)
-    if found is None:
+    if found is None or found[2] not in VARIABLES:
         return argument
-    key, quote, scheme, user, password, place = found.groups()
+    key, name, quote, scheme, user, password, place = found.groups()
     if scheme.startswith("http"):
         os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(user)
         os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(password)
         return f"{key}{quote}{scheme}{place}{quote}"
-    os.environ[DATABASE_PASSWORD] = password
-    return f"{key}'{scheme}{user}:${{oc.env:{DATABASE_PASSWORD}}}@{place}'"
+    os.environ[VARIABLES[name]] = password
+    return f"{key}'{scheme}{user}:${{oc.env:{VARIABLES[name]}}}@{place}'"

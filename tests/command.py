@@ -70,6 +70,7 @@ def run(
     module: str = "pipeline",
     before: Sequence[str] = (),
     fresh: bool = False,
+    limit_s: float = TIMEOUT_S,
     **variables: str,
 ) -> Done:
     """Run `python -m module arguments` in a folder and wait for its end; see `started`."""
@@ -79,7 +80,7 @@ def run(
         module=module,
         before=before,
         fresh=fresh,
-        limit_s=TIMEOUT_S,
+        limit_s=limit_s,
         quiet=False,
         **variables,
     ) as process:

@@ -67,6 +67,7 @@ class Server:
                 limit_s=600,
                 quiet=True,
                 MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
+                MLFLOW_SQLALCHEMYSTORE_POOL_SIZE="50",  # docs/reliability.md says why
             )
         )
         command.wait_until(

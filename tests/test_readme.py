@@ -20,12 +20,17 @@ from tests.command import CHECKOUT, Done
 
 PAGES = (README, *sorted((CHECKOUT / "docs").glob("*.md")), CHECKOUT / "mlruns" / "README.md")
 
-STARTS = ("python -m ", "pipeline ", "mlflow ", "make ", "pip ", "docker ", 'eval "')
+STARTS = ("python -m ", "pipeline ", "mlflow ", "make ", "pip ", "docker ", "kubectl ", 'eval "')
 """How a command begins."""
 
 ELSEWHERE = {
     "make": ".ci/run",
     "eval": "tests/config/test_commands.py",
+    "docker build": "tests/cluster/conftest.py",
+    "docker run": "tests/cluster/test_container.py",
+    "docker compose": "tests/cluster/test_compose.py",
+    "kubectl apply": "tests/cluster/test_kubernetes.py",
+    "python -m pipeline.compare mnist": "tests/cluster/test_kubernetes.py",
     "python -m benchmarks": "Makefile",
     "python -m docs": "tests/browser/test_screenshots.py",
     "python -m pipeline.reproduce": "tests/reproduce/test_main.py",
@@ -38,9 +43,12 @@ ELSEWHERE = {
 }
 """Commands that serve, install or take long, and the file that runs them."""
 
-NOT_RUN = ("docker", "pip install")
-"""Commands that need a container engine, or a registry while the tests run; `make` has installed
-the same with the extra `test`."""
+ON_CLUSTERS = {"docs/cluster.md": "tests/cluster/test_docs.py"}
+"""Pages whose commands need a cluster, and the file that runs them."""
+
+NOT_RUN = ("pip install",)
+"""Commands that need a registry while the tests run; `make` has installed the same with the extra
+`test`."""
 
 PLACEHOLDER, MEANT = "-m …", "-m loss=mse,ce,nll"
 
@@ -63,7 +71,11 @@ def _command(page: Path, text: str) -> Iterator[tuple[str, str]]:
 
 
 ALL = dict(commands())
-RUN_HERE = [typed for typed in ALL if not typed.startswith((*ELSEWHERE, *NOT_RUN))]
+RUN_HERE = [
+    typed
+    for typed, page in ALL.items()
+    if page not in ON_CLUSTERS and not typed.startswith((*ELSEWHERE, *NOT_RUN))
+]
 
 
 @pytest.fixture(scope="module")

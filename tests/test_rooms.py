@@ -18,6 +18,7 @@ ROOMS = (
     "theory",
     "tools",
     "sweep",
+    "cluster",
     "training",
     "report",
     "comparison",
@@ -27,6 +28,7 @@ ROOMS = (
     "config",
     "files",
     "process",
+    "memory",
     "secrets",
     "errors",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, chdir, nullcontext
 from dataclasses import dataclass
@@ -33,13 +34,13 @@ from pipeline.sweep.headline import headline, spans
 from pipeline.sweep.hydra_callback import SweepCallback
 from pipeline.tracking.record import RunResult
 
-__all__ = ["Runner"]
+__all__ = ["CheckedJob", "FusedRunner", "Runner"]
 
 log = logging.getLogger("pipeline")
 
 
 @dataclass(frozen=True)
-class _Job:
+class CheckedJob:
     """One job: its number in the sweep, what sets it apart, and its checked config."""
 
     number: int
@@ -47,32 +48,14 @@ class _Job:
     config: Config
 
 
-class Runner:
+class Runner(ABC):
     """Runs the jobs of a sweep, as many at once as its sweeper asks for."""
 
-    def __init__(
-        self,
-        hydra_context: HydraContext,
-        task: TaskFunction,
-        sweep: DictConfig,
-        max_members: int,
-        max_memory_mb: float,
-        num_workers: int | None,
-    ) -> None:
-        """Take what Hydra gives a launcher.
-
-        Raises:
-            UserError: the limits are out of their ranges.
-        """
-        _check_limits(max_members, max_memory_mb, num_workers)
+    def __init__(self, hydra_context: HydraContext, task: TaskFunction, sweep: DictConfig) -> None:
+        """Take what Hydra gives a launcher."""
         self._callbacks = hydra_context.callbacks
         self._task = task
         self._sweep = sweep
-        self._limits = {
-            "max_members": max_members,
-            "max_memory_mb": max_memory_mb,
-            "num_workers": num_workers,
-        }
         self._context = current()
         self._composer = self._context.composer or Composer(hydra_context.config_loader, sweep)
         callbacks = cast("list[Callback]", self._callbacks.callbacks)
@@ -91,9 +74,9 @@ class Runner:
 
     def _check_all(
         self, job_overrides: Sequence[Sequence[str]], first: int
-    ) -> tuple[list[_Job], dict[int, JobReturn]]:
+    ) -> tuple[list[CheckedJob], dict[int, JobReturn]]:
         """Return the jobs to train, and the returns of the finished ones and the bad ones."""
-        jobs: list[_Job] = []
+        jobs: list[CheckedJob] = []
         returns: dict[int, JobReturn] = {}
         with quick_imports():  # there is no garbage here either
             for number, overrides in enumerate(job_overrides, first):
@@ -105,12 +88,12 @@ class Runner:
                     continue
                 done = self._context.done(config)
                 if done is None:
-                    jobs.append(_Job(number, overrides, config))
+                    jobs.append(CheckedJob(number, overrides, config))
                 else:
                     returns[number] = _ended(_new_return(overrides), done.objective)
         return jobs, returns
 
-    def _apart(self, jobs: list[_Job]) -> list[list[_Job]]:
+    def _apart(self, jobs: list[CheckedJob]) -> list[list[CheckedJob]]:
         """Divide the jobs into such that can share a process; say why if none can."""
         leads = {self._composer.choices(job.overrides): job for job in jobs}
         settings = [self._compose(job).hydra.job for job in leads.values()]
@@ -126,14 +109,14 @@ class Runner:
             log.info("runs %s train one by one: %s", numbers, reason)
         return [[job] for job in jobs]
 
-    def _compose(self, job: _Job) -> DictConfig:
+    def _compose(self, job: CheckedJob) -> DictConfig:
         composed = self._composer.compose(job.overrides)
         with open_dict(composed):
             composed.hydra.job.id = job.number
             composed.hydra.job.num = job.number
         return composed
 
-    def _run_together(self, jobs: Sequence[_Job]) -> list[JobReturn]:
+    def _run_together(self, jobs: Sequence[CheckedJob]) -> list[JobReturn]:
         """Do for several jobs what Hydra's run_job does for one.
 
         Composing all of a job takes milliseconds, so only the first one is, and all if a callback
@@ -171,8 +154,46 @@ class Runner:
             _activate(job_return.hydra_cfg)
             self._callbacks.on_job_end(config, job_return=job_return)
 
-    def _train(self, jobs: Sequence[_Job]) -> list[float | Exception | None]:
+    def _train(self, jobs: Sequence[CheckedJob]) -> list[float | Exception | None]:
         """Train jobs; return every job's objective, or what it failed of."""
+        results = self._results(jobs)
+        _log_failures([job.number for job in jobs], results)
+        return [it if isinstance(it, Exception) else it.objective for it in results]
+
+    @abstractmethod
+    def _results(self, jobs: Sequence[CheckedJob]) -> list[RunResult | Exception]:
+        """Train jobs; return the result of each, or what it failed of."""
+
+    def _log_as_the_sweep(self) -> None:
+        configure_log(self._sweep.hydra.hydra_logging, self._sweep.hydra.verbose)
+
+
+class FusedRunner(Runner):
+    """Trains the jobs of a sweep in groups on this machine."""
+
+    def __init__(
+        self,
+        hydra_context: HydraContext,
+        task: TaskFunction,
+        sweep: DictConfig,
+        max_members: int,
+        max_memory_mb: float,
+        num_workers: int | None,
+    ) -> None:
+        """Take what Hydra gives a launcher, and the launcher's own settings.
+
+        Raises:
+            UserError: the limits are out of their ranges.
+        """
+        super().__init__(hydra_context, task, sweep)
+        _check_limits(max_members, max_memory_mb, num_workers)
+        self._limits = {
+            "max_members": max_members,
+            "max_memory_mb": max_memory_mb,
+            "num_workers": num_workers,
+        }
+
+    def _results(self, jobs: Sequence[CheckedJob]) -> list[RunResult | Exception]:
         overrides = [self._composer.typed(job.overrides) for job in jobs]
 
         def say(positions: list[int]) -> None:
@@ -182,12 +203,7 @@ class Runner:
             log.info(headline(numbers, self._context.num_jobs, typed, goes_on=goes_on))
 
         pairs = [(job.config, typed) for job, typed in zip(jobs, overrides, strict=True)]
-        results = self._context.train(pairs, on_start=say, **self._limits)
-        _log_failures([job.number for job in jobs], results)
-        return [it if isinstance(it, Exception) else it.objective for it in results]
-
-    def _log_as_the_sweep(self) -> None:
-        configure_log(self._sweep.hydra.hydra_logging, self._sweep.hydra.verbose)
+        return self._context.train(pairs, on_start=say, **self._limits)
 
 
 def _check_limits(max_members: int, max_memory_mb: float, num_workers: int | None) -> None:
@@ -198,7 +214,7 @@ def _check_limits(max_members: int, max_memory_mb: float, num_workers: int | Non
     if num_workers is not None and num_workers < 1:
         raise UserError(
             f"hydra.launcher.num_workers={num_workers}: must be a whole number ≥ 1, or null for "
-            "one per core."
+            "one per core, or per GPU."
         )
 
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from pipeline.engine.grouping import MAX_MEMBERS, MAX_MEMORY_MB
 
 if TYPE_CHECKING:
-    from hydra_plugins.pipeline_fused._core import Runner
+    from hydra_plugins.pipeline_fused._core import FusedRunner
 
 __all__ = ["FusedLauncher", "FusedLauncherConf"]
 
@@ -28,7 +28,7 @@ class FusedLauncherConf:
     max_memory_mb: float = MAX_MEMORY_MB
     """For the weights, gradients, optimizer state and activations of one group, > 0."""
     num_workers: int | None = None
-    """Processes that train groups side by side, ≥ 1; null for one per core."""
+    """Processes that train groups side by side, ≥ 1; null for one per core, or per GPU."""
 
 
 ConfigStore.instance().store(
@@ -41,7 +41,7 @@ class FusedLauncher(Launcher):
 
     def __init__(self, max_members: int, max_memory_mb: float, num_workers: int | None) -> None:
         self._limits = max_members, max_memory_mb, num_workers
-        self._runner: Runner | None = None
+        self._runner: FusedRunner | None = None
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -49,7 +49,7 @@ class FusedLauncher(Launcher):
         """Take what the sweeper knows."""
         from hydra_plugins.pipeline_fused import _core  # Hydra imports this module at every start
 
-        self._runner = _core.Runner(hydra_context, task_function, config, *self._limits)
+        self._runner = _core.FusedRunner(hydra_context, task_function, config, *self._limits)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int

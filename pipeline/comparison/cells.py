@@ -9,9 +9,25 @@ from dataclasses import dataclass, field
 from pipeline.tracking.provenance import CANNOT_CHANGE_RESULTS
 from pipeline.tracking.record import RunResult
 
-__all__ = ["Cell", "Cells", "Hole", "find_cells", "short_names", "text", "varied_keys"]
+__all__ = [
+    "Cell",
+    "Cells",
+    "Hole",
+    "find_cells",
+    "has_diverged",
+    "short_names",
+    "text",
+    "varied_keys",
+]
 
 SEED = "seed"
+
+_STATUSES = {
+    "FAILED": "failed",
+    "KILLED": "interrupted",
+    "RUNNING": "running",
+    "PRUNED": "pruned",
+}
 
 
 @dataclass(frozen=True)
@@ -20,7 +36,7 @@ class Hole:
 
     name: str
     status: str
-    """failed, diverged, interrupted, running, or missing where it never started."""
+    """failed, diverged, interrupted, running, pruned, or missing where it never started."""
     run_id: str | None = None
     """None if it never started."""
 
@@ -95,12 +111,12 @@ def find_cells(runs: Sequence[RunResult], grid: Mapping[str, Sequence[str]] | No
 
 
 def varied_keys(params: Iterable[Mapping[str, str]]) -> list[str]:
-    """Return the keys that set configs apart, none that follows from others.
+    """Return the keys that set configs apart, none that follows from the options that were chosen.
 
     The seed is no choice, nor is what can't change a number. A key that some configs don't have,
-    such as dropout.p_keep without dropout, differs from those that have it. What is called (the
-    names of the groups' options) goes before what belongs to it, so that optimizer.betas is not
-    among them where it varies with optimizer.name alone.
+    such as dropout.p_keep without dropout, differs from those that have it. The names of the
+    groups' options go first, so that optimizer.betas is not among the keys where it varies with
+    optimizer.name alone.
     """
     table = list(params)
     keys = [key for key in dict.fromkeys(key for row in table for key in row) if _is_choice(key)]
@@ -111,7 +127,8 @@ def varied_keys(params: Iterable[Mapping[str, str]]) -> list[str]:
         finer = [(part, row.get(key)) for part, row in zip(parts, table, strict=True)]
         if len(set(finer)) > len(set(parts)):
             kept.append(key)
-            parts = list(_numbered(finer))
+            if key.endswith(".name"):
+                parts = list(_numbered(finer))
     return kept
 
 
@@ -156,9 +173,13 @@ def _values(run: RunResult, keys: Sequence[str]) -> dict[str, str]:
 
 
 def _open_hole(run: RunResult) -> Hole:
-    status = {"FAILED": "failed", "KILLED": "interrupted", "RUNNING": "running"}[run.status]
-    diverged = status == "failed" and "diverged" in (run.error or "")
-    return Hole(run.name, "diverged" if diverged else status, run.run_id)
+    status = _STATUSES[run.status]
+    return Hole(run.name, "diverged" if has_diverged(run) else status, run.run_id)
+
+
+def has_diverged(run: RunResult) -> bool:
+    """Return whether a run failed since its numbers were no longer finite."""
+    return run.status == "FAILED" and "diverged" in (run.error or "")
 
 
 def _without_seed(overrides: Sequence[str]) -> tuple[str, ...]:

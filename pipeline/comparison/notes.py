@@ -67,6 +67,7 @@ def count_holes(holes: Sequence[Hole]) -> str:
         "diverged": "",
         "interrupted": "was ",
         "running": "is ",
+        "pruned": "was ",
         "missing": "is ",
     }
     plural = {"": "", "was ": "were ", "is ": "are "}

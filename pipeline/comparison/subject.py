@@ -25,6 +25,8 @@ class Subject:
     """What was typed, if it is one sweep."""
     sweep_id: str | None = None
     """The run id of that sweep."""
+    searched: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The params that a search has tuned, with the values that it started from; {} of a grid."""
 
 
 def find_subject(store: Store, wanted: Sequence[str]) -> Subject:

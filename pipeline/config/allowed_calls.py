@@ -25,7 +25,6 @@ KNOWN = (
     "hydra._internal.core_plugins.",
     "hydra.experimental.callbacks.",
     "hydra_plugins.",
-    "optuna.samplers.",
     "logging.StreamHandler",
     "logging.FileHandler",
     "colorlog.ColoredFormatter",

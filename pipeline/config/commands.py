@@ -14,6 +14,7 @@ __all__ = ["COMMANDS", "overview", "run_command"]
 
 COMMANDS = {
     "compare": "which choice is better, and by how much: a sweep, an experiment, or several",
+    "watch": "a sweep while a cluster, or another process, trains it",
     "report": "the same with figures, as one page and as Markdown",
     "ui": "MLflow's pages over the runs",
     "export": "runs as a tidy table: Parquet or CSV",

@@ -23,7 +23,7 @@ from pipeline.config.explain import CONFIG_ERRORS
 from pipeline.config.quick_check import CheckedBase, can_be_set_later
 from pipeline.config.schema import Config
 
-__all__ = ["Composer", "grid_jobs"]
+__all__ = ["Composer", "asked", "grid_jobs"]
 
 
 class Composer:
@@ -194,14 +194,17 @@ def _set_overrides(config: DictConfig, typed: Sequence[Override], num_there: int
 
 
 def grid_jobs(loader: ConfigLoader, sweep: DictConfig) -> list[list[str]]:
-    """Return the overrides of every job of a grid.
+    """Return the overrides of every job of a grid."""
+    (batch,) = BasicSweeper.split_arguments(asked(loader, sweep), max_batch_size=None)
+    return batch
 
-    The grid is what `hydra.sweeper.params` lists, an experiment's say, and what was typed; what
-    was typed counts where both name a key.
+
+def asked(loader: ConfigLoader, sweep: DictConfig) -> list[Override]:
+    """Return what a sweep asks for; where a key is named twice, the last counts.
+
+    That is what `hydra.sweeper.params` lists, an experiment's say, and then what was typed.
     """
     listed: dict[str, str] = dict(sweep.hydra.sweeper.params or {})
     arguments = [f"{key}={values}" for key, values in listed.items()]
     arguments += list(sweep.hydra.overrides.task)
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
-    (batch,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
-    return batch
+    return OverridesParser.create(config_loader=loader).parse_overrides(arguments)

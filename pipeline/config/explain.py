@@ -112,6 +112,13 @@ def _many_values(key: str, values: str) -> str:
     return f"{key}={values}: is more than one value. To try each, sweep: put -m before it."
 
 
+def _no_grid(_: str) -> str:
+    return (
+        "interval(…): has no end of values, so it makes no grid. List some, or search it: "
+        "hydra/sweeper=optuna."
+    )
+
+
 _OTHERS = {
     **dict.fromkeys(("epochs", "epoch", "num_epochs", "max_iter"), "trainer.max_epochs"),
     **dict.fromkeys(("learning_rate", "learningrate", "eta", "rate"), "optimizer.lr"),
@@ -129,7 +136,6 @@ _OTHERS = {
 _PACKAGES = {
     ("hydra/launcher", "joblib"): "hydra-joblib-launcher",
     ("hydra/launcher", "submitit_slurm"): "hydra-submitit-launcher",
-    ("hydra/sweeper", "optuna"): "hydra-optuna-sweeper",
 }
 """What brings options of Hydra's that aren't installed."""
 
@@ -145,6 +151,7 @@ _DESCRIPTIONS: list[tuple[str, Callable[..., str]]] = [
     (r"override (\S+?)=(.*)\nInvalid value assigned: \w+ is not a ListConfig", _not_a_list),
     (r"override (\S+?)=(.*)\nCannot merge DictConfig with ListConfig", _not_a_list),
     (r"Ambiguous value for argument '(\S+?)=(.*)'", _many_values),
+    (r"does not support sweep type : INTERVAL_SWEEP()", _no_grid),
     (r"Error merging override (.*)\n(.*)", _unfit),
     (r"Could not create instance of `\w+`: (.*)\s+full_key: (\S+)", _no_instance),
 ]

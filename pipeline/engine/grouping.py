@@ -16,7 +16,9 @@ __all__ = [
     "PER_MEMBER",
     "bytes_per_member",
     "multiplications",
+    "multiplications_in_all",
     "plan_groups",
+    "plan_jobs",
 ]
 
 MAX_MEMBERS = 1000
@@ -31,6 +33,10 @@ times as much, members of 784-100-10 take 1.2 times as long each (benchmarks/fus
 
 WORTH_A_CORE = 3_000_000
 """Multiplications of a step that take a core as long as the step's other work does."""
+
+WORTH_A_JOB = 100 * 5 * 550 * 784 * 10 * 132
+"""Multiplications of a cluster's job, those that updates are worth too, that take about as long as
+its start: a hundred runs of 784-10 for five epochs."""
 
 PER_MEMBER = (
     "seed",
@@ -70,6 +76,7 @@ def plan_groups(
     max_members: int = MAX_MEMBERS,
     max_memory_mb: float = MAX_MEMORY_MB,
     num_cores: int | None = None,
+    num_gpus: int = 1,
 ) -> list[list[int]]:
     """Divide the runs of a sweep into groups, in the order of each group's first run.
 
@@ -82,6 +89,7 @@ def plan_groups(
         max_memory_mb: for weights, gradients, optimizer state and activations of a group.
         num_cores: which groups fill, one each, if they are worth it: then none is larger than a
             core's cache is quick at. None for groups as large as the other limits allow.
+        num_gpus: that groups are spread over evenly, if they don't train on cores.
 
     Returns:
         Groups as positions in configs, which together hold every position once.
@@ -96,9 +104,57 @@ def plan_groups(
         num_groups = -(-len(positions) // limit)
         if num_cores is not None:
             num_groups = _fill_cores(configs[positions[0]], len(positions), num_groups, num_cores)
+        else:
+            num_groups = min(-(-num_groups // num_gpus) * num_gpus, len(positions))
         size = -(-len(positions) // num_groups)
         groups += [positions[first : first + size] for first in range(0, len(positions), size)]
     return sorted(groups)
+
+
+def plan_jobs(
+    configs: Sequence[Config],
+    *,
+    members: int | None = None,
+    max_memory_mb: float = MAX_MEMORY_MB,
+    num_slots: int = 1,
+) -> list[list[int]]:
+    """Divide the runs of a sweep into the jobs of a cluster, in the order of each one's first run.
+
+    Runs that can train as one group stay together. Without a number, a job gets its share of the
+    work if all slots are filled, but no less than is worth its start; small groups share a job.
+
+    Args:
+        configs: checked configs, run by run.
+        members: runs of a job, at most; None decides by the work.
+        max_memory_mb: of a group; see `plan_groups`.
+        num_slots: jobs that the cluster runs at the same time.
+
+    Returns:
+        Jobs as positions in configs, which together hold every position once.
+    """
+    if members is not None:
+        return plan_groups(configs, max_members=members, max_memory_mb=max_memory_mb)
+    work = [multiplications_in_all(config) for config in configs]
+    share = max(WORTH_A_JOB, sum(work) / num_slots)
+    jobs: list[list[int]] = []
+    open_job: list[int] = []
+    for group in plan_groups(configs, max_memory_mb=max_memory_mb):
+        size = max(1, int(share / work[group[0]]))
+        num_parts = -(-len(group) // size)
+        size = -(-len(group) // num_parts)
+        for first in range(0, len(group), size):
+            part = group[first : first + size]
+            if sum(work[position] for position in [*open_job, *part]) > share and open_job:
+                jobs.append(open_job)
+                open_job = []
+            open_job = [*open_job, *part]
+    return sorted([*jobs, open_job])
+
+
+def multiplications_in_all(config: Config) -> int:
+    """Return the multiplications of all steps of a run, as far as its config says."""
+    steps = -(-config.data.num_train // config.data.batch_size)
+    return config.trainer.num_steps(steps) * _multiplications_per_step(config)
 
 
 def _fill_cores(config: Config, num_runs: int, num_groups: int, num_cores: int) -> int:

@@ -19,7 +19,7 @@ from pipeline.engine.dropout import Draws
 from pipeline.engine.members import Members
 from pipeline.engine.network import Network, make_layers
 from pipeline.engine.optimizers import make_optimizer
-from pipeline.engine.precision import parameter_dtype, product_dtype
+from pipeline.engine.precision import parameter_dtype, product_dtype, products_of_training
 from pipeline.engine.schedules import Rates
 from pipeline.engine.step import Step
 from pipeline.engine.streams import example_order, generator
@@ -182,7 +182,13 @@ class GroupModule(LightningModule):
         """
         num_left = self.configs[0].trainer.num_steps(self.num_steps) - self._steps_before
         last_step = min(first_step + STEPS_PER_CALL, self.num_steps, num_left)
-        numbers = range(first_step, last_step)
+        with products_of_training(self.configs[0].trainer):
+            self._take_steps(range(first_step, last_step))
+            self._name_failures(last_step)
+        if last_step == num_left:
+            self.trainer.should_stop = True
+
+    def _take_steps(self, numbers: range) -> None:
         for step_number, rates in zip(numbers, self._rates_at(numbers), strict=True):
             first = step_number * self.batch_size
             rows = self._order[:, first : first + self.batch_size]
@@ -191,9 +197,6 @@ class GroupModule(LightningModule):
             if rates is not None:
                 step.set_rates(rates)
             take()
-        self._name_failures(last_step)
-        if last_step == num_left:
-            self.trainer.should_stop = True
 
     @property
     def _steps_before(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.comparison.cells import short_names, varied_keys
+from pipeline.comparison.search import rounded
 from pipeline.report.table import Table
 from pipeline.tracking.record import CURVES, RunResult
 
@@ -19,11 +20,11 @@ MIN_ID = 8
 """Characters of an id, at least."""
 
 
-def runs_table(results: Sequence[RunResult], *, title: str) -> Table:
+def runs_table(results: Sequence[RunResult], *, title: str, is_search: bool = False) -> Table:
     """Return the table for the terminal; the highest validation accuracy stands out.
 
     It shows the params that varied and, of more than MAX_ROWS runs, those that aren't finished and
-    the best ones.
+    the best ones. Of a search it doesn't show what the trials reach on the test examples.
     """
     names = short_names([*varied_keys(run.params for run in results), *_seed(results)])
     note = ""
@@ -32,14 +33,16 @@ def runs_table(results: Sequence[RunResult], *, title: str) -> Table:
         note = f"{MAX_ROWS} of {len(results)} runs; results.csv of the sweep has them all"
         results = sorted(results, key=_rank)[:MAX_ROWS]
     status = [] if all(result.status == "FINISHED" for result in results) else ["status"]
-    with_loss = ["test loss"] if not any(key.startswith("loss.") for key in names) else []
+    metrics = {"val/accuracy": ".4f"}
+    if not is_search:
+        metrics["test/accuracy"] = ".4f"
+        if not any(key.startswith("loss.") for key in names):
+            metrics["test/loss"] = ".4g"
     rows = [
         [
-            *[result.params.get(key, "") for key in names],
+            *[rounded(result.params.get(key, "")) for key in names],
             *[result.status for _ in status],
-            _text(result.metrics.get("val/accuracy"), ".4f"),
-            _text(result.metrics.get("test/accuracy"), ".4f"),
-            *[_text(result.metrics.get("test/loss"), ".4g") for _ in with_loss],
+            *[_text(result.metrics.get(key), form) for key, form in metrics.items()],
             _text(result.metrics.get("time/fit_s"), ".2f"),
             result.run_id[:length],
         ]
@@ -47,11 +50,11 @@ def runs_table(results: Sequence[RunResult], *, title: str) -> Table:
     ]
     best = max(map(_accuracy, results), default=-1.0)
     winners = [i for i, result in enumerate(results) if _accuracy(result) == best >= 0]
-    accuracies = ["val accuracy", "test accuracy"]
+    measured = [key.replace("/", " ") for key in metrics]
     return Table(
-        [*names.values(), *status, *accuracies, *with_loss, "seconds", "run id"],
+        [*names.values(), *status, *measured, "seconds", "run id"],
         rows,
-        align=" " * len([*names, *status]) + "rr" + "r" * len(with_loss) + "r",
+        align=" " * len([*names, *status]) + "r" * len(measured) + "r",
         title=title,
         note=note,
         highlights=dict.fromkeys(winners, "bold green") if len(results) > 1 else {},

@@ -81,7 +81,9 @@ class SweepContext:
             Job(config, overrides, self.fixed, self.interrupted(config))
             for config, overrides in jobs
         ]
-        return train_runs(members, parent_run_id=self.parent_run_id, **options)
+        study = self.sweep.study if self.sweep else None
+        judge = study.judge([config for config, _ in jobs]) if study else None
+        return train_runs(members, parent_run_id=self.parent_run_id, judge=judge, **options)
 
 
 _current = SweepContext()

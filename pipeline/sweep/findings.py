@@ -25,7 +25,7 @@ class Findings:
 
     subject: Subject
     answer: Answer | None
-    """None if no run is finished, or nobody planned what to compare (Optuna)."""
+    """None if no run is finished, or nobody planned what to compare (a search)."""
 
     @classmethod
     def of(cls, subject: Subject) -> Findings:

@@ -16,6 +16,7 @@ from pipeline.config.schema import Config
 from pipeline.errors import UserError
 from pipeline.files import is_plain_name, write_whole
 from pipeline.secrets import without_password
+from pipeline.sweep.search.search import Search
 from pipeline.tracking import paths
 from pipeline.tracking.provenance import config_hash
 
@@ -37,11 +38,18 @@ class Grid:
     """The overrides that the user typed."""
     options: list[str] = field(default_factory=list[str])
     """The command's options that matter to whoever types it again: where configs are."""
+    search: Search | None = None
+    """What a search asks for as it goes; None of a grid, and of a sweeper that isn't ours."""
 
     @cached_property
     def fixed(self) -> frozenset[str]:
         """The overrides that all cells have; of a sweeper that asks as it goes, what was typed."""
         return shared(self.overrides) if self.overrides else frozenset(self.typed)
+
+    @property
+    def num_jobs(self) -> int | None:
+        """How many jobs there will be; None if nobody knows."""
+        return self.search.settings.n_trials if self.search else len(self.overrides) or None
 
     @cached_property
     def hashes(self) -> list[str]:
@@ -68,11 +76,16 @@ def shared(overrides: Sequence[Sequence[str]]) -> frozenset[str]:
     return frozenset(first.intersection(*others))
 
 
-def write_grid(root: Path, cells: Mapping[str, Sequence[str]]) -> str:
-    """Write the grid of a sweep that starts, whole or not at all.
+def write_grid(root: Path, cells: Mapping[str, Sequence[str]], name: str = "") -> str:
+    """Write the grid of a sweep that starts, or goes on in another root, whole or not at all.
+
+    Args:
+        root: the project's root.
+        cells: every cell's overrides by its config_hash.
+        name: that it has in another root.
 
     Returns:
-        The file's name, which sorts behind those of earlier sweeps.
+        The file's name; a new one sorts behind those of earlier sweeps.
 
     Raises:
         UserError: it can't be written.
@@ -83,7 +96,7 @@ def write_grid(root: Path, cells: Mapping[str, Sequence[str]]) -> str:
         numbers = [
             int(path.stem.partition("-")[0]) for path in folder.glob(f"{6 * '[0-9]'}-*.json")
         ]
-        name = f"{max(numbers, default=0) + 1:06d}-{uuid.uuid4().hex[:8]}"
+        name = name or f"{max(numbers, default=0) + 1:06d}-{uuid.uuid4().hex[:8]}"
         write_whole(_path(root, name), json.dumps(cells).encode())
     except OSError as error:
         raise UserError(

@@ -12,6 +12,7 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
+from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from pipeline.config.compose import to_config
@@ -23,6 +24,7 @@ from pipeline.sweep.context import SweepContext, enter
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.headline import headline
 from pipeline.sweep.preflight import check_search, check_surroundings
+from pipeline.sweep.search.search import find_search
 
 __all__ = ["SweepCallback"]
 
@@ -60,16 +62,18 @@ class SweepCallback(Callback):
         with _errors_end_the_command():
             composer = Composer(GlobalHydra.instance().config_loader(), config)
             grid = _checked_grid(composer, config)
-            check_surroundings(grid.configs)
+            check_launcher = getattr(get_class(config.hydra.launcher._target_), "check", None)
+            if check_launcher is not None and not grid.configs[0].dry_run:
+                check_launcher(config.hydra.launcher)
+            check_surroundings(grid.configs, train_here=check_launcher is None)
             with quick_imports():
-                from pipeline.sweep.sweep import open_sweep  # imports mlflow
+                from pipeline.sweep.opening import open_sweep  # imports mlflow
 
             sweep = open_sweep(grid)
         if sweep is None:
             sys.exit(0)
-        num_jobs = len(grid.overrides) or None
         self._context = SweepContext(
-            sweep.run_id, num_jobs, sweep.plan, grid.fixed, sweep, composer
+            sweep.run_id, grid.num_jobs, sweep.plan, grid.fixed, sweep, composer
         )
         enter(self._context)
 
@@ -109,13 +113,24 @@ def _errors_end_the_command() -> Generator[None]:
 
 def _checked_grid(composer: Composer, config: DictConfig) -> Grid:
     """Compose every job of a grid; of another sweeper, whose jobs nobody knows yet, the base."""
-    typed = list(config.hydra.overrides.task)
-    if not str(config.hydra.sweeper._target_).endswith((".BasicSweeper", ".GridSweeper")):
-        base = to_config(config)
-        check_search(config.hydra.sweeper, base)
-        return Grid([base], [], typed, _config_dir(config))
-    overrides = grid_jobs(GlobalHydra.instance().config_loader(), config)
-    return Grid([composer.check(job) for job in overrides], overrides, typed, _config_dir(config))
+    loader = GlobalHydra.instance().config_loader()
+    typed, options = list(config.hydra.overrides.task), _config_dir(config)
+    sweeper = str(config.hydra.sweeper._target_)
+    if sweeper.endswith((".BasicSweeper", ".GridSweeper")):
+        overrides = grid_jobs(loader, config)
+        return Grid([composer.check(job) for job in overrides], overrides, typed, options)
+    base = to_config(config)
+    check_search(config.hydra.sweeper, base)
+    if not sweeper.endswith(".SearchSweeper"):
+        return Grid([base], [], typed, options)
+    search = find_search(loader, config, composer)
+    return Grid([base], [], search.typed, [*options, *_of_sweeper(config)], search)
+
+
+def _of_sweeper(config: DictConfig) -> list[str]:
+    """Return what was typed of the sweeper."""
+    typed = map(str, config.hydra.overrides.hydra)
+    return [word for word in typed if word.startswith(("hydra/sweeper", "hydra.sweeper"))]
 
 
 def _config_dir(config: DictConfig) -> list[str]:

@@ -18,9 +18,11 @@ MAX_VALUES = 8
 def varied_params(grid: Grid) -> dict[str, str]:
     """Return what varies in a grid, under the names of its runs' params, with all values.
 
-    An example is {"loss.name": "mse, ce, nll", "seed": "0-4"}. It is empty for a sweeper that asks
-    for runs as it goes.
+    An example is {"loss.name": "mse, ce, nll", "seed": "0-4"}; of a search {"optimizer.lr":
+    "0.01 to 1, log"}. It is empty for another sweeper that asks for runs as it goes.
     """
+    if grid.search:
+        return {key: str(dimension) for key, dimension in grid.search.dimensions.items()}
     seen: set[str] = set()
     table: list[dict[str, str]] = []
     for config, overrides in zip(grid.configs, grid.overrides, strict=False):

@@ -12,7 +12,7 @@ from pipeline.data.catalog import find_dataset
 from pipeline.errors import UserError
 from pipeline.files import is_plain_name
 from pipeline.tracking import paths
-from pipeline.tracking.locks import is_alive
+from pipeline.tracking.locks import Heartbeats, is_alive
 from pipeline.tracking.provenance import code_hash
 from pipeline.tracking.record import RunResult
 
@@ -39,9 +39,16 @@ class Plan:
     """Folders of checkpoints, by name, and the cells whose runs left them."""
     replaced: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """Finished MLflow runs of the sweep that don't count; kept until their cell is finished."""
+    num_left: int = 0
+    """Runs that were still going on when their process was killed, so that it could say nothing."""
     num_cells: int = 0
     warnings: list[str] = field(default_factory=list[str])
     """What has changed since the runs were made."""
+
+    def start_anew(self) -> None:
+        """Let no run go on from a checkpoint: those that left one are trained anew."""
+        self.dead += [run.run_id for run in self.continued.values()]
+        self.continued = {}
 
     @property
     def num_to_run(self) -> int:
@@ -54,7 +61,14 @@ class Plan:
         return f"{len(self.finished)} finished, {running}{self.num_to_run} to run{continued}"
 
 
-def make_plan(cells: Mapping[str, Config], runs: Sequence[RunResult], *, owned: bool) -> Plan:
+def make_plan(
+    cells: Mapping[str, Config],
+    runs: Sequence[RunResult],
+    *,
+    owned: bool,
+    queued: Collection[str] = (),
+    heartbeats: Heartbeats | None = None,
+) -> Plan:
     """Compare the cells of a grid with the runs that may answer them.
 
     Args:
@@ -62,6 +76,8 @@ def make_plan(cells: Mapping[str, Config], runs: Sequence[RunResult], *, owned: 
         runs: of the sweep that is resumed, or of any, in the order in which they started.
         owned: whether this process is the only one that works on the sweep; otherwise the cells
             that are not finished are somebody else's.
+        queued: the cells that jobs of a cluster wait for or work on.
+        heartbeats: see `is_alive`.
     """
     config = next(iter(cells.values()))
     plan = Plan(num_cells=len(cells))
@@ -74,17 +90,22 @@ def make_plan(cells: Mapping[str, Config], runs: Sequence[RunResult], *, owned: 
         if key not in cells:
             continue
         changes = _changes(run, cells[key])
-        if run.status == "RUNNING" and is_alive(Path(config.root), run.tags) is not False:
+        if key in queued and run.status != "FINISHED":
+            continue
+        is_under_way = run.status == "RUNNING"
+        if is_under_way and is_alive(Path(config.root), run.tags, heartbeats) is not False:
             plan.running.add(key)
         elif run.status == "FINISHED":
             changed[f"finished runs were made with other {changes}"] += bool(changes)
             _add_finished(plan, key, run, counts=not changes or _counts(config))
         else:
+            plan.num_left += run.status == "RUNNING"
             goes_on = bool(checkpoint) and (not changes or _counts(config))
             changed[f"interrupted runs were begun with other {changes}"] += goes_on and bool(
                 changes
             )
             _add_interrupted(plan, key, run, goes_on=goes_on)
+    plan.running |= cells.keys() & set(queued)
     plan.running -= plan.finished.keys()
     for key in plan.finished.keys() & plan.continued.keys():
         plan.dead.append(plan.continued.pop(key).run_id)

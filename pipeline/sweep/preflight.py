@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipeline import memory
 from pipeline.config.schema import Config
 from pipeline.data import missing_files, prepare
-from pipeline.data.catalog import check_sizes
+from pipeline.data.catalog import check_sizes, find_dataset
 from pipeline.engine.grouping import multiplications, plan_groups
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
@@ -29,6 +30,9 @@ T = TypeVar("T")
 ROOM_MB = 16
 """Free space that a run needs in the root, roughly: the database and one run's artifacts."""
 
+MEMORY_MB = 600
+"""What a command uses before its first step: most of it PyTorch and MLflow."""
+
 SERVER_TIMEOUT_S = 5
 
 WORTH_BF16 = 10_000_000
@@ -38,12 +42,16 @@ bfloat16 than the conversions take (benchmarks/bf16.py)."""
 MIN_BF16_BATCH = 32
 """Examples of a mini-batch below which a CPU takes as long to convert the weights as it saves."""
 
-MIN_BF16_CAPABILITY = (8, 0)
-"""The first kind of GPU with bfloat16."""
+MIN_CAPABILITY = (8, 0)
+"""The first kind of GPU with bfloat16 and TF32."""
 
 
-def check_surroundings(configs: Sequence[Config]) -> None:
+def check_surroundings(configs: Sequence[Config], *, train_here: bool = True) -> None:
     """Check that runs can start, every place once; fetch the data that are missing.
+
+    Args:
+        configs: of all runs.
+        train_here: on this machine, so that it must have what they need.
 
     Raises:
         UserError: naming the key, the value and what to do.
@@ -52,9 +60,13 @@ def check_surroundings(configs: Sequence[Config]) -> None:
         _check_folder(Path(root), f"root={root}")
     for uri in _distinct(config.tracking.uri for config in configs):
         _check_store(uri)
-    for accelerator in _distinct(config.trainer.accelerator for config in configs):
-        _check_gpu(accelerator)
-    _check_bf16([config for config in configs if config.trainer.precision == "bf16"])
+    if train_here:
+        for accelerator in _distinct(config.trainer.accelerator for config in configs):
+            _check_gpu(accelerator)
+        _check_bf16([config for config in configs if config.trainer.precision == "bf16"])
+        _check_tf32([config for config in configs if config.trainer.precision == "tf32"])
+        for name in _distinct(config.data.name for config in configs):
+            _check_memory(name)
     data = [config.data for config in configs]
     for name, num_train, num_val in _distinct((it.name, it.num_train, it.num_val) for it in data):
         check_sizes(name, num_train, num_val)
@@ -155,6 +167,18 @@ def _check_gpu(accelerator: str) -> None:
         )
 
 
+def _check_memory(data: str) -> None:
+    """Check that there is more memory than is used before the first step, data included."""
+    limit_mb, dataset = memory.limit_mb(), find_dataset(data)
+    data_mb = 4 * dataset.num_train * dataset.num_features / 2**20
+    if limit_mb is not None and limit_mb < MEMORY_MB + data_mb:
+        raise UserError(
+            f"data={data}: this container or job may use {limit_mb:.0f} MB of memory, and some "
+            f"{MEMORY_MB + data_mb:.0f} are used before the first step. Give it more "
+            "(docker run --memory 2g; sbatch --mem 2G; resources.limits.memory of a pod)."
+        )
+
+
 def _check_bf16(configs: Sequence[Config]) -> None:
     """Refuse bfloat16 where there is none, or where it would be slower than float32."""
     if not configs:
@@ -162,7 +186,7 @@ def _check_bf16(configs: Sequence[Config]) -> None:
     import torch
 
     if configs[0].trainer.accelerator != "cpu" and torch.cuda.is_available():
-        if torch.cuda.get_device_capability() < MIN_BF16_CAPABILITY:
+        if _least_capability() < MIN_CAPABILITY:
             raise _no_bf16("this GPU has no bfloat16.")
         return
     known = torch.cpu.get_capabilities()
@@ -189,6 +213,29 @@ def _check_worth_bf16(config: Config, num_runs: int) -> None:
             f"{num_runs} runs that can train together, the largest product of a step has {work:,} "
             f"multiplications; below {WORTH_BF16:,} it would be slower than float32."
         )
+
+
+def _least_capability() -> tuple[int, int]:
+    """Return the lowest compute capability of the GPUs that there are."""
+    import torch
+
+    return min(map(torch.cuda.get_device_capability, range(torch.cuda.device_count())))
+
+
+def _check_tf32(configs: Sequence[Config]) -> None:
+    """Refuse TF32 where there is none: on a CPU, and on older GPUs."""
+    if not configs:
+        return
+    import torch
+
+    if not torch.cuda.is_available() or "cpu" in {it.trainer.accelerator for it in configs}:
+        raise _no_tf32("this would train on a CPU, and only a GPU has TF32.")
+    if _least_capability() < MIN_CAPABILITY:
+        raise _no_tf32("this GPU has no TF32.")
+
+
+def _no_tf32(why: str) -> UserError:
+    return UserError(f"trainer.precision=tf32: {why} Use trainer.precision=float32.")
 
 
 def _no_bf16(why: str) -> UserError:

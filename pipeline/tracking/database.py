@@ -148,8 +148,8 @@ class Database:
         with self._transaction() as connection:
             self._check_active(connection, [record.known_run_id for record in records])
             self._add_metrics(connection, metrics)
-        for record in records:
-            record.num_metrics_sent = len(record.metrics)
+        for record in records:  # of one that went on from a checkpoint it may have had more
+            record.num_metrics_sent = max(record.num_metrics_sent, len(record.metrics))
 
     def end(self, records: Sequence[Record]) -> None:
         """Add all that the database doesn't know yet of runs that have ended."""
@@ -192,7 +192,7 @@ class Database:
     def search(self, wanted: RunFilter) -> list[RunResult]:
         """Return the runs that a filter finds, in the order in which they started, no curves."""
         with _connection(self._engine) as connection:
-            return queries.search(connection, wanted)
+            return list(filter(wanted.has_status, queries.search(connection, wanted)))
 
     def curves(self, run_ids: Sequence[str]) -> dict[str, dict[str, list[float]]]:
         """Return the curves of runs by their ids."""
@@ -203,6 +203,11 @@ class Database:
         """Return how many points there are of all of a run's metrics together, by run id."""
         with _connection(self._engine) as connection:
             return queries.num_metrics(connection, run_ids)
+
+    def now_s(self) -> float:
+        """Return the seconds since 1970 by the database's clock."""
+        with _connection(self._engine) as connection:
+            return queries.now_s(connection)
 
     def _add(self, connection: Connection, table: Table, new: Sequence[Row]) -> None:
         """Insert the rows that aren't there yet."""

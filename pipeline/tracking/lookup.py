@@ -24,6 +24,7 @@ __all__ = [
     "find_run",
     "find_runs",
     "finished_before",
+    "grid_of",
     "is_sweep",
     "open_tracked",
 ]
@@ -150,7 +151,7 @@ def _of_one(store: Store, wanted: str) -> Selection:
 
 def _of_sweep(store: Store, sweep: RunResult) -> Selection:
     """Return a sweep's runs, those too that it took from others instead of training them."""
-    runs, grid = store.children(sweep.run_id), _grid(store, sweep.run_id)
+    runs, grid = store.children(sweep.run_id), grid_of(store, sweep.run_id)
     lacking = grid.keys() - {run.tags["config_hash"] for run in runs}
     if lacking and sweep.tags.get(TAKES_TAG):
         others = finished_before(store, sweep)
@@ -160,11 +161,11 @@ def _of_sweep(store: Store, sweep: RunResult) -> Selection:
 
 def finished_before(store: Store, sweep: RunResult) -> list[RunResult]:
     """Return the finished runs that a sweep with `resume=any` may have taken when it started."""
-    beside = store.finished_beside(sweep.run_id)
+    beside = store.finished(store.experiment_of(sweep.run_id))
     return [run for run in beside if run.started_ms <= sweep.started_ms]
 
 
-def _grid(store: Store, sweep_id: str) -> dict[str, list[str]]:
+def grid_of(store: Store, sweep_id: str) -> dict[str, list[str]]:
     """Return the grid of a sweep; {} if it lies elsewhere, or the sweep asked as it went."""
     if GRID_FILE not in store.artifact_names(sweep_id):
         return {}

@@ -15,15 +15,17 @@ __all__ = [
     "database_uri",
     "experiment",
     "grids",
+    "jobs",
     "lock",
     "locks",
     "mlruns",
     "root_of_batch",
     "spool",
     "spooled_files",
+    "studies",
 ]
 
-RESERVED = ("checkpoints", "damaged", "hydra", "locks", "spool", "sweeps")
+RESERVED = ("checkpoints", "damaged", "hydra", "jobs", "locks", "spool", "sweeps")
 """Folders of mlruns/ that are no experiment's."""
 
 
@@ -71,6 +73,16 @@ def checkpoints(root: Path) -> Path:
 def grids(root: Path) -> Path:
     """Return the folder of the grids of sweeps."""
     return mlruns(root) / "sweeps"
+
+
+def jobs(root: Path) -> Path:
+    """Return the folder of what was handed to a cluster, in a folder for each sweep."""
+    return mlruns(root) / "jobs"
+
+
+def studies(root: Path) -> Path:
+    """Return the SQLite file that Optuna keeps the searches of a root in by default."""
+    return mlruns(root) / "optuna.db"
 
 
 def damaged(root: Path) -> Path:

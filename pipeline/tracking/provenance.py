@@ -24,7 +24,7 @@ from pipeline.config.keys import plain
 from pipeline.config.options import project_root
 from pipeline.config.schema import Config
 from pipeline.secrets import without_password
-from pipeline.tracking.locks import machine_tags
+from pipeline.tracking.locks import job_tags, machine_tags
 
 __all__ = [
     "code_hash",
@@ -136,6 +136,7 @@ def _origin_tags() -> dict[str, str]:
         **({"git.commit": commit} if commit else {}),
         "code_hash": code_hash(),
         **machine_tags(),
+        **job_tags(),
     }
 
 

@@ -6,12 +6,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, extract, func, select
 
 from pipeline.tracking.record import CURVES, RunFilter, RunResult, curve
 from pipeline.tracking.tables import INPUTS, LATEST_METRICS, METRICS, PARAMS, RUNS, TAGS
 
-__all__ = ["curves", "num_metrics", "search", "stages", "trained_on"]
+__all__ = ["curves", "now_s", "num_metrics", "search", "stages", "trained_on"]
 
 MAX_IDS = 500
 """In one query: databases limit the values that a query may name."""
@@ -62,6 +62,9 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
         if wanted.value is not None:
             tagged = tagged.where(TAGS.c.value == wanted.value)
         conditions.append(RUNS.c.run_uuid.in_(tagged))
+    if wanted.other_tag is not None:
+        also = select(TAGS.c.run_uuid).where(TAGS.c.key == wanted.other_tag)
+        conditions.append(RUNS.c.run_uuid.in_(also))
     return conditions
 
 
@@ -145,6 +148,11 @@ def trained_on(connection: Connection, dataset: str, run_ids: Sequence[str]) -> 
         for ids in _chunks(run_ids)
         for run_id in connection.execute(runs.where(INPUTS.c.destination_id.in_(ids))).scalars()
     }
+
+
+def now_s(connection: Connection) -> float:
+    """Return the seconds since 1970 by the database's clock."""
+    return float(connection.execute(select(extract("epoch", func.now()))).scalar_one())
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

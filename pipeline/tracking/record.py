@@ -11,6 +11,7 @@ from typing import Literal
 
 __all__ = [
     "CURVES",
+    "PRUNED_TAG",
     "DatasetRecord",
     "Metric",
     "Record",
@@ -29,6 +30,10 @@ CURVES = (
     "test/ignored_classes",
 )
 """The metrics that figures and reports show by epoch."""
+
+
+PRUNED_TAG = "pruned"
+"""The tag of a run that a search has stopped early; it says after which epoch."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class RunResult:
     run_id: str
     name: str
     status: str
+    """MLflow's, but PRUNED of a run that was stopped by a search, which MLflow calls FINISHED."""
     params: dict[str, str]
     metrics: dict[str, float]
     seconds: float | None
@@ -69,6 +75,10 @@ class RunResult:
     tags: dict[str, str]
     started_ms: int = 0
     """In milliseconds since 1970."""
+
+    def __post_init__(self) -> None:
+        if self.status == "FINISHED" and PRUNED_TAG in self.tags:
+            object.__setattr__(self, "status", "PRUNED")
 
     @property
     def objective(self) -> float | None:
@@ -89,7 +99,13 @@ class RunFilter:
     """They must have it."""
     value: str | None = None
     """What the tag must say."""
+    other_tag: str | None = None
+    """They must have it too."""
     with_deleted: bool = False
+
+    def has_status(self, run: RunResult) -> bool:
+        """Return whether a run has the status that is wanted; MLflow doesn't know PRUNED."""
+        return self.status in (None, run.status)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar, cast
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar, cast
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
 from mlflow.store.entities.paged_list import PagedList
+from mlflow.utils.credentials import (
+    get_default_host_creds,  # pyright: ignore[reportUnknownVariableType]
+)
+from mlflow.utils.rest_utils import http_request  # pyright: ignore[reportUnknownVariableType]
 
 from pipeline.tracking import rows
 from pipeline.tracking.record import CURVES, Record, RunEnd, RunFilter, RunResult, curve
@@ -156,7 +162,7 @@ class Requests:
             )
             found += page
             token = cast("str | None", page.token)
-        return [_result(run) for run in found]
+        return list(filter(wanted.has_status, map(_result, found)))
 
     def curves(self, run_ids: Sequence[str]) -> dict[str, dict[str, list[float]]]:
         """Return the curves of runs by their ids."""
@@ -169,6 +175,15 @@ class Requests:
     def _history(self, run_id: str, key: str) -> list[float]:
         points = self._client.get_metric_history(run_id, key)
         return curve((point.step, point.value) for point in points)
+
+    def now_s(self) -> float:
+        """Return the seconds since 1970 by the server's clock; by ours, if it doesn't say."""
+        uri: str = self._client.tracking_uri  # pyright: ignore[reportUnknownVariableType]
+        if not uri.startswith("http"):
+            return time.time()
+        answer: Any = http_request(get_default_host_creds(uri), "/health", "GET")
+        date: str | None = answer.headers.get("Date")
+        return parsedate_to_datetime(date).timestamp() if date else time.time()
 
     def num_metrics(self, run_ids: Sequence[str]) -> dict[str, int]:
         """Return how many points there are of all of a run's metrics together, by run id."""
@@ -200,6 +215,8 @@ def _filter_string(wanted: RunFilter) -> str:
     if wanted.tag is not None:
         is_it = "!= ''" if wanted.value is None else f"= '{wanted.value}'"
         conditions.append(f"tags.`{wanted.tag}` {is_it}")
+    if wanted.other_tag is not None:
+        conditions.append(f"tags.`{wanted.other_tag}` != ''")
     return " AND ".join(conditions)
 
 

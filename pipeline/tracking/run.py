@@ -15,15 +15,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.errors import UserError
+from pipeline.errors import InterruptedRunError, UserError
 from pipeline.files import write_checksums
 from pipeline.tracking import paths
-from pipeline.tracking.locks import give_room_back
+from pipeline.tracking.locks import give_room_back, keep_beating
 from pipeline.tracking.record import Record, RunEnd, RunResult
 from pipeline.tracking.spool import save_batch, send_records, spooled_batches
 from pipeline.tracking.store import STORE_ERRORS, Store
 
-__all__ = ["LiveMetrics", "TrackedRun", "close_runs", "closing", "start_run", "start_runs"]
+__all__ = [
+    "LiveMetrics",
+    "TrackedRun",
+    "close_runs",
+    "closing",
+    "renew_tags",
+    "start_run",
+    "start_runs",
+]
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +115,7 @@ def start_runs(
             _make(folder, store.root)
         if places is not None:
             ask(store.begin)
+            keep_beating(store, records[0])
     except BaseException:
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)
@@ -114,6 +123,23 @@ def start_runs(
     return [
         TrackedRun(store, record, folder) for record, folder in zip(records, folders, strict=True)
     ]
+
+
+def renew_tags(runs: Sequence[TrackedRun]) -> bool:
+    """Let the store have the tags of runs that go on as they are now; return whether it does.
+
+    Args:
+        runs: of one experiment.
+    """
+    store = runs[0].store
+    known = [run.record for run in runs if run.record.run_id is not None]
+    try:
+        if known:
+            store.begin(known)
+    except STORE_ERRORS as error:
+        store.say_away(error)
+        return False
+    return True
 
 
 def _make(folder: Path, root: Path) -> None:
@@ -160,7 +186,7 @@ def close_runs(runs: Sequence[TrackedRun], errors: Sequence[BaseException | None
 
 def _note(run: TrackedRun, error: BaseException) -> None:
     """Note what ended a run: its status, a tag and the traceback in a file."""
-    killed = isinstance(error, KeyboardInterrupt | SystemExit)
+    killed = isinstance(error, KeyboardInterrupt | SystemExit | InterruptedRunError)
     run.record.finish("KILLED" if killed else "FAILED")
     run.record.tags["error"] = "interrupted" if killed else f"{error}"[:5000]
     text = "".join(traceback.format_exception(error))

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 BATCH = 500
 """So many runs at most are sent together."""
 
-NUM_REQUESTS = 8
+NUM_REQUESTS = 4
 """So many at most are on their way to a server at once."""
 
 StoreError = MlflowException
@@ -85,6 +85,11 @@ class Store:
         return sqlite_file.path_of(self.uri)
 
     @property
+    def is_own(self) -> bool:
+        """Say whether it is the database in the root; any other one may have runs of more roots."""
+        return self.uri == paths.database_uri(self.root)
+
+    @property
     def _folder(self) -> Path:
         """Where mlruns/ lies: beside the SQLite file, else in the root."""
         return self.database.parent if self.database else self.root
@@ -117,6 +122,11 @@ class Store:
                 "Use tracking=server tracking.uri=http://…, or choose another name."
             )
         return experiment
+
+    def experiment_of(self, run_id: str) -> str:
+        """Return the name of the experiment that a run belongs to."""
+        experiment_id = self.client.get_run(run_id).info.experiment_id
+        return self.client.get_experiment(experiment_id).name
 
     def _find_experiment(self, name: str) -> Experiment | None:
         return self.client.get_experiment_by_name(name)
@@ -247,9 +257,7 @@ class Store:
     def runs(self, experiment_name: str) -> list[RunResult] | None:
         """Return the runs of an experiment, its sweeps' parents too; None if there is no such."""
         experiment = self._find_experiment(experiment_name)
-        if experiment is None:
-            return None
-        return self._runs.search(RunFilter(experiment.experiment_id))
+        return experiment and self._runs.search(RunFilter(experiment.experiment_id))
 
     def finished(self, experiment_name: str) -> list[RunResult]:
         """Return the finished runs of an experiment in order of start, without their curves."""
@@ -257,11 +265,6 @@ class Store:
         if experiment is None:
             return []
         return self._runs.search(RunFilter(experiment.experiment_id, status="FINISHED"))
-
-    def finished_beside(self, run_id: str) -> list[RunResult]:
-        """Return the finished runs of the experiment that a run belongs to, without curves."""
-        experiment = self.client.get_run(run_id).info.experiment_id
-        return self._runs.search(RunFilter(experiment, status="FINISHED"))
 
     def with_curves(self, results: Sequence[RunResult]) -> list[RunResult]:
         """Return the same results with their curves."""
@@ -274,9 +277,8 @@ class Store:
     def sweeps(self, experiment_name: str) -> list[RunResult]:
         """Return the parent runs of an experiment's sweeps, the newest first."""
         experiment = self._find_experiment(experiment_name)
-        if experiment is None:
-            return []
-        return self._runs.search(RunFilter(experiment.experiment_id, tag="sweep"))[::-1]
+        found = experiment and self._runs.search(RunFilter(experiment.experiment_id, tag="sweep"))
+        return found[::-1] if found else []
 
     def num_metrics(self, run_ids: Sequence[str]) -> dict[str, int]:
         """Return how many points the store has of all of a run's metrics together, by run id."""
@@ -287,9 +289,9 @@ class Store:
         if run_ids:
             self._runs.delete(run_ids)
 
-    def running(self) -> list[RunResult]:
-        """Return the runs of all experiments that are RUNNING, without their curves."""
-        return self._runs.search(RunFilter(status="RUNNING"))
+    def now_s(self) -> float:
+        """Return the seconds since 1970 by the store's clock, the same for all machines."""
+        return self._runs.now_s()
 
     def run_of_record(self, record_id: str) -> RunResult | None:
         """Return the run that was made of a record, also if it was deleted."""
@@ -334,8 +336,7 @@ class Store:
     def place(self) -> list[str]:
         """The words that tell a command where the runs are; none if they are where it looks."""
         root = [] if self.root == project_root() else [f"root={self.root}"]
-        is_its_own = self.uri == paths.database_uri(self.root)
-        return root if is_its_own else [*root, f"tracking.uri={without_password(self.uri)}"]
+        return root if self.is_own else [*root, f"tracking.uri={without_password(self.uri)}"]
 
     def command(self, name: str, *arguments: str) -> str:
         """Return how one of our commands is typed to look here, such as `compare` with an id."""
@@ -345,7 +346,7 @@ class Store:
         """Return what a person does to see the runs in a browser."""
         if self.is_server:
             return without_password(self.uri)
-        if self.uri == paths.database_uri(self.root):
+        if self.is_own:
             return f"{self.command('ui')}, or mlflow ui in {self.root}"
         return f"mlflow ui --backend-store-uri {without_password(self.uri)}"
 

@@ -8,7 +8,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from pipeline.config.schema import Config, TrainerConfig
@@ -18,11 +20,27 @@ from pipeline.engine.module import STEPS_PER_CALL, GroupModule
 from pipeline.engine.precision import parameter_dtype
 from pipeline.training.artifacts import write_results
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.memory import (
+    MemoryRanOutError,
+    described,
+    free_memory,
+    is_lack_of_memory,
+)
 from pipeline.training.resumption import KeepCheckpoints
 from pipeline.training.weights import Header
-from pipeline.training.workers import num_threads
+from pipeline.training.workers import Asking, num_threads
 
-__all__ = ["Epoch", "Event", "Fitted", "Steps", "Task", "fit", "load_data", "make_trainer"]
+__all__ = [
+    "Epoch",
+    "Event",
+    "Fitted",
+    "JudgedEpoch",
+    "Steps",
+    "Task",
+    "fit",
+    "load_data",
+    "make_trainer",
+]
 
 SAY_EVERY_S = 0.1
 """How often a group says how far it is, at most."""
@@ -48,6 +66,8 @@ class Task:
     """Where training goes on from; None for the start."""
     num_threads: int
     """That compute."""
+    is_judged: bool = False
+    """At the end of an epoch it is asked which members stop."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +88,10 @@ class Epoch:
     seconds: float
 
 
+class JudgedEpoch(Epoch, Asking):
+    """An epoch has ended, and the answer says which members stop."""
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A group is trained, and the files of its members are written."""
@@ -81,24 +105,37 @@ class Fitted:
 Event = Steps | Epoch | Fitted
 
 
-def fit(task: Task, say: Callable[[Event], None]) -> None:
+def fit(task: Task, say: Callable[[Event], Any]) -> None:
     """Train a group as one batched network, and write its members' files.
 
     Args:
         task: says who and where.
-        say: is told how far it is.
+        say: is told how far it is; answers a JudgedEpoch with the members that stop.
 
     Raises:
+        MemoryRanOutError: there is too little for so many members.
         UserError: the data or the disk can't be used.
     """
+    data, problem = load_data(task.configs[0]), ""
+    try:
+        _fit(task, data, say)
+    except Exception as error:
+        if not is_lack_of_memory(error):
+            raise
+        problem = described(error)
+    free_memory()  # for the next group; an error would hold it as long as it is there
+    if problem:
+        raise MemoryRanOutError(problem)
+
+
+def _fit(task: Task, data: Data, say: Callable[[Event], None]) -> None:
     config = task.configs[0]
-    data = load_data(config)
     module = GroupModule(task.configs, data)
     evaluation = Evaluation(len(task.configs))
     checkpoints = KeepCheckpoints(
         task.checkpoints, task.members, task.start, config.trainer, evaluation
     )
-    trainer = make_trainer(config.trainer, [evaluation, _Say(say, evaluation), checkpoints])
+    trainer = make_trainer(config.trainer, [evaluation, _Say(task, say, evaluation), checkpoints])
     started = time.perf_counter()
     with num_threads(task.num_threads):
         trainer.fit(module)
@@ -119,9 +156,10 @@ def fit(task: Task, say: Callable[[Event], None]) -> None:
 
 
 class _Say(Callback):
-    """Says how far a group is."""
+    """Says how far a group is, and stops the members of which the answer says so."""
 
-    def __init__(self, say: Callable[[Event], None], evaluation: Evaluation) -> None:
+    def __init__(self, task: Task, say: Callable[[Event], Any], evaluation: Evaluation) -> None:
+        self._is_judged = task.is_judged
         self._say = say
         self._evaluation = evaluation
         self._epoch_started = self._said = 0.0
@@ -146,14 +184,20 @@ class _Say(Callback):
             self._said = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        del pl_module
+        assert isinstance(pl_module, GroupModule)
         number = trainer.current_epoch + 1
         metrics = {
             member: epochs[number]
             for member, epochs in enumerate(self._evaluation.epochs)
             if number in epochs
         }
-        self._say(Epoch(number, metrics, time.perf_counter() - self._epoch_started))
+        seconds = time.perf_counter() - self._epoch_started
+        if not self._is_judged or not pl_module.active or number == pl_module.num_epochs:
+            self._say(Epoch(number, metrics, seconds))
+            return
+        judged = self._say(JudgedEpoch(number, metrics, seconds))
+        pl_module.stop(judged)
+        trainer.should_stop = trainer.should_stop or not pl_module.active
 
 
 def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> Trainer:
@@ -161,6 +205,7 @@ def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> T
     for name in ("pytorch_lightning", "lightning_fabric"):  # devices found concern nobody
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
+    warnings.filterwarnings("ignore", "The `srun` command is available")  # a group needs none
     return Trainer(
         accelerator=config.accelerator,
         devices=1,
@@ -173,6 +218,7 @@ def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> T
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        plugins=[LightningEnvironment()],  # a job of a cluster is no node of one training
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +12,23 @@ from pipeline.config.schema import Config
 from pipeline.data.tensors import Data
 from pipeline.engine.evaluation import Epochs, best_on_val
 from pipeline.engine.grouping import multiplications
-from pipeline.errors import UserError
+from pipeline.errors import InterruptedRunError, UserError
+from pipeline.process import is_asked_to_stop
 from pipeline.tracking.locks import process_lock
 from pipeline.tracking.provenance import origin_tags, params, run_name
-from pipeline.tracking.record import DatasetRecord, Record, RunResult, new_ids
-from pipeline.tracking.run import LiveMetrics, TrackedRun, close_runs, start_runs
+from pipeline.tracking.record import PRUNED_TAG, DatasetRecord, Record, RunResult, new_ids
+from pipeline.tracking.run import LiveMetrics, TrackedRun, close_runs, renew_tags, start_runs
 from pipeline.tracking.store import open_store
 from pipeline.training.artifacts import write_configs
-from pipeline.training.fit import Epoch, Event, Fitted, Steps, Task, load_data
+from pipeline.training.fit import Epoch, Event, Fitted, JudgedEpoch, Steps, Task, load_data
 from pipeline.training.progress import GroupSize
 from pipeline.training.resumption import Resumption
 from pipeline.training.workers import Ended, num_cores
 
-__all__ = ["Group", "Job", "is_on_cpu"]
+__all__ = ["Group", "Job", "Judge", "is_on_cpu"]
+
+Judge = Callable[[int, Mapping[int, float]], Collection[int]]
+"""Takes an epoch and the validation accuracy of jobs by position; returns those that stop."""
 
 MAX_FIGURES = 8
 """Runs of larger groups get their figures from `python -m pipeline.figures`: drawing them takes
@@ -51,16 +55,24 @@ class Job:
 class Group:
     """Jobs that train as one batched network, while they are tracked."""
 
-    def __init__(self, jobs: Sequence[Job], plan: Sequence[int], parent_run_id: str | None) -> None:
-        """Take the jobs of a sweep.
+    def __init__(
+        self,
+        members: Sequence[Job],
+        positions: Sequence[int],
+        parent_run_id: str | None,
+        judge: Judge | None = None,
+    ) -> None:
+        """Take the members.
 
         Args:
-            jobs: all of them.
-            plan: the positions of this group's, in the order of `sort_members`.
-            parent_run_id: the MLflow run of their sweep; None for a single run.
+            members: in the order of `sort_members`.
+            positions: theirs among all jobs of their sweep.
+            parent_run_id: the MLflow run of that; None for a single run.
+            judge: says which jobs stop early.
         """
-        self._plan = list(plan)
-        self._members = [jobs[position] for position in plan]
+        self.positions = list(positions)
+        self._members = list(members)
+        self._judge = judge
         self._configs = [member.config for member in self._members]
         self._parent_run_id = parent_run_id
         self._runs: list[TrackedRun] = []
@@ -84,6 +96,9 @@ class Group:
         Args:
             alone: no other group trains at the same time.
         """
+        if is_asked_to_stop():
+            self._fail(InterruptedRunError("asked to stop before it started"))
+            return None
         try:
             return self._start(alone=alone)
         except Exception as error:
@@ -91,13 +106,9 @@ class Group:
             return None
 
     def _start(self, *, alone: bool) -> Task:
+        if not self._runs:
+            self._begin()
         config = self._configs[0]
-        interrupted = [member.interrupted for member in self._members]
-        self._resumption = Resumption(self._configs, interrupted)
-        open_store(config.tracking, Path(config.root)).remove(self._resumption.given_up)
-        self._start_runs(load_data(config))
-        for run, job in zip(self._runs, self._members, strict=True):
-            write_configs(run.artifacts, job.config, job.overrides, _device(job.config))
         self._epochs = self._resumption.restore(self._runs)
         self._live = LiveMetrics(self._runs)
         many = multiplications(config) * len(self._members) > MANY_MULTIPLICATIONS
@@ -110,12 +121,24 @@ class Group:
             members=self._resumption.members,
             start=self._resumption.start,
             num_threads=num_cores() if alone and many else 1,
+            is_judged=self._judge is not None,
         )
+
+    def _begin(self) -> None:
+        """Start the MLflow runs, or go on with those that left a checkpoint."""
+        config = self._configs[0]
+        interrupted = [member.interrupted for member in self._members]
+        self._resumption = Resumption(self._configs, interrupted)
+        open_store(config.tracking, Path(config.root)).remove(self._resumption.given_up)
+        self._start_runs(load_data(config))
+        self._resumption.count_sent(self._runs)
+        for run, job in zip(self._runs, self._members, strict=True):
+            write_configs(run.artifacts, job.config, job.overrides, _device(job.config))
 
     def _start_runs(self, data: Data) -> None:
         """Start the MLflow runs in the order of the sweep."""
         config = self._configs[0]
-        in_order = sorted(range(len(self._plan)), key=self._plan.__getitem__)
+        in_order = sorted(range(len(self.positions)), key=self.positions.__getitem__)
         records = [
             self._record(member, data, record_id)
             for member, record_id in zip(in_order, new_ids(len(in_order)), strict=True)
@@ -153,8 +176,8 @@ class Group:
             run_id=self._resumption.run_id(member),
         )
 
-    def handle(self, event: Event | Ended) -> None:
-        """Note what has happened to the group."""
+    def handle(self, event: Event | Ended) -> list[int]:
+        """Note what has happened to the group; return the members that stop, if it asks."""
         match event:
             case Epoch():
                 for member, metrics in event.metrics.items():
@@ -168,6 +191,20 @@ class Group:
                 self._finish() if event.error is None else self._fail(event.error)
             case Steps():
                 pass
+        return self._judged(event) if isinstance(event, JudgedEpoch) else []
+
+    def _judged(self, epoch: JudgedEpoch) -> list[int]:
+        """Return the members that stop after an epoch, noted as such: they are no whole runs."""
+        assert self._judge is not None
+        members = {self.positions[member]: member for member in epoch.metrics}
+        reached = {
+            self.positions[member]: metrics["val/accuracy"]
+            for member, metrics in epoch.metrics.items()
+        }
+        pruned = [members[position] for position in self._judge(epoch.number, reached)]
+        for member in pruned:
+            self._runs[member].record.tags[PRUNED_TAG] = str(epoch.number)
+        return pruned
 
     def _finish(self) -> None:
         """End the runs of a group that is trained."""
@@ -188,6 +225,33 @@ class Group:
             error or run.record.result() for run, error in zip(self._runs, errors, strict=True)
         ]
         self._let_go()
+
+    def halves(self) -> list[Group]:
+        """Return two groups of half the members each, in which their runs go on.
+
+        They do so from the last checkpoint, else from the start. If that can't be prepared, this
+        group has failed, and there are none.
+        """
+        middle = -(-len(self._members) // 2)
+        try:
+            parts = [self._part(slice(middle)), self._part(slice(middle, None))]
+            if renew_tags(self._runs):
+                self._resumption.discard()
+        except Exception as error:
+            self._fail(error)
+            return []
+        return parts
+
+    def _part(self, members: slice) -> Group:
+        """Return some of the members as a group of their own."""
+        positions = self.positions[members]
+        part = Group(self._members[members], positions, self._parent_run_id, self._judge)
+        part._runs = self._runs[members]
+        so_far = [run.record.result() for run in part._runs]
+        part._resumption = Resumption(part._configs, so_far)
+        for run in part._runs:
+            run.record.tags["checkpoint"] = part._resumption.name
+        return part
 
     def interrupt(self, error: BaseException) -> None:
         """End the runs that still go on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.training.fit import Epoch
 
@@ -29,7 +29,7 @@ class Progress:
 
     def __init__(self, groups: Sequence[GroupSize]) -> None:
         """Take all groups, those that start later too."""
-        self._groups = groups
+        self._groups = list(groups)
 
     def epoch(self, group: int, epoch: Epoch) -> None:
         """Show what an epoch of a group has brought."""
@@ -39,6 +39,11 @@ class Progress:
 
     def end(self, group: int) -> None:
         """Show that a group has ended."""
+
+    def split(self, group: int, parts: Sequence[GroupSize]) -> None:
+        """Show that the members of a group go on in others, which have the next numbers."""
+        self._groups[group] = replace(self._groups[group], num_members=0)
+        self._groups += parts
 
     def close(self) -> None:
         """Show nothing any more."""
@@ -107,6 +112,11 @@ class _Bar(Progress):
         self._ended.add(group)
         self._done[group] = self._work(self._groups[group])
         self._update(self._groups[group].num_epochs * self._groups[group].num_steps)
+
+    def split(self, group: int, parts: Sequence[GroupSize]) -> None:
+        super().split(group, parts)
+        self._done[group] = 0
+        self._done += [0] * len(parts)
 
     def _update(self, num_steps: int) -> None:
         if len(self._groups) > 1:

@@ -12,6 +12,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pipeline.config.schema import Config, TrainerConfig
 from pipeline.engine.evaluation import Epochs, Evaluation
 from pipeline.engine.module import GroupModule
+from pipeline.errors import InterruptedRunError
+from pipeline.process import is_asked_to_stop
 from pipeline.tracking import paths
 from pipeline.tracking.provenance import config_hash
 from pipeline.tracking.record import RunResult
@@ -70,23 +72,29 @@ class Resumption:
         """The MLflow runs that were interrupted and left nothing to go on from."""
         return [] if self.start else [run.run_id for run in self._runs]
 
-    def restore(self, runs: Sequence[TrackedRun]) -> list[Epochs]:
-        """Let the members' runs go on from the checkpoint, if there is one.
+    def count_sent(self, runs: Sequence[TrackedRun]) -> None:
+        """Note how many metrics the store has of runs that go on, so that none is sent twice.
 
-        What the store has of the metrics isn't sent twice: numbers and their order are the same as
-        before, so it has the first so many of them.
+        Numbers and their order are the same as before, so it has the first so many of them.
+        """
+        if self.start is not None:
+            sent = runs[0].store.num_metrics([run.record.known_run_id for run in runs])
+            for run in runs:
+                run.record.num_metrics_sent = sent[run.record.known_run_id]
+
+    def restore(self, runs: Sequence[TrackedRun]) -> list[Epochs]:
+        """Let the members' runs have the metrics of the checkpoint, none if there is none.
 
         Returns:
             Each member's metrics so far.
         """
-        if self.start is None:
-            return [{} for _ in runs]
-        sent = runs[0].store.num_metrics([run.record.known_run_id for run in runs])
-        past = [_epochs(noted) for noted in self.start.notes["epochs"]]
+        past: list[Epochs] = [{} for _ in runs]
+        if self.start is not None:
+            past = [_epochs(noted) for noted in self.start.notes["epochs"]]
         for run, epochs in zip(runs, past, strict=True):
+            run.record.metrics.clear()
             for number, metrics in epochs.items():
                 run.record.log(number, metrics)
-            run.record.num_metrics_sent = sent[run.record.known_run_id]
         return past
 
     def discard(self) -> None:
@@ -164,15 +172,27 @@ class KeepCheckpoints(Callback):
         self._evaluation.stop_early(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write, if it is time; after the last epoch there is nothing to go on with."""
+        """Write, if it is time or the last chance; after the last epoch nothing goes on.
+
+        Raises:
+            InterruptedRunError: training was asked to stop, and has left a checkpoint.
+        """
         assert isinstance(pl_module, GroupModule)
         epoch = trainer.current_epoch + 1
-        if epoch < pl_module.num_epochs and self._schedule.is_due(epoch):
-            tensors = {**pl_module.state(), PREDICTIONS: self._evaluation.test_predictions}
-            failures = {str(member): text for member, text in pl_module.failures.items()}
-            notes = {
-                "members": self._members,
-                "epochs": self._evaluation.epochs,
-                "failures": failures,
-            }
-            write(self._folder, Checkpoint(epoch, tensors, notes))
+        if epoch == pl_module.num_epochs or trainer.should_stop:
+            return
+        stops = is_asked_to_stop()
+        if self._schedule.is_due(epoch) or stops:
+            self._write(epoch, pl_module)
+        if stops:
+            raise InterruptedRunError(f"asked to stop after epoch {epoch}; it can go on from there")
+
+    def _write(self, epoch: int, module: GroupModule) -> None:
+        tensors = {**module.state(), PREDICTIONS: self._evaluation.test_predictions}
+        failures = {str(member): text for member, text in module.failures.items()}
+        notes = {
+            "members": self._members,
+            "epochs": self._evaluation.epochs,
+            "failures": failures,
+        }
+        write(self._folder, Checkpoint(epoch, tensors, notes))

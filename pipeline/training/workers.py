@@ -2,38 +2,41 @@
 
 Many threads in one product wait for each other: OpenMP's spin, and two programs that both do so
 take turns at wasting the cores. A process of one thread waits for nobody. Workers are forked, so
-that they have this process's modules and data at once, and end when it ends, however it does.
+that they have this process's modules and data at once; those that have a GPU each start afresh,
+since CUDA doesn't survive a fork. All end when this process ends, however it does.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 import joblib  # pyright: ignore[reportMissingTypeStubs]  # has none
 import torch
 
+from pipeline import memory
 from pipeline.errors import UserError
-from pipeline.process import exits_held
+from pipeline.process import ask_to_stop, end_with_parent, exits_held, is_asked_to_stop
+from pipeline.training.memory import MemoryRanOutError
 
-__all__ = ["Ended", "Workers", "num_cores", "num_threads"]
+__all__ = ["Asking", "Ended", "Workers", "num_cores", "num_threads"]
 
-CAN_FORK = sys.platform == "linux"
-"""Elsewhere system libraries don't survive it."""
+ON_LINUX = sys.platform == "linux"
+"""Elsewhere system libraries don't survive a fork, and no process ends with its parent."""
 
-PR_SET_PDEATHSIG = 1
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 Task = TypeVar("Task")
 Event = TypeVar("Event")
@@ -68,41 +71,58 @@ class Ended:
     """What ended it early."""
 
 
+class Asking:
+    """An event whose sender waits for what its handler returns."""
+
+
 class Workers(Generic[Task, Event]):
     """Does tasks, several at a time."""
 
-    def __init__(self, number: int, work: Callable[[Task, Callable[[Event], None]], None]) -> None:
+    def __init__(
+        self,
+        number: int,
+        work: Callable[[Task, Callable[[Event], Any]], None],
+        gpus: Sequence[str] = (),
+    ) -> None:
         """Say how many; they start when there is a task, with all that was loaded for it.
 
         Args:
-            number: of processes; with fewer than two the tasks are done in this one.
+            number: of processes; 0 if the tasks are done in this one.
             work: does a task, and says what happens on the way by calling its second argument.
+            gpus: the one that each process sees, by their names in CUDA_VISIBLE_DEVICES; none if
+                they train on the CPU.
         """
         self._work = work
-        self._number = number if CAN_FORK and number > 1 else 0
+        self._number = number if ON_LINUX else 0
+        self._free_gpus = list(gpus)
         self._workers: list[_Worker[Task, Event]] = []
         self._idle: list[_Worker[Task, Event]] = []
 
     def do(
         self,
-        tasks: Iterator[tuple[int, Task]],
-        handle: Callable[[int, Event | Ended], None],
+        ask: Callable[[], tuple[int, Task] | None],
+        handle: Callable[[int, Event | Ended], object],
     ) -> None:
         """Do all tasks; each is asked for when there is a worker for it.
 
         Args:
-            tasks: with the number of each.
-            handle: gets a task's number and what happens: its events in order, then its end.
+            ask: returns the next task with its number, None if there is none for now; the end of
+                another one may bring more.
+            handle: gets a task's number and what happens: its events in order, then its end. What
+                it returns for one that asks goes back to the task.
         """
         if self._number:
-            self._do_there(tasks, handle)
+            self._do_there(ask, handle)
         else:
-            self._do_here(tasks, handle)
+            self._do_here(ask, handle)
 
     def _do_here(
-        self, tasks: Iterator[tuple[int, Task]], handle: Callable[[int, Event | Ended], None]
+        self,
+        ask: Callable[[], tuple[int, Task] | None],
+        handle: Callable[[int, Event | Ended], object],
     ) -> None:
-        for number, task in tasks:
+        while (following := ask()) is not None:
+            number, task = following
             error: Exception | None = None
             try:
                 self._work(task, partial(handle, number))
@@ -111,29 +131,44 @@ class Workers(Generic[Task, Event]):
             handle(number, Ended(error))
 
     def _do_there(
-        self, tasks: Iterator[tuple[int, Task]], handle: Callable[[int, Event | Ended], None]
+        self,
+        ask: Callable[[], tuple[int, Task] | None],
+        handle: Callable[[int, Event | Ended], object],
     ) -> None:
         busy: dict[int, _Worker[Task, Event]] = {}
         while True:
-            while len(busy) < self._number and (following := next(tasks, None)) is not None:
+            while len(busy) < self._number and (following := ask()) is not None:
                 number, task = following
                 busy[number] = self._idle.pop() if self._idle else self._start_worker()
                 busy[number].start(task)
             if not busy:
                 return
             ready = wait([worker.connection for worker in busy.values()])
+            if is_asked_to_stop():
+                for worker in busy.values():
+                    worker.ask_to_stop()
             for number, worker in list(busy.items()):
                 if worker.connection in ready:
                     event = worker.receive()
                     if isinstance(event, Ended):
                         del busy[number]
-                        self._idle += [worker] if worker.is_alive else []
-                    handle(number, event)
+                        self._release(worker)
+                    answer = handle(number, event)
+                    if isinstance(event, Asking):
+                        worker.answer(answer)
 
     def _start_worker(self) -> _Worker[Task, Event]:
+        gpu = self._free_gpus.pop(0) if self._free_gpus else None
         with exits_held():  # so that a worker that is started is always known, and ended
-            self._workers.append(_Worker(self._work))
+            self._workers.append(_Worker(self._work, gpu))
         return self._workers[-1]
+
+    def _release(self, worker: _Worker[Task, Event]) -> None:
+        """Let a worker that has done its task, or its GPU if it is gone, have another one."""
+        if worker.is_alive:
+            self._idle.append(worker)
+        elif worker.gpu is not None:
+            self._free_gpus.append(worker.gpu)
 
     def close(self) -> None:
         """End the processes, also in the middle of a task."""
@@ -144,19 +179,27 @@ class Workers(Generic[Task, Event]):
 class _Worker(Generic[Task, Event]):
     """One process and the connection to it."""
 
-    def __init__(self, work: Callable[[Task, Callable[[Event], None]], None]) -> None:
-        context = get_context("fork")
+    def __init__(
+        self, work: Callable[[Task, Callable[[Event], Any]], None], gpu: str | None
+    ) -> None:
+        context = get_context("fork") if gpu is None else get_context("spawn")
+        self.gpu = gpu
         self.connection, its_end = context.Pipe()
         self.is_alive = True
+        self._num_ended = memory.num_ended()
         self._process: BaseProcess = context.Process(
-            target=_serve, args=(its_end, work, os.getpid()), daemon=True
+            target=_serve,
+            args=(its_end, work, os.getpid(), None if gpu is None else _stop),
+            daemon=True,
         )
-        self._process.start()
+        with nullcontext() if gpu is None else _inherited(gpu):
+            self._process.start()
         its_end.close()
 
     def start(self, task: Task) -> None:
         """Begin a task. It travels as plain bytes: torch would share its tensors' memory."""
-        self.connection.send_bytes(pickle.dumps(task))
+        with suppress(OSError):  # if the process is gone, that is what happens next
+            self.connection.send_bytes(pickle.dumps(task))
 
     def receive(self) -> Event | Ended:
         """Return what happens next; the end, if the process is gone."""
@@ -165,14 +208,30 @@ class _Worker(Generic[Task, Event]):
         except (EOFError, OSError):
             self.is_alive = False
             self._process.join()
-            code = self._process.exitcode or 0
-            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            return Ended(
-                UserError(
-                    f"the process that trained this was ended from outside ({how}). If memory ran "
-                    "out, smaller groups need less of it: hydra.launcher.max_memory_mb=500."
-                )
-            )
+            what = self._how_it_ended()
+            if self._process.exitcode == -signal.SIGKILL:
+                return Ended(MemoryRanOutError(what))
+            return Ended(UserError(f"{what}."))
+
+    def _how_it_ended(self) -> str:
+        """Return what is known of the end of a process that didn't say so itself."""
+        limit = memory.limit_mb()
+        if limit is not None and memory.num_ended() > self._num_ended:
+            return f"memory ran out: this container or job may use {limit:.0f} MB"
+        code = self._process.exitcode or 0
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        what = f"the process that trained this was ended from outside ({how})"
+        return f"{what}, as it is when memory runs out" if -code == signal.SIGKILL else what
+
+    def ask_to_stop(self) -> None:
+        """Let the process know that this one is asked to; a forked one knows."""
+        if self.gpu is not None:
+            self._process.terminate()
+
+    def answer(self, answer: object) -> None:
+        """Say what the task has asked for."""
+        with suppress(OSError):  # the process is gone, as is seen when it should say more
+            self.connection.send_bytes(pickle.dumps(answer))
 
     def end(self) -> None:
         """End the process at once."""
@@ -181,17 +240,46 @@ class _Worker(Generic[Task, Event]):
         self._process.join()
 
 
-def _serve(connection: Connection, work: Callable[..., None], parent: int) -> None:
+@contextmanager
+def _inherited(gpu: str) -> Generator[None]:
+    """Let a process that starts in this block see one GPU, and no signal before it can take it."""
+    before = os.environ.get(VISIBLE)
+    os.environ[VISIBLE] = gpu
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if before is None:
+            del os.environ[VISIBLE]
+        else:
+            os.environ[VISIBLE] = before
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    ask_to_stop()
+
+
+def _serve(
+    connection: Connection,
+    work: Callable[..., None],
+    parent: int,
+    at_sigterm: Callable[[int, FrameType | None], None] | None,
+) -> None:
     """Be a worker: do tasks until the process that asks for them is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it decides what an interruption ends
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    signal.signal(signal.SIGTERM, at_sigterm or signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
+    memory.be_ended_first()
     torch.set_num_threads(1)
 
-    def send(event: Any) -> None:
+    def send(event: Any) -> Any:
         connection.send_bytes(pickle.dumps(event))
+        return pickle.loads(connection.recv_bytes()) if isinstance(event, Asking) else None  # noqa: S301
 
     try:
         while True:
@@ -201,9 +289,7 @@ def _serve(connection: Connection, work: Callable[..., None], parent: int) -> No
         os._exit(0)
 
 
-def _error(
-    work: Callable[..., None], task: object, send: Callable[[Any], None]
-) -> Exception | None:
+def _error(work: Callable[..., None], task: object, send: Callable[[Any], Any]) -> Exception | None:
     """Do a task; return the error that ended it, with where that came from."""
     try:
         work(task, send)

@@ -180,7 +180,7 @@ def test_of_a_search_the_best_trial_is_what_more_seeds_are_for():
     command = "python -m pipeline -m 'loss=choice(mse,ce,nll)' root=here seed=3"
     best = max(runs, key=lambda run: run.metrics["val/accuracy"]).params["loss.name"]
     assert answer(subject(runs, command=command)).commands == {
-        "more seeds": f"python -m pipeline -m loss={best} root=here 'seed=range(0,5)'"
+        "more seeds": f"python -m pipeline -m loss={best} root=here 'seed=range(1,6)'"
     }
 
 

@@ -150,7 +150,7 @@ BAD = [
     ("trainer.evaluate_every=0", "trainer.evaluate_every=0", "≥ 1"),
     ("trainer.evaluate_every=1.5", "trainer.evaluate_every=1.5", "a whole number"),
     ("trainer.patience=0", "trainer.patience=0", "≥ 1"),
-    ("trainer.precision=half", "trainer.precision=half", "float32, float64, bf16"),
+    ("trainer.precision=half", "trainer.precision=half", "float32, float64, bf16, tf32"),
     ("trainer.deterministic=maybe", "trainer.deterministic=maybe", "true or false"),
     (
         "trainer.early_stopping=true data.num_val=0",

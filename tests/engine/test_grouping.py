@@ -18,7 +18,7 @@ from pipeline.config.schema import (
     ScheduleConfig,
     TrainerConfig,
 )
-from pipeline.engine.grouping import PER_MEMBER, bytes_per_member, plan_groups
+from pipeline.engine.grouping import PER_MEMBER, bytes_per_member, plan_groups, plan_jobs
 from pipeline.engine.members import Members
 from pipeline.engine.schedules import Rates
 
@@ -103,3 +103,30 @@ def test_what_members_have_for_themselves_are_keys_of_the_schema():
     parts = {part: keys for part, keys in asdict(BASE).items() if isinstance(keys, dict)}
     keys = {*asdict(BASE), *(f"{part}.{key}" for part, keys in parts.items() for key in keys)}
     assert set(PER_MEMBER) <= keys
+
+
+def seeds(number: int, config: Config = BASE) -> list[Config]:
+    return [replace(config, seed=seed) for seed in range(number)]
+
+
+def test_a_cluster_gets_jobs_that_are_worth_their_start():
+    """10,000 runs on 256 slots are 100 jobs of 100, and not 256 of 40."""
+    assert [len(job) for job in plan_jobs(seeds(10_000), num_slots=256)] == [100] * 100
+
+
+def test_jobs_grow_where_slots_are_few_and_shrink_where_runs_take_long():
+    assert [len(job) for job in plan_jobs(seeds(1000), num_slots=2)] == [500, 500]
+    longer = replace(BASE, trainer=TrainerConfig(max_epochs=50))
+    assert [len(job) for job in plan_jobs(seeds(100, longer), num_slots=256)] == [10] * 10
+
+
+def test_small_groups_share_a_job_and_a_large_one_does_not_split_them():
+    kinds = [replace(BASE, data=DataConfig(batch_size=size)) for size in (50, 100, 200, 500)]
+    mixed = [run for kind in kinds for run in seeds(10, kind)]
+    assert plan_jobs(mixed, num_slots=256) == [list(range(40))]
+
+
+def test_the_number_of_runs_of_a_job_can_be_said():
+    jobs = plan_jobs(seeds(10), members=3)
+    assert sorted(position for job in jobs for position in job) == list(range(10))
+    assert max(map(len, jobs)) <= 3

@@ -4,7 +4,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from pipeline.sweep.headline import headline, spans
 from tests import command
@@ -228,56 +227,18 @@ def test_jobs_in_worker_processes_find_their_sweep(tmp_path: Path):
     left.check_whole(tmp_path, 2)
 
 
-def test_optunas_trials_train_together_and_the_best_one_is_found(tmp_path: Path):
-    done, _ = sweep(
-        tmp_path,
-        "fused",
-        "-m",
-        "hydra/sweeper=optuna",
-        "hydra.sweeper.sampler.seed=0",
-        "hydra.sweeper.direction=maximize",
-        "hydra.sweeper.n_trials=6",
-        "hydra.sweeper.n_jobs=3",
-        "optimizer.lr=interval(1e-4,1)",
-        "loss=choice(mse,nll)",
-        SHORT,
+def test_a_search_trains_in_worker_processes_but_prunes_nothing_there(tmp_path: Path):
+    typed = ("-m", "hydra/sweeper=optuna", "optimizer.lr=interval(0.1,1)", SHORT)
+    budget = ("hydra.sweeper.n_trials=4", "hydra.sweeper.batch_size=2")
+    done, _ = sweep(tmp_path, "parallel", *typed, *budget)
+    assert done.code == 0, done.stderr
+    assert [run.info.status for run in command.children(tmp_path)] == ["FINISHED"] * 4
+    assert "Best of 4 trials" in done.stdout
+    pruned = command.train(
+        tmp_path, *typed, "hydra/launcher=parallel", "hydra.sweeper.pruner=median"
     )
-    assert done.code == 0
-    headlines = [line for line in done.stdout.splitlines() if line.startswith("runs")]
-    assert [line.partition(" train together")[0] for line in headlines] == ["runs 1-3", "runs 4-6"]
-    trials = command.children(tmp_path)
-    assert [run.info.status for run in trials] == ["FINISHED"] * 6
-    (results,) = (tmp_path / "out").glob("optimization_results.yaml")
-    found = yaml.safe_load(results.read_text())
-    best = max(trials, key=lambda run: run.data.metrics["val/accuracy"])
-    assert found["best_value"] == best.data.metrics["val/accuracy"]
-    assert found["best_params"]["loss"] == best.data.params["loss.name"]
-    _, _, told = done.stdout.partition("Best of 6 trials by validation accuracy, the objective: ")
-    assert f"{100 * found['best_value']:.2f}% (run {best.info.run_id[:14]})" in " ".join(
-        told.split()
-    )
-    assert "The highest of 6 flatters" in told
-    again = told.splitlines()[-2]
-    assert f"optimizer.lr={best.data.params['optimizer.lr']}" in again
-    assert f"loss={best.data.params['loss.name']}" in again
-    assert again.endswith("'seed=range(0,5)'")
-
-
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        (
-            "hydra.sweeper.direction=minimize",
-            "hydra.sweeper.direction=minimize: what",
-        ),
-        ("data.num_val=0", "data.num_val=0: a search chooses by validation accuracy"),
-    ],
-)
-def test_a_search_for_the_wrong_thing_is_refused(tmp_path: Path, typed: str, said: str):
-    search = ("-m", "hydra/sweeper=optuna", "optimizer.lr=interval(1e-4,1)")
-    done = command.train(tmp_path, *search, "hydra.sweeper.direction=maximize", typed)
-    assert (done.code, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"error: {said}")
+    assert (pruned.code, pruned.stdout) == (1, "")
+    assert pruned.stderr.startswith("error: hydra.sweeper.pruner=median: only trials of")
 
 
 def test_a_sweeper_that_asks_as_it_goes_is_told_which_job_is_bad(tmp_path: Path):
@@ -297,6 +258,12 @@ def test_a_sweeper_that_asks_as_it_goes_is_told_which_job_is_bad(tmp_path: Path)
     assert list(statuses(tmp_path).values()) == ["FINISHED"] * 2
 
 
+def test_a_sweeper_that_asks_as_it_goes_is_not_resumed(tmp_path: Path):
+    done, _ = sweep(tmp_path, "fused", "-m", "hydra/sweeper=ask", SHORT, "resume=last")
+    assert (done.code, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: resume=last: only a grid or hydra/sweeper=optuna can be")
+
+
 @pytest.mark.parametrize(
     ("numbers", "text"),
     [([0], "1"), ([0, 1], "1-2"), ([0, 2], "1,3"), ([0, 1, 2, 5, 7, 8], "1-3,6,8-9")],
@@ -311,3 +278,22 @@ def test_a_headline_names_the_values_of_every_key():
     assert headline(range(100), 200, jobs) == line
     assert headline([0], None, [["seed=1"]], goes_on=True) == "run 1 goes on: seed=1"
     assert headline([2], 4, [["seed=1"]]) == "run 3/4: seed=1"
+
+
+def test_joblib_trains_run_by_run_and_gives_the_numbers_of_basic(tmp_path: Path):
+    """A launcher of Hydra's, in processes that do several runs each."""
+    numbers: dict[str, dict[str, float]] = {}
+    for launcher in ("basic", "joblib"):
+        root = tmp_path / launcher
+        root.mkdir()
+        more = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
+        said = ("-m", "loss=mse,ce,nll", "trainer.max_epochs=1", f"hydra/launcher={launcher}")
+        done = command.train(root, *said, *more)
+        assert done.code == 0, done.stderr
+        assert "Validation chooses" in done.stdout
+        numbers[launcher] = {
+            run.data.tags["config_hash"]: run.data.metrics["val/accuracy"]
+            for run in command.children(root)
+        }
+    assert len(numbers["joblib"]) == 3
+    assert numbers["joblib"] == numbers["basic"]

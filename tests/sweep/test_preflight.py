@@ -117,6 +117,17 @@ def test_bf16_where_it_is_quicker(tmp_path: Path):
     assert run.data.params["trainer.precision"] == "bf16"
 
 
+@pytest.mark.parametrize("trainer", ["cpu", "auto"])
+def test_tf32_where_no_gpu_is_used(tmp_path: Path, trainer: str):
+    overrides = ("data=digits", f"trainer={trainer}", "trainer.precision=tf32", f"root={tmp_path}")
+    done = command.run(tmp_path, *overrides, CUDA_VISIBLE_DEVICES="")
+    assert (done.code, done.stdout) == (1, "")
+    (line,) = done.errors
+    assert line.startswith("error: trainer.precision=tf32: this would train on a CPU")
+    assert "trainer.precision=float32" in line
+    assert command.nothing_tracked(tmp_path)
+
+
 def test_one_bad_place_in_a_sweep_stops_it_before_its_first_run(tmp_path: Path):
     file = tmp_path / "file"
     file.write_text("mine")

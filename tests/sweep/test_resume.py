@@ -225,13 +225,6 @@ def test_a_single_run_has_nothing_to_resume(root: Path):
     assert "-m" in line
 
 
-def test_only_a_grid_can_be_resumed(root: Path):
-    (line,) = refused(
-        root, "-m", "hydra/sweeper=optuna", "hydra.sweeper.direction=maximize", "resume=last"
-    ).splitlines()
-    assert line.startswith("error: resume=last: only a grid")
-
-
 def test_a_dry_run_makes_nothing(tmp_path: Path):
     for typed, said in ((GRID, "0 finished, 4 to run\n"), ((), "1 to run\n")):
         done = command.train(tmp_path, *typed, "dry_run=true")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,20 @@ def test_a_run_that_was_deleted_is_not_written_to(store: Store):
     assert refused is record
     assert "deleted" in str(error)
     assert store.result(record.known_run_id).metrics == {}
+
+
+def test_metrics_that_the_store_had_beyond_a_checkpoint_are_not_sent_once_more(store: Store):
+    (record,) = begin(store, 1)
+    record.log(2, {"train/loss": 0.4})
+    record.log(3, {"train/loss": 0.3})
+    store.send_metrics([record])
+    record.metrics.clear()  # it goes on from the start
+    for epoch in range(1, 6):
+        time.sleep(0.002)  # the time is part of what makes a point another one
+        record.log(epoch, {"train/loss": 0.6 - epoch / 10})
+        store.send_metrics([record])
+    run = store.client.get_run(record.known_run_id)
+    assert list(command.history(store.client, run, "train/loss")) == [1, 2, 3, 4, 5]
 
 
 @contextmanager

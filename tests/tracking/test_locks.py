@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,12 +19,17 @@ from filelock import FileLock
 from pipeline.tracking import locks
 from pipeline.tracking.locks import (
     DEAD_AFTER_S,
+    HEARTBEAT_TAG,
+    heartbeats_in,
     hold,
     is_alive,
     is_held,
     machine_tags,
     process_lock,
 )
+from pipeline.tracking.record import Record, RunFilter
+from pipeline.tracking.run import start_run
+from pipeline.tracking.store import Store
 from tests import command
 from tests.faults import moments, sweeps
 from tests.faults.moments import Moment
@@ -161,6 +168,77 @@ def test_of_another_machine_the_age_of_the_lock_file_tells(tmp_path: Path):
     assert is_alive(tmp_path, {**ELSEWHERE, "lock": "of-another-root"}) is None
 
 
+@dataclass(frozen=True)
+class Shared:
+    """A run of one root, in a store that another root uses too."""
+
+    run_id: str
+    name: str
+    """Of the lock of the run's process."""
+    store: Store
+    """As the other root sees it."""
+
+    def is_alive(self, tags: dict[str, str]) -> bool | None:
+        seen = {**tags, "lock": self.name}
+        return is_alive(self.store.root, seen, heartbeats_in(self.store))
+
+    def heartbeat(self) -> str | None:
+        return self.store.client.get_run(self.run_id).data.tags.get(HEARTBEAT_TAG)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Shared:
+    here, uri = tmp_path / "here", f"sqlite:///{tmp_path / 'shared.db'}"
+    record = Record("mnist", "run", {"lock": process_lock(here)})
+    start_run(Store(uri, here), record, offline_is_fine=False)
+    return Shared(record.known_run_id, record.tags["lock"], Store(uri, tmp_path / "there"))
+
+
+@pytest.mark.parametrize("tags", [machine_tags(), ELSEWHERE], ids=["here", "elsewhere"])
+def test_of_another_root_the_heartbeat_in_the_store_tells(shared: Shared, tags: dict[str, str]):
+    command.wait_until(shared.heartbeat, "the first heartbeat")
+    assert shared.is_alive(tags) is True
+    then = round(time.time()) - DEAD_AFTER_S - 10
+    shared.store.client.set_tag(shared.run_id, HEARTBEAT_TAG, then)
+    assert shared.is_alive(tags) is False
+
+
+@pytest.mark.parametrize("said", [None, "damaged"])
+def test_of_another_root_without_a_heartbeat_nothing_can_be_told(shared: Shared, said: str | None):
+    command.wait_until(shared.heartbeat, "the first heartbeat")
+    if said is None:
+        shared.store.client.delete_tag(shared.run_id, HEARTBEAT_TAG)
+    else:
+        shared.store.client.set_tag(shared.run_id, HEARTBEAT_TAG, said)
+    assert shared.is_alive(machine_tags()) is None
+
+
+def test_a_process_says_again_and_again_that_it_lives_on_one_of_its_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(locks, "TOUCH_EVERY_S", 0.01)
+    store = Store(f"sqlite:///{tmp_path / 'shared.db'}", tmp_path / "root")
+    first, *others = (Record("mnist", "run", {"lock": "0123"}) for _ in range(3))
+    for record in (first, *others):
+        start_run(store, record, offline_is_fine=False)
+
+    def said() -> list[str]:
+        found = store.find(RunFilter(tag=HEARTBEAT_TAG))
+        return [run.run_id for run in found if run.tags[HEARTBEAT_TAG] != "1"]
+
+    assert command.wait_until(said, "the first heartbeat") == [first.known_run_id]
+    store.client.set_tag(first.known_run_id, HEARTBEAT_TAG, 1)
+    assert command.wait_until(said, "another one") == [first.known_run_id]
+
+
+def test_in_a_roots_own_store_nobody_says_that_it_lives(tmp_path: Path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    before = threading.active_count()
+    start_run(Store(uri, tmp_path), Record("mnist", "run", {"lock": "0"}), offline_is_fine=False)
+    assert threading.active_count() == before
+    assert heartbeats_in(Store(uri, tmp_path)) is None
+
+
 def test_a_living_process_touches_its_lock_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(locks, "TOUCH_EVERY_S", 0.01)
     path = tmp_path / "mlruns" / "locks" / f"{process_lock(tmp_path)}.lock"
@@ -230,3 +308,31 @@ def test_what_was_killed_in_a_container_goes_on_in_another(tmp_path: Path):
         process.communicate()
     assert {run.data.tags["host"] for run in command.runs(tmp_path)} == {"other"}
     assert sweeps.plan(tmp_path, *grid, "resume=last") == ["2 finished, 2 to run"]
+
+
+NUM_AT_ONCE, NUM_ROUNDS, GATHERING_S = 4, 3, 6
+
+
+def test_first_commands_that_resume_the_last_sweep_at_once_are_one_sweep(tmp_path: Path):
+    for number in range(NUM_ROUNDS):
+        root = tmp_path / str(number)
+        assert Store(f"sqlite:///{root / 'mlflow.db'}", root).client
+        typed = ("data=digits", "trainer=cpu", f"root={root}", "-m", "trainer.max_epochs=1,2")
+        with ExitStack() as all_of_them:
+            with closing(sqlite3.connect(root / "mlflow.db")) as database:
+                database.execute("BEGIN IMMEDIATE")  # all may look for a sweep, none can start one
+                processes = [
+                    all_of_them.enter_context(command.started(root, *typed, "resume=last"))
+                    for _ in range(NUM_AT_ONCE)
+                ]
+                time.sleep(GATHERING_S)
+            outputs = [process.communicate() for process in processes]
+        assert [process.returncode for process in processes] == [0] * NUM_AT_ONCE, outputs
+        assert [stderr for _, stderr in outputs] == [""] * NUM_AT_ONCE
+        sweeps.check_whole(root, 2)
+        assert sweeps.deleted(root) == []
+        lines = [stdout.splitlines() for stdout, _ in outputs]
+        first = "There is no sweep to resume yet; this is the first one."
+        assert sum(first in its for its in lines) == 1
+        for its in lines:
+            assert first in its or "2 finished, 0 to run" in its or its[-1].startswith("Another")

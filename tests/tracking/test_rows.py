@@ -290,7 +290,8 @@ def test_our_own_questions_are_answered_alike(both: tuple[Written, Written]):
     answers: list[list[tuple[RunResult, int]]] = []
     for written in both:
         store = written.store
-        found = store.finished("mnist") + store.finished("other") + store.running()
+        found = store.finished("mnist") + store.finished("other")
+        found += store.find(RunFilter(status="RUNNING"))
         found += store._runs.search(RunFilter(tag="note", value='ñandú\n"%'))
         found += store._runs.search(RunFilter(tag="error", with_deleted=True))
         numbers = store.num_metrics([run.run_id for run in found])

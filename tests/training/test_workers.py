@@ -1,4 +1,4 @@
-"""Groups that train side by side: how many, the same numbers, and what a kill leaves."""
+"""Groups that train side by side: how many, the same numbers, and what ends with them."""
 
 from __future__ import annotations
 
@@ -104,26 +104,6 @@ def test_runs_get_the_numbers_side_by_side_that_they_get_in_one_process(tmp_path
     assert found["1"].keys() == found["2"].keys()
     for name, metrics in found["1"].items():
         assert found["2"][name] == pytest.approx(metrics, rel=1e-9)
-
-
-@needs_two_cores
-def test_a_worker_that_is_killed_costs_its_group_alone(tmp_path: Path):
-    typed = (*GRID, TWO, "trainer.max_epochs=40", "trainer.checkpoint_every_epochs=5")
-    arguments = ("data=digits", "trainer=cpu", f"root={tmp_path}", *typed)
-    with command.started(tmp_path, *arguments) as process:
-        command.read_until(process, "group 2/2  epoch 10/")
-        os.kill(workers_of(process.pid)[0], signal.SIGKILL)
-        _, stderr = process.communicate()
-    assert process.returncode == 1
-    assert "ended from outside (SIGKILL)" in stderr
-    assert "Traceback" not in stderr
-    statuses = sorted(run.info.status for run in command.children(tmp_path))
-    assert statuses == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
-    done = command.train(tmp_path, *typed, "resume=last")
-    assert done.code == 0, done.stderr
-    assert done.stdout.startswith("2 finished, 2 to run, 2 of them from a checkpoint\n")
-    assert {run.info.status for run in command.runs(tmp_path)} == {"FINISHED"}
-    assert len(command.children(tmp_path)) == 4
 
 
 @needs_two_cores

@@ -10,7 +10,7 @@ from pipeline.config.rules import require
 __all__ = ["TrainerConfig"]
 
 ACCELERATORS = ("cpu", "gpu", "auto")
-PRECISIONS = ("float32", "float64", "bf16")
+PRECISIONS = ("float32", "float64", "bf16", "tf32")
 
 
 @dataclass
@@ -26,7 +26,8 @@ class TrainerConfig:
     evaluate_every: int = 1
     """Epochs, ≥ 1, from one evaluation to the next; the last epoch is always evaluated."""
     precision: str = "float32"
-    """float32, float64, or bf16: matrix products of training in bfloat16, all else in float32."""
+    """float32, float64, bf16 or tf32: matrix products of training in bfloat16, or in a GPU's TF32,
+    all else in float32."""
     deterministic: bool = False
     """Ask PyTorch for deterministic kernels on a GPU; a CPU run is deterministic anyway."""
     early_stopping: bool = False

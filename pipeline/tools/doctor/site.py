@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pipeline.cluster.at_work import jobs_at_work
 from pipeline.config.schema import TrackingConfig
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
 from pipeline.tracking import paths
-from pipeline.tracking.locks import is_alive, is_held
-from pipeline.tracking.record import Record, RunResult
+from pipeline.tracking.locks import Heartbeats, heartbeats_in, is_alive, is_held
+from pipeline.tracking.record import Record, RunFilter, RunResult
 from pipeline.tracking.spool import Batch, batch_files, read_batch
 from pipeline.tracking.store import STORE_ERRORS, Store, open_store
 
@@ -89,7 +90,7 @@ class Site:
         ended = {record.id for record in self.records}
         ended |= {record.run_id for record in self.records if record.run_id}
         try:
-            runs = self.store.running() if self.has_store else []
+            runs = self.store.find(RunFilter(status="RUNNING")) if self.has_store else []
         except STORE_ERRORS as error:
             raise self.store.unavailable(error) from error
         return [run for run in runs if ended.isdisjoint({run.run_id, run.tags.get("record")})]
@@ -108,22 +109,38 @@ class Site:
         """Say whether no process is working here, so that what no run names can't be in use."""
         return not any(self.locks.values()) and all(self.is_dead(run) for run in self.running)
 
+    @cached_property
+    def _heartbeats(self) -> Heartbeats | None:
+        return heartbeats_in(self.store)
+
     def is_dead(self, run: RunResult) -> bool | None:
         """Return whether a run's process has ended, None if nobody can tell from here.
 
         Until a resumed sweep has come to a run, that run names its first process;
-        so the locks that the sweep holds count too. A shared store has runs of other roots, whose
-        locks aren't here.
+        so the locks that the sweep holds count too.
         """
-        lock = run.tags.get("lock")
         grids = {entry.run_id: entry.tags.get("grid") for entry in self.running}
         sweeps = (run.tags.get("grid"), grids.get(run.tags.get("mlflow.parentRunId", "")))
         if any(is_held(self.root, name) for name in sweeps if name):
             return False
-        alive = is_alive(self.root, run.tags) if lock else None
-        if alive is False and not self.has_own_store and lock not in self.locks:
-            return None
+        if run.tags.get("mlflow.parentRunId", run.run_id) in self._at_work:
+            return False
+        alive = is_alive(self.root, run.tags, self._heartbeats) if "lock" in run.tags else None
         return None if alive is None else not alive
+
+    @cached_property
+    def _at_work(self) -> set[str]:
+        """The sweeps that jobs train; of a cluster that doesn't answer, all that it was given."""
+        found: set[str] = set()
+        for sweep_id in {run.tags.get("mlflow.parentRunId", run.run_id) for run in self.running}:
+            try:
+                runs = [
+                    run for run in self.running if run.tags.get("mlflow.parentRunId") == sweep_id
+                ]
+                found |= {sweep_id} if jobs_at_work(self.root, sweep_id, runs) else set()
+            except UserError:
+                found.add(sweep_id)
+        return found
 
     def put_aside(self, path: Path, why: str) -> Finding:
         """Return the finding that something below mlruns/ is damaged; its fix moves it away."""

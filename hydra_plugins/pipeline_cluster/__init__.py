@@ -1,0 +1,1 @@
+"""The launchers that let a cluster train a sweep's runs, a job for each group."""

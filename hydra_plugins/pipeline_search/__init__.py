@@ -1,0 +1,1 @@
+"""The sweeper of searches: Optuna asks for runs batch by batch."""

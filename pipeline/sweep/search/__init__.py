@@ -1,0 +1,1 @@
+"""Searches: sweeps that Optuna asks for as they go."""
