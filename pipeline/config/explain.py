@@ -135,7 +135,6 @@ _OTHERS = {
 
 _PACKAGES = {
     ("hydra/launcher", "joblib"): "hydra-joblib-launcher",
-    ("hydra/launcher", "submitit_slurm"): "hydra-submitit-launcher",
 }
 """What brings options of Hydra's that aren't installed."""
 

@@ -142,7 +142,7 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
     config = grid.configs[0]
     root, name = Path(config.root), _grid_name(parent) or parent.run_id
     asked = read_grid(root, name) if has_grid(root, name) else grid_of(store, parent.run_id)
-    if asked:
+    if asked or has_grid(root, name):
         check_same_grid(grid.cells, asked, parent.run_id)
     else:
         log.warning("The grid of sweep %s can't be found: nothing to compare.", parent.run_id)

@@ -116,6 +116,14 @@ class _Training:
             case Ended(error=MemoryRanOutError() as error) if len(group.positions) > 1:
                 self._split(number, error)
                 return []
+            case _:
+                pass
+        stopped = group.handle(event)  # what is shown is noted by then
+        self._show(number, event)
+        return stopped
+
+    def _show(self, number: int, event: Event | Ended) -> None:
+        match event:
             case Steps():
                 self._progress.steps(number, event.number)
             case Epoch():
@@ -124,7 +132,6 @@ class _Training:
                 self._progress.end(number)
             case Fitted():
                 pass
-        return group.handle(event)
 
     def _split(self, number: int, error: MemoryRanOutError) -> None:
         group = self._groups[number]

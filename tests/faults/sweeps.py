@@ -38,6 +38,14 @@ def states(root: Path) -> dict[str, str]:
     return {run.info.run_id: run.info.status for run in command.runs(root)}
 
 
+def killed(number: int) -> str:
+    """What a plan says of runs whose process could say nothing of their end."""
+    return (
+        f"{number} were still going on when their process was killed, as when memory runs out "
+        "(exit code 137)."
+    )
+
+
 def plan(root: Path, *overrides: str) -> list[str]:
     """What a dry run says; it must leave the store as it is."""
     before = states(root)

@@ -110,7 +110,7 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path: Path):
     last = min(command.runs(root), key=lambda run: run.info.start_time)
     assert last.info.run_name == "seed=2,3,4 trainer.max_epochs=1,2000000 data=digits trainer=cpu"
     planned = sweeps.plan(root, "-m", "seed=2,3,4", "trainer.max_epochs=1,2000000", "resume=last")
-    assert planned == ["3 finished, 3 to run"]
+    assert planned == ["3 finished, 3 to run", sweeps.killed(3)]
 
 
 def test_a_folder_that_was_moved_is_named_before_anything_is_written(tmp_path: Path):

@@ -268,7 +268,10 @@ def test_what_another_process_is_working_on_is_left_alone_until_that_is_killed(t
         assert sweeps.plan(tmp_path, *LONG, "resume=last") == [said]
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        assert sweeps.plan(tmp_path, *LONG, "resume=last") == ["1 finished, 1 to run"]
+        assert sweeps.plan(tmp_path, *LONG, "resume=last") == [
+            "1 finished, 1 to run",
+            sweeps.killed(1),
+        ]
 
 
 def test_two_commands_that_resume_the_same_sweep_at_once_train_each_cell_once(tmp_path: Path):
@@ -307,7 +310,7 @@ def test_what_was_killed_in_a_container_goes_on_in_another(tmp_path: Path):
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     assert {run.data.tags["host"] for run in command.runs(tmp_path)} == {"other"}
-    assert sweeps.plan(tmp_path, *grid, "resume=last") == ["2 finished, 2 to run"]
+    assert sweeps.plan(tmp_path, *grid, "resume=last") == ["2 finished, 2 to run", sweeps.killed(2)]
 
 
 NUM_AT_ONCE, NUM_ROUNDS, GATHERING_S = 4, 3, 6

@@ -139,8 +139,9 @@ def test_what_is_left_of_a_group_goes_on_from_the_groups_checkpoint(tmp_path: Pa
     moments.kill_at(moments.RECORDS_ARE_REMOVED, root, *grid, alone, "resume=last")
     done = command.train(root, *grid, "resume=last")
     assert (done.code, done.stderr) == (0, "")
-    plan, headline, *lines = done.stdout.splitlines()
+    plan, killed, headline, *lines = done.stdout.splitlines()
     assert plan == "1 finished, 1 to run, 1 of them from a checkpoint"
+    assert killed == sweeps.killed(1)
     assert headline.startswith("run 2 of 2 goes on: ")
     epochs = [line.split()[1] for line in lines if line.startswith("epoch ")]
     assert epochs == ["9/10", "10/10"]
