@@ -63,6 +63,11 @@ class SweepCallback(Callback):
             composer = Composer(GlobalHydra.instance().config_loader(), config)
             grid = _checked_grid(composer, config)
             check_launcher = getattr(get_class(config.hydra.launcher._target_), "check", None)
+            if grid.search is not None and config.hydra.launcher.get("detach"):
+                raise UserError(
+                    "hydra.launcher.detach=true: a search asks for its trials as it goes, so its "
+                    "own process has to stay. Leave it out."
+                )
             if check_launcher is not None and not grid.configs[0].dry_run:
                 check_launcher(config.hydra.launcher)
             check_surroundings(grid.configs, train_here=check_launcher is None)

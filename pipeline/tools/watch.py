@@ -58,7 +58,8 @@ def main() -> None:
     num_left = max(len(subject.grid), len(subject.runs)) - num_finished
     if num_left and subject.command:
         to_go_on = resume_command(subject.command, sweep.run_id)
-        sys.exit(f"error: {num_left} runs aren't finished. To go on: {to_go_on}")
+        what = "1 run isn't" if num_left == 1 else f"{num_left} runs aren't"
+        sys.exit(f"error: {what} finished. To go on: {to_go_on}")
 
 
 def _parser() -> argparse.ArgumentParser:

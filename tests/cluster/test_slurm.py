@@ -206,3 +206,15 @@ def test_a_controller_that_is_gone_is_told_within_ten_seconds(slurm: Slurm, tmp_
     assert "hydra/launcher=slurm" in done.stderr
     assert done.seconds < 10
     assert command.nothing_tracked(tmp_path)
+
+
+def test_a_search_hands_its_batches_in(sweeps: Sweeps):
+    search = ("-m", "hydra/sweeper=optuna", "optimizer.lr=interval(0.01,1)")
+    size = ("hydra.sweeper.n_trials=4", "hydra.sweeper.batch_size=2", "trainer.max_epochs=1")
+    refused = sweeps.run(*search, *size, "detach=true")
+    assert refused.code == 1
+    assert "hydra.launcher.detach=true: a search asks" in refused.stderr
+    done = sweeps.run(*search, *size)
+    assert done.code == 0, done.stdout + done.stderr
+    assert sweeps.statuses() == ["FINISHED"] * 4
+    assert len({run.data.tags["job"] for run in command.children(sweeps.root)}) == 2
