@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
+import sys
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -63,14 +65,20 @@ class Ray:
         need_package("ray", "hydra/launcher=ray")
         if self._address is not None:
             _probe(self._address)
-        wanted = {"CPU": self._settings.num_cpus, "GPU": self._settings.num_gpus}
+        settings = self._settings
+        wanted = {
+            "CPU": settings.num_cpus,
+            "GPU": settings.num_gpus,
+            "memory": (settings.mem_gb or 0) * 2**30,
+        }
         nodes: list[dict[str, float]] = [node["Resources"] for node in self._connect().nodes()]
         if any(all(node.get(key, 0) >= wanted[key] for key in wanted) for node in nodes):
             return
-        has = ", ".join(f"{node.get('CPU', 0):g} and {node.get('GPU', 0):g}" for node in nodes)
+        sizes = [(node.get("CPU", 0), node.get("GPU", 0), node["memory"] / 2**30) for node in nodes]
+        has = "; ".join(f"{cpus:g}, {gpus:g} and {gb:.1f}" for cpus, gpus, gb in sizes)
         raise UserError(
-            f"hydra.launcher.num_cpus={self._settings.num_cpus}, num_gpus="
-            f"{self._settings.num_gpus:g}: no node has as much; CPUs and GPUs of the nodes: {has}."
+            f"hydra.launcher.num_cpus={settings.num_cpus}, num_gpus={settings.num_gpus:g}, mem_gb="
+            f"{settings.mem_gb}: no node has as much. CPUs, GPUs and GB of the nodes: {has}."
         )
 
     def num_slots(self) -> int:
@@ -79,19 +87,28 @@ class Ray:
         return max(1, int(cpus // self._settings.num_cpus))
 
     def _connect(self) -> Any:
-        """Return the library, connected; without an address it starts on this machine alone."""
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns
+        """Return the library, connected; without an address it starts on this machine alone.
+
+        Raises:
+            UserError: that fails, with the reason.
+        """
+        address = self._address
+        _set_environment(starts_here=address is None)
         import ray
 
-        if not ray.is_initialized():
-            here: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        if ray.is_initialized():
+            return ray
+        here: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        try:
             ray.init(
-                address=self._address or "local",
+                address=address or "local",
                 logging_level=logging.ERROR,
                 log_to_driver=False,
-                **({} if self._address else here),  # a cluster that is there takes no settings
+                **({} if address else here),  # a cluster that is there takes no settings
             )
+        except Exception as error:  # whatever Ray raises
+            what = f"at {address} can't be used" if address else "can't be started here"
+            raise UserError(f"hydra/launcher=ray: Ray {what} ({_first_line(error)}).") from error
         return ray
 
     def submit(self, pieces: Sequence[Work]) -> list[str]:
@@ -160,6 +177,15 @@ def _probe(address: str) -> None:
             "the address that `ray start --head` has printed, HOST:PORT, or leave it out to start "
             "Ray on this machine."
         ) from error
+
+
+def _set_environment(*, starts_here: bool) -> None:
+    """Say what Ray reads when it is imported."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns
+    if starts_here and "ray" not in sys.modules:  # else it leaves a token in the home folder
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _do(work: Work, job: str, folder: str) -> None:

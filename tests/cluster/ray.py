@@ -40,7 +40,7 @@ def ray_cluster() -> Generator[Ray]:
     """Run a cluster while the block lasts; skips the test where it can't."""
     need({"ip": "iproute2"})
     with private_namespace() as space:
-        space.variables["RAY_USAGE_STATS_ENABLED"] = "0"
+        space.variables.update(RAY_USAGE_STATS_ENABLED="0", HOME=str(space.folder))
         program = str(Path(sys.executable).with_name("ray"))
         common = ("--node-ip-address=127.0.0.1", "--num-cpus=1", "--object-store-memory=100000000")
         start = (program, "start", *common, "--disable-usage-stats")

@@ -38,7 +38,7 @@ class Sweeps:
 
     def run(self, *arguments: str, limit_s: float = LIMIT_S) -> Done:
         """Run a sweep to its end."""
-        said = words(self.root, *arguments, *self.launcher)
+        said = words(self.root, *self.launcher, *arguments)
         return self._run("pipeline", *said, limit_s=limit_s)
 
     def tool(self, name: str, *arguments: str) -> Done:
@@ -51,7 +51,7 @@ class Sweeps:
 
     def started(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start a sweep."""
-        said = words(self.root, *arguments, *self.launcher)
+        said = words(self.root, *self.launcher, *arguments)
         return command.started(self.root, *said, before=self.space.enter, limit_s=LIMIT_S)
 
     def in_training(self, number: int) -> list[Run]:

@@ -110,15 +110,20 @@ def test_without_an_address_it_starts_on_this_machine(ray: Ray, tmp_path: Path):
     done = sweeps.run(*SHORT, "hydra.launcher.mem_gb=2")
     assert done.code == 0, done.stdout + done.stderr
     assert sweeps.statuses() == ["FINISHED"] * 6
+    assert not (ray.space.folder / ".ray").exists()
 
 
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("hydra.launcher.address=127.0.0.1:6390", "no Ray cluster can be reached there"),
+        ("hydra.launcher.address=127.0.0.1:7", "no Ray cluster can be reached there"),
         ("hydra.launcher.address=nonsense", "hydra.launcher.address=nonsense: no Ray cluster"),
-        ("hydra.launcher.num_cpus=64", "no node has as much; CPUs and GPUs of the nodes: 1 and 0"),
+        (
+            "hydra.launcher.num_cpus=64",
+            "no node has as much. CPUs, GPUs and GB of the nodes: 1, 0 and",
+        ),
         ("hydra.launcher.num_gpus=1", "no node has as much"),
+        ("hydra.launcher.mem_gb=900", "mem_gb=900.0: no node has as much"),
     ],
 )
 def test_what_the_cluster_has_not_is_an_error_within_ten_seconds(
