@@ -93,7 +93,8 @@ def private_namespace() -> Generator[Namespace]:
     hosts = folder / "hosts"
     names = " ".join([socket.gethostname(), *NODES])
     hosts.write_text(f"127.0.0.1 localhost {names}\n::1 localhost\n")
-    words = ["unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"]
+    words = ["setpriv", "--pdeathsig=KILL", "unshare", "--net", "--pid", "--mount"]
+    words += ["--fork", "--kill-child", "--mount-proc"]
     script = ENTER.format(hosts=hosts)
     with subprocess.Popen(
         [*words, "bash", "-c", script], stdout=subprocess.PIPE, text=True
