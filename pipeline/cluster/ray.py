@@ -204,5 +204,5 @@ def _log_file(folder: Path, job: str) -> Path:
 
 def _first_line(error: Exception) -> str:
     """Return what an error says, less Ray's own traceback."""
-    cause = error.__cause__ or error
+    cause = getattr(error, "cause", None) or error  # a task's own error
     return str(cause).strip().splitlines()[0] if str(cause).strip() else type(error).__name__

@@ -154,7 +154,9 @@ def slurm_cluster() -> Generator[Slurm]:
     with private_namespace() as space:
         folder = space.folder
         space.variables.update(
-            SLURM_CONF=f"{folder}/slurm.conf", PATH=f"{os.environ['PATH']}:/usr/sbin:/sbin"
+            SLURM_CONF=f"{folder}/slurm.conf",
+            PATH=f"{os.environ['PATH']}:/usr/sbin:/sbin",
+            USER="root",  # as of any login
         )
         _configure(folder)
         _start_accounting(space)
