@@ -12,6 +12,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +23,8 @@ from pipeline.tracking.locks import JOB_VARIABLE
 __all__ = ["do", "say_all", "stop_at"]
 
 STOP_WITHIN_S = 15.0
+
+LOOK_EVERY_S = 0.1
 
 
 def say_all() -> None:
@@ -61,8 +64,12 @@ def do(work: Work, job: str, log: Path) -> None:
             stdout=output,
             stderr=output,
         )
+        assert process.stdin is not None
         try:
-            process.communicate(pickle.dumps(work))
+            process.stdin.write(pickle.dumps(work))
+            process.stdin.close()
+            while process.poll() is None:
+                time.sleep(LOOK_EVERY_S)  # Ray can't interrupt a wait without an end
         except BaseException:
             process.terminate()
             process.wait(STOP_WITHIN_S)

@@ -11,13 +11,13 @@ from tests import command
 from tests.cluster.ray import Ray
 from tests.cluster.slurm import Slurm
 from tests.cluster.sweeps import LIMIT_S
-from tests.test_readme import ALL, ELSEWHERE, NOT_RUN, ON_CLUSTERS
+from tests.test_readme import ELSEWHERE, NOT_RUN, ON_CLUSTERS, commands
 
 pytestmark = pytest.mark.cluster
 
 (PAGE,) = ON_CLUSTERS
 KNOWN = (*ELSEWHERE, *NOT_RUN)
-TYPED = [typed for typed, page in ALL.items() if page == PAGE and not typed.startswith(KNOWN)]
+TYPED = [typed for typed, page in commands() if page == PAGE and not typed.startswith(KNOWN)]
 SMALL = ("trainer.max_epochs=1", "data.num_train=200", "data.num_val=100")
 
 
