@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -149,11 +151,17 @@ class KeepCheckpoints(Callback):
         self._members = list(members)
         self._start = start
         self._evaluation = evaluation
+        self._at_sigterm = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
         self._schedule = Schedule(config.checkpoint_every_s, config.checkpoint_every_epochs)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Bring all but the tensors to where the checkpoint was, if there is one."""
+        """Bring all but the tensors to where the checkpoint was, if there is one.
+
+        By now Lightning has taken SIGTERM, to end training within an epoch: it is given back.
+        """
         assert isinstance(pl_module, GroupModule)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._at_sigterm)
         if self._start is None:
             return
         failures: Mapping[str, str] = self._start.notes["failures"]
