@@ -155,13 +155,8 @@ class KeepCheckpoints(Callback):
         self._schedule = Schedule(config.checkpoint_every_s, config.checkpoint_every_epochs)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Bring all but the tensors to where the checkpoint was, if there is one.
-
-        By now Lightning has taken SIGTERM, to end training within an epoch: it is given back.
-        """
+        """Bring all but the tensors to where the checkpoint was, if there is one."""
         assert isinstance(pl_module, GroupModule)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._at_sigterm)
         if self._start is None:
             return
         failures: Mapping[str, str] = self._start.notes["failures"]
@@ -171,8 +166,13 @@ class KeepCheckpoints(Callback):
         progress.processed = progress.completed = self._start.epoch
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the state back; members that had stopped remain so."""
+        """Put the state back; members that had stopped remain so.
+
+        By now Lightning has taken SIGTERM, to end training within an epoch: it is given back.
+        """
         assert isinstance(pl_module, GroupModule)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._at_sigterm)
         if self._start is None:
             return
         pl_module.load_state(self._start.tensors)
