@@ -25,6 +25,7 @@ SCRIPTS = (
     "company",
     "sweep",
     "scale",
+    "postgresql",
     "end_to_end",
     "resume",
     "compare",

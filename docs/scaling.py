@@ -31,14 +31,6 @@ COST = (
     ("the disk, that database included", "{disk_kb:.2g} kB in {files:.0f} files and folders"),
 )
 
-POSTGRESQL = (
-    "finished records into PostgreSQL",
-    "{few:.0f} s",
-    "{many:.0f} s",
-    "≈ {most:.0f} s",
-)
-"""Of results.json's "postgresql", if it was measured."""
-
 
 def up_to_date(page: str, results: Path) -> str:
     """Return the page's text with the tables of other results.
@@ -99,9 +91,13 @@ def _sizes(numbers: dict[str, Any]) -> str:
         ),
     ]
     rows.append(("a page of MLflow's, the best runs first", "", _time(scale["page"]), ""))
-    if "postgresql" in numbers:
-        of_most = {"most": numbers["postgresql"]["many"] * MOST / many}
-        rows.append(tuple(text.format(**numbers["postgresql"], **of_most) for text in POSTGRESQL))
+    stored = numbers["postgresql"]
+    seconds, gb = stored["seconds"], stored["mb"] / 1024
+    times = MOST / many
+    rows += [
+        ("their records into PostgreSQL", "", _time(seconds), f"≈ {_time(seconds * times)}"),
+        ("the database there", "", f"{gb:.1f} GB", f"≈ {gb * times:.0f} GB"),
+    ]
     head = ["runs of digits, one epoch", *(f"{count:,}" for count in (few, many, MOST))]
     return (
         "What has ≈ before it is computed from the cost of one more run; all else was measured.\n\n"
