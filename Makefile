@@ -1,6 +1,7 @@
 # `make run` and `make test` do all the set-up themselves; a second call installs nothing.
 PYTHON ?= python3
 BIN := .venv/bin
+SELECT ?= -m "not cluster"
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
 .PHONY: run ui docs bench test test-slow test-cluster lint clean

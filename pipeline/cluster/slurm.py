@@ -44,7 +44,7 @@ PHASES = {
     "STOPPED": Phase.RUNNING,
     "SUSPENDED": Phase.RUNNING,
 }
-"""Of all other states a job doesn't come back."""
+"""How far a job is in each of Slurm's states; in any other one it is over."""
 
 ORDINARY = ("None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Prolog", "Cleaning")
 """Reasons to wait that need no word."""

@@ -34,7 +34,7 @@ class Division:
     num_workers: int
     """Cores of a job, each of which trains a group."""
     max_memory_mb: float
-    """Of one group."""
+    """Memory of one group, > 0."""
 
 
 class Dispatch:

@@ -27,7 +27,7 @@ class Piece:
     num_workers: int | None
     """Processes that train side by side; None for one per core."""
     max_memory_mb: float
-    """Of one group."""
+    """Memory of one group, > 0."""
 
     def __call__(self) -> None:
         """Train what of the piece isn't finished.

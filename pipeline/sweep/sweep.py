@@ -58,7 +58,7 @@ class Sweep:
         self._cells = cells
         self._searched = searched or {}
         self.study = study
-        """Of a search; None of a grid."""
+        """The study of a search; None for a grid."""
         self.run = run
         self.store = run.store
         self.name = run.record.name

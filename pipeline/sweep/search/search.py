@@ -42,7 +42,7 @@ class Settings:
     pruner: str = "none"
     """Which trials stop early: median, halving or none."""
     seed: int = 0
-    """Of the sampler's draws, ≥ 0."""
+    """Seed of the sampler's draws, ≥ 0."""
     direction: str = "maximize"
     """What a run returns is its validation accuracy."""
     study_name: str | None = None
