@@ -90,4 +90,5 @@ def test_a_sweep_on_the_server(engine: Engine, tmp_path: Path):
         folder = Path(engine.must("podman", "volume", "inspect", format_, "pipeline_artifacts"))
         assert len(list(folder.glob("artifacts/*/*/artifacts/weights.safetensors"))) == 6
         typed(down)
-        assert engine.must(*within, "podman", "ps", "--all", "--quiet") == ""
+        ours = ("podman", "ps", "--all", "--quiet", "--filter=name=pipeline_")
+        wait_until(lambda: engine.must(*within, *ours) == "", "every container is gone")
