@@ -20,7 +20,10 @@ from tests.command import CHECKOUT, Done
 
 PAGES = (README, *sorted((CHECKOUT / "docs").glob("*.md")), CHECKOUT / "mlruns" / "README.md")
 
-STARTS = ("python -m ", "pipeline ", "mlflow ", "make ", "pip ", "docker ", "kubectl ", 'eval "')
+STARTS = (
+    *("python -m ", "pipeline ", "mlflow ", "make ", "pip ", 'eval "'),
+    *("docker ", "podman ", "ch-convert ", "kubectl "),
+)
 """How a command begins."""
 
 ELSEWHERE = {
@@ -28,6 +31,11 @@ ELSEWHERE = {
     "eval": "tests/config/test_commands.py",
     "docker build": "tests/cluster/conftest.py",
     "docker run": "tests/cluster/test_container.py",
+    "podman": "tests/cluster/test_container_on_slurm.py",
+    "ch-convert": "tests/cluster/test_container_on_slurm.py",
+    "python -m pipeline -m loss=mse,ce,nll root=/shared": (
+        "tests/cluster/test_container_on_slurm.py"
+    ),
     "docker compose": "tests/cluster/test_compose.py",
     "kubectl apply": "tests/cluster/test_kubernetes.py",
     "python -m pipeline.compare mnist": "tests/cluster/test_kubernetes.py",

@@ -14,8 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.pipeline_fused._core import CheckedJob, Runner
 from pipeline.cluster.jobs import folder
-from pipeline.cluster.ray import Ray, RaySettings
-from pipeline.cluster.slurm import Slurm, SlurmSettings
+from pipeline.cluster.ray import Ray
+from pipeline.cluster.settings import RaySettings, SlurmSettings
+from pipeline.cluster.slurm import Slurm
 from pipeline.config.rules import require
 from pipeline.engine.grouping import MAX_MEMORY_MB
 from pipeline.errors import UserError

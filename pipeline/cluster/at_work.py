@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pipeline.cluster.engine import Engine, EngineAwayError, Phase
 from pipeline.cluster.jobs import Job, folder, read_jobs
-from pipeline.cluster.ray import Ray, RaySettings
-from pipeline.cluster.slurm import Slurm, SlurmSettings
+from pipeline.cluster.ray import Ray
+from pipeline.cluster.settings import RaySettings, SlurmSettings
+from pipeline.cluster.slurm import Slurm
 from pipeline.errors import UserError
 from pipeline.tracking.locks import JOB_TAG
 from pipeline.tracking.record import RunEnd, RunResult

@@ -9,31 +9,21 @@ import socket
 import sys
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.cluster.engine import EngineAwayError, Phase, State, Work, need_package
+from pipeline.cluster.settings import RaySettings
 from pipeline.cluster.work import do
 from pipeline.errors import UserError
 
-__all__ = ["Ray", "RaySettings"]
+__all__ = ["Ray"]
 
 TIMEOUT_S = 5
 """Within which a head node that lives lets itself be reached."""
 
 MAX_RETRIES = 3
 """How often Ray starts a task again whose process or node was lost."""
-
-
-@dataclass(frozen=True)
-class RaySettings:
-    """Where the cluster is, and what a job asks it for."""
-
-    address: str | None = None
-    num_cpus: int = 1
-    num_gpus: float = 0
-    mem_gb: float | None = 4.0
 
 
 class Ray:

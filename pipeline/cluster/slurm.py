@@ -10,17 +10,17 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.cluster.engine import EngineAwayError, Phase, State, Work, need_package
+from pipeline.cluster.settings import SlurmSettings
 from pipeline.cluster.work import say_all, stop_at
 from pipeline.errors import UserError
 from pipeline.tracking.locks import JOB_VARIABLE
 
-__all__ = ["Slurm", "SlurmSettings"]
+__all__ = ["Slurm"]
 
 TIMEOUT_S = 10
 """Within which a controller that lives answers."""
@@ -63,50 +63,6 @@ HOPELESS = (
     "DependencyNeverSatisfied",
 )
 """Reasons that no waiting does away with."""
-
-
-@dataclass(frozen=True)
-class SlurmSettings:
-    """What a job asks for; None leaves it to the cluster."""
-
-    partition: str | None = None
-    time_min: int = 60
-    cpus_per_task: int = 1
-    mem_gb: float | None = 4.0
-    gres: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    constraint: str | None = None
-    signal_delay_s: int = 120
-    max_requeues: int = 100
-    array_parallelism: int = 256
-    setup: Sequence[str] = ()
-    srun_args: Sequence[str] = ()
-    python: str | None = None
-    more: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-    @property
-    def requested(self) -> dict[str, str]:
-        """The options of sbatch by which it judges whether a job can be scheduled."""
-        wanted = {
-            "partition": self.partition,
-            "time": self.time_min,
-            "cpus-per-task": self.cpus_per_task,
-            "mem": None if self.mem_gb is None else f"{round(self.mem_gb * 1024)}M",
-            "gres": self.gres,
-            "account": self.account,
-            "qos": self.qos,
-            "constraint": self.constraint,
-        }
-        return {key: str(value) for key, value in wanted.items() if value is not None}
-
-    def __str__(self) -> str:
-        names = {"time": "time_min", "cpus-per-task": "cpus_per_task", "mem": "mem_gb"}
-        said = self.requested
-        return ", ".join(
-            f"hydra.launcher.{names.get(key, key)}={value}"
-            for key, value in {**said, **({"mem": self.mem_gb} if "mem" in said else {})}.items()
-        )
 
 
 class Slurm:
@@ -172,7 +128,7 @@ class Slurm:
             time=settings.time_min,
             signal_delay_s=settings.signal_delay_s,
             array_parallelism=settings.array_parallelism,
-            setup=list(settings.setup),
+            setup=settings.setup,
             srun_args=[f"--cpus-per-task={settings.cpus_per_task}", *settings.srun_args],
             stderr_to_stdout=True,
             additional_parameters=additional,

@@ -6,9 +6,11 @@ from collections.abc import Generator
 
 import pytest
 
+from tests import command
 from tests.cluster.containers import Engine, require_programs
 from tests.cluster.ray import Ray, ray_cluster
 from tests.cluster.slurm import Slurm, slurm_cluster
+from tests.cluster.sweeps import LIMIT_S, LONG, words
 from tests.command import CHECKOUT
 
 PYTHON_IMAGE = "docker.io/library/python:3.11-slim"
@@ -52,3 +54,14 @@ def slurm(shared_slurm: Slurm) -> Generator[Slurm]:
 def ray() -> Generator[Ray]:
     with ray_cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="package")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    """The numbers of the long sweep as this machine trains it, nobody disturbing."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    assert command.run(root, *words(root, *LONG), limit_s=LIMIT_S).code == 0
+    return {
+        run.data.tags["config_hash"]: run.data.metrics["val/accuracy"]
+        for run in command.children(root)
+    }

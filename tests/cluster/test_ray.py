@@ -22,17 +22,6 @@ def sweeps(ray: Ray, tmp_path: Path) -> Sweeps:
     return Sweeps(ray.space, LAUNCHER, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
-    """The numbers of the long sweep as this machine trains it, nobody disturbing."""
-    root = tmp_path_factory.mktemp("undisturbed")
-    assert command.run(root, *words(root, *LONG)).code == 0
-    return {
-        run.data.tags["config_hash"]: run.data.metrics["val/accuracy"]
-        for run in command.children(root)
-    }
-
-
 def test_a_group_is_a_task_and_gives_the_numbers_of_basic(sweeps: Sweeps, tmp_path: Path):
     alone = tmp_path / "basic"
     alone.mkdir()

@@ -35,17 +35,6 @@ def sweeps(slurm: Slurm, tmp_path: Path) -> Sweeps:
     return Sweeps(slurm.space, LAUNCHER, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
-    """The numbers of the long sweep as this machine trains it, nobody disturbing."""
-    root = tmp_path_factory.mktemp("undisturbed")
-    assert command.run(root, *words(root, *LONG), limit_s=LIMIT_S).code == 0
-    return {
-        run.data.tags["config_hash"]: run.data.metrics["val/accuracy"]
-        for run in command.children(root)
-    }
-
-
 def job_of(run: Run) -> str:
     return run.data.tags["job"].removeprefix("slurm ")
 
