@@ -17,6 +17,7 @@ PYTHON_IMAGE = "docker.io/library/python:3.11-slim"
 """What the Dockerfile starts from."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares an image or a cluster; xdist gives such a group to one process."""
     for item in items:
