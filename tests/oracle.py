@@ -224,5 +224,5 @@ def _evaluate(oracle: Oracle, epoch: int) -> dict[str, float]:
         if name == "test":
             oracle.predictions = predictions
             shares = [right[split.labels == k].double().mean() for k in range(num_classes)]
-            metrics["test/ignored_classes"] = float(sum(bool(share < 0.01) for share in shares))
+            metrics["test/lost_classes"] = float(sum(bool(share < 0.01) for share in shares))
     return metrics

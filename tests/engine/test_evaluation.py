@@ -67,7 +67,7 @@ def test_without_validation_examples_there_are_no_validation_metrics():
         "train/accuracy",
         "test/loss",
         "test/accuracy",
-        "test/ignored_classes",
+        "test/lost_classes",
     }
 
 

@@ -111,7 +111,7 @@ def test_every_finished_run_of_the_sgd_network_is_drawn(monkeypatch: pytest.Monk
 
     def outcome(config: Config) -> Curves | None:
         ignored = [5.0] * 29 + [float(config.seed)]
-        curves = {**as_printed(config), "test/ignored_classes": ignored}
+        curves = {**as_printed(config), "test/lost_classes": ignored}
         return None if config.seed == 1 else curves
 
     monkeypatch.setattr(figures, "draw_runs", draw_runs)

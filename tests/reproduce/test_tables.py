@@ -41,7 +41,7 @@ def finals(*pairs: tuple[int, int] | None) -> StudyRuns:
         correct, ignored = pair
         return {
             "test/accuracy": [0.1] * 29 + [correct / 10_000],
-            "test/ignored_classes": [9.0] * 29 + [float(ignored)],
+            "test/lost_classes": [9.0] * 29 + [float(ignored)],
         }
 
     return make("sgd_network", outcome, num_seeds=len(pairs))

@@ -1,0 +1,269 @@
+"""A study as a file: a question, grids of runs, published numbers, claims and figures.
+
+No code is needed for one of your own: `python -m pipeline.reproduce my_study.yaml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
+
+from pipeline.config.options import did_you_mean
+from pipeline.errors import UserError
+
+__all__ = [
+    "FOLDER",
+    "Bands",
+    "Claim",
+    "Comparison",
+    "Curves",
+    "Published",
+    "Spread",
+    "Study",
+    "Where",
+    "Worth",
+    "read_study",
+]
+
+FOLDER = Path(__file__).with_name("studies")
+"""The project's own studies."""
+
+Number = StrictInt | StrictFloat
+Choice = bool | Number | StrictStr | list[StrictInt]
+Where = dict[str, Choice]
+"""Values by the config's keys that runs have, as typed: loss, optimizer.lr, …; besides, `grid` and
+`reading` name one of the study's."""
+Overrides = list[StrictStr]
+"""What one types for a sweep after `python -m pipeline -m`."""
+
+
+class _Entry(BaseModel):
+    """An entry of the file: it has no keys but its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Published(_Entry):
+    """A published number, several along one key, or a curve."""
+
+    label: StrictStr
+    where: Where = {}
+    along: StrictStr | None = None
+    """The key of the config by which `at` and `values` go on; with it each value is a number of
+    its own."""
+    at: list[Choice] = []
+    values: Annotated[list[Number], Field(min_length=1)]
+    """One number, one for each of `at`, or those of a curve from the first epoch on."""
+    metric: StrictStr = "test/accuracy"
+    kind: Literal["single", "mean", "best", "peak", "curve"] = "single"
+    """What it is: of a single run; the mean of several, or the best of several; the highest of a
+    run's epochs (with `of`, the best of so many runs'); every epoch of a single run."""
+    of: Annotated[StrictInt, Field(ge=1)] = 1
+    """How many runs a mean or a best is of."""
+    epoch: Annotated[StrictInt, Field(ge=1)] | None = None
+    """The epoch at whose end it counts, from 1; the last one otherwise."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        expected = len(self.at) if self.along else None if self.kind == "curve" else 1
+        if expected is not None and len(self.values) != expected:
+            raise ValueError(f"{len(self.values)} values for {expected} places")
+        if self.along and self.kind == "curve":
+            raise ValueError("kind=curve goes on by epochs, not along a key")
+        if (self.of > 1) and self.kind in ("single", "curve"):
+            raise ValueError(f"of={self.of}: a {self.kind} is of one run; say mean, best or peak")
+        if self.of == 1 and self.kind in ("mean", "best"):
+            raise ValueError(f"kind={self.kind}: say of how many runs by `of`, at least 2")
+        return self
+
+    def cells(self) -> list[Where]:
+        """Return the cell of each number; of a curve, its one."""
+        if self.along is None:
+            return [self.where]
+        return [{**self.where, self.along: value} for value in self.at]
+
+
+class Worth(_Entry):
+    """What a comparison compares: a metric of a cell's runs."""
+
+    metric: StrictStr = "test/accuracy"
+    epoch: Annotated[StrictInt, Field(ge=1)] | None = None
+    """The last one, if none is said."""
+    share_of_epoch: Annotated[StrictInt, Field(ge=1)] | None = None
+    """What it is divided by: the same metric at the end of that epoch."""
+    less: StrictStr | None = None
+    """What is subtracted: another metric of the same run."""
+
+
+class Comparison(_Entry):
+    """Something is higher than something else, by more than `by`: cells of runs, or numbers."""
+
+    higher: Where | Number
+    lower: Where | Number
+    worth: Worth = Worth()
+    by: Number = 0
+
+    @model_validator(mode="after")
+    def _has_runs(self) -> Self:
+        if not any(isinstance(side, dict) for side in (self.higher, self.lower)):
+            raise ValueError("one of higher and lower must be a cell of runs")
+        return self
+
+
+class Spread(_Entry):
+    """The runs of a cell, which differ in their seeds alone, have a standard deviation above."""
+
+    spread: Where
+    exceeds: Number
+    worth: Worth = Worth()
+
+
+class Claim(_Entry):
+    """A statement that holds if all that it consists of does."""
+
+    says: StrictStr
+    all: Annotated[list[Comparison | Spread], Field(min_length=1)]
+
+    def cells(self) -> list[Where]:
+        """Return the cells that it is about."""
+        sides = [
+            side
+            for part in self.all
+            for side in ([part.spread] if isinstance(part, Spread) else [part.higher, part.lower])
+        ]
+        return [side for side in sides if isinstance(side, dict)]
+
+
+class Curves(_Entry):
+    """A figure: what the seeds gave, along the epochs or a key, beside what was published."""
+
+    title: StrictStr
+    metrics: Annotated[list[StrictStr], Field(min_length=1)] = ["test/accuracy"]
+    """A panel for each."""
+    along: StrictStr = "epoch"
+    """The key of the config on the x axis, or epoch."""
+    at: list[Number] = []
+    lines: dict[StrictStr, Where] = {"all runs": {}}
+    """A line for each, with its label."""
+    x_scale: Literal["linear", "categories"] = "linear"
+    log: list[StrictStr] = []
+    """Metrics that are drawn on a logarithmic scale."""
+
+
+class Bands(_Entry):
+    """Final values that fall into bands, told by the count that sets them apart."""
+
+    title: StrictStr
+    metric: StrictStr = "test/accuracy"
+    gap: Number
+    """A band ends where the next value is farther away than this."""
+    counted: StrictStr
+    """The metric that counts."""
+    counts: StrictStr
+    """What it counts, its first word in the singular, such as "digit lost"."""
+
+
+class Study(_Entry):
+    """All of it."""
+
+    title: StrictStr
+    question: StrictStr
+    source: StrictStr
+    about: StrictStr = ""
+    """The protocol, as Markdown. What came out is no part of it: that is written from the runs."""
+    fitted: StrictStr = ""
+    """What was chosen by looking at the published numbers, out of how many."""
+    seeds: Annotated[StrictInt, Field(ge=1)] = 20
+    grids: Annotated[dict[StrictStr, Overrides], Field(min_length=1)]
+    readings: dict[StrictStr, Overrides] = {}
+    """What an underspecified protocol may mean, by name; every grid is trained by each of them."""
+    published: list[Published] = []
+    claims: list[Claim] = []
+    figures: list[Curves] = []
+    bands: Bands | None = None
+    search: dict[StrictStr, dict[StrictStr, Overrides]] = {}
+    """What --search tries: by the name of a choice its options, each with what it overrides."""
+
+    @model_validator(mode="after")
+    def _names_what_there_is(self) -> Self:
+        for where in self.cells():
+            _check_name(where, "grid", self.grids)
+            _check_name(where, "reading", self.readings)
+        return self
+
+    def cells(self) -> list[Where]:
+        """Return every cell that its numbers, claims and figures name."""
+        cells = [cell for entry in self.published for cell in entry.cells()]
+        cells += [cell for claim in self.claims for cell in claim.cells()]
+        for figure in self.figures:
+            cells += figure.lines.values()
+        return cells
+
+    def metrics(self) -> set[str]:
+        """Return every metric that it asks for."""
+        names = {entry.metric for entry in self.published}
+        for part in (part for claim in self.claims for part in claim.all):
+            names |= {part.worth.metric, part.worth.less or part.worth.metric}
+        for figure in self.figures:
+            names |= set(figure.metrics)
+        if self.bands:
+            names |= {self.bands.metric, self.bands.counted}
+        return names
+
+
+def _check_name(where: Where, key: str, known: Mapping[str, object]) -> None:
+    name = str(where.get(key, ""))
+    if key in where and name not in known:
+        meant = did_you_mean(name, list(known))
+        raise ValueError(f"{key}={name} must be one of {', '.join(known) or 'none'}.{meant}")
+
+
+def read_study(path: Path) -> Study:
+    """Read a study.
+
+    Raises:
+        UserError: naming file, key and what is wrong with it.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: can't be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        said = str(error).replace("\n", " ")
+        raise UserError(f"{path}: is no YAML file ({said}).") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must have the keys title, question, source, grids, …")
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = _key(first["loc"])
+        raise UserError(f"{path}: {_describe(key, first['type'], first['msg'])}") from error
+
+
+def _key(parts: Sequence[int | str]) -> str:
+    said = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts]
+    return "".join(said).removeprefix(".")
+
+
+def _describe(key: str, kind: str, message: str) -> str:
+    if kind == "missing":
+        return f"{key} is missing."
+    if kind == "extra_forbidden":
+        meant = did_you_mean(key.rpartition(".")[2], [*Study.model_fields, *Published.model_fields])
+        return f"{key}: there is no such key.{meant}"
+    said = message.removeprefix("Value error, ")
+    return f"{key + ': ' if key else ''}{said}{'' if said.endswith('.') else '.'}"
