@@ -31,7 +31,7 @@ with quick_imports():
     from pipeline.reproduce.expectations import accept, changed, verdicts_of
     from pipeline.reproduce.report import Findings, counted, write_report
     from pipeline.reproduce.runs import StudyJob, StudyRuns, compose_jobs, find_runs, train_missing
-    from pipeline.reproduce.search import search
+    from pipeline.reproduce.search import HEAD, search
     from pipeline.reproduce.section import read_section
     from pipeline.reproduce.study import FOLDER, Study, read_study
     from pipeline.theory.batch_size import NUM_EXAMPLES, compare_batch_sizes
@@ -49,6 +49,9 @@ STUDIES = ("losses", "penalties", "dropout", "overfitting", "sgd_network")
 """The project's own studies in the order in which they are trained: the longest one last."""
 
 THEORY = "theory"
+
+SEARCHED = "protocol_search.md"
+"""What --search has found, beside the report."""
 
 EXPERIMENT = "reproduction"
 """The MLflow experiment of the reports; every study has one of its own."""
@@ -204,15 +207,14 @@ def _report_name(studies: Mapping[str, Study]) -> str:
 
 def _search(studies: Mapping[str, Study], overrides: Sequence[str], output: Path) -> list[str]:
     """Try the readings of each study; write and print what was found."""
-    texts = [
-        search(name, study, overrides, output.with_name(f"search_{name}.md"))
-        for name, study in studies.items()
-        if study.search
-    ]
-    if not texts:
+    chosen = {name: study for name, study in studies.items() if study.search}
+    if not chosen:
         return [f"--search: {' '.join(studies)} says nothing to try under the key search."]
-    for text in texts:
-        Console(highlight=False, markup=False, soft_wrap=True).print(text)
+    found = "\n".join(search(name, study, overrides) for name, study in chosen.items())
+    path = output.with_name(SEARCHED)
+    path.write_text(HEAD + found, encoding="utf-8")
+    print(found)
+    print(f"The search: {path}")
     return []
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from pipeline.report.study_figures import draw_runs
 from pipeline.report.table import Table
 from pipeline.reproduce.runs import StudyRuns
+from pipeline.reproduce.saturation import FLAT, saturated_shares
 from pipeline.reproduce.study import Bands, Published, Study
 
-__all__ = ["bands_table", "draw_bands", "nearest_run"]
+__all__ = ["bands_table", "draw_bands"]
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,22 @@ def bands_table(study: Study, bands: Bands, runs: StudyRuns) -> Table:
         else:
             divided.append([final])
     published = _published(study, bands)
+    flat = saturated_shares(runs) if bands.saturation else {}
     rows = [
         [
             _range([final.value for final in band]),
             str(len(band)),
             _counts([final.count for final in band]),
+            *([_shares([flat.get(final.seed) for final in band])] if bands.saturation else []),
             _place(float(published.values[-1]), band, bands.gap) if published else "",
         ]
         for band in divided
     ]
-    header = [f"{bands.metric.replace('/', ' ')} at the end", "runs", bands.counts, "published run"]
+    header = [
+        *(f"{bands.metric.replace('/', ' ')} at the end", "runs", bands.counts),
+        *([f"σ′ < {FLAT} on their images"] if bands.saturation else []),
+        "published run",
+    ]
     lacking = len(runs.missing)
     return Table(header, rows, "rr", note=f"{lacking} runs are missing." if lacking else "")
 
@@ -75,24 +82,16 @@ def _counts(counts: Sequence[int]) -> str:
     )
 
 
+def _shares(shares: Sequence[float | None]) -> str:
+    known = [share for share in shares if share is not None]
+    return f"{min(known):.1%} to {max(known):.1%}" if known else ""
+
+
 def _place(published: float, band: Sequence[_Final], gap: float) -> str:
     if not band[0].value - gap <= published <= band[-1].value + gap:
         return ""
     above = sum(final.value > published for final in band)
     return f"here with {published:.4f}: {above} of {len(band)} end higher"
-
-
-def nearest_run(study: Study, bands: Bands, runs: StudyRuns) -> str:
-    """Return the run that ends nearest to the published one, epoch by epoch beside it."""
-    published, finals = _published(study, bands), _finals(runs, bands)
-    if published is None or not finals:
-        return ""
-    nearest = min(finals, key=lambda final: abs(final.value - float(published.values[-1])))
-    lines = [f"epoch  published  seed {nearest.seed}"]
-    for epoch, value in enumerate(published.values, start=1):
-        mine = f"{nearest.curve[epoch - 1]:.4f}" if epoch <= len(nearest.curve) else ""
-        lines.append(f"{epoch:5}  {value:9.4f}  {mine}")
-    return "\n".join(["```", *lines, "```"])
 
 
 def draw_bands(path: Path, study: Study, bands: Bands, runs: StudyRuns) -> None:

@@ -14,7 +14,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 from pipeline.report.table import Table
 from pipeline.reproduce.answers import Item, draws_of, is_accuracy, items_of
@@ -22,18 +21,29 @@ from pipeline.reproduce.runs import StudyRuns, compose_jobs, find_runs, train_mi
 from pipeline.reproduce.study import Study
 from pipeline.reproduce.verdicts import judge_all
 
-__all__ = ["Tried", "combinations", "rank", "search"]
+__all__ = ["HEAD", "Tried", "combinations", "rank", "search"]
 
 log = logging.getLogger("pipeline")
 
 SEEDS = 5
-"""Of every combination; enough for a spread, and quick."""
+"""Of every combination: enough for a spread, and quick."""
 
 MIN_SPREAD = {True: 0.002, False: 0.01}
 """The least spread that a number is taken to have: what is printed once can't be known better. Of
 an accuracy, and of a loss as a share of it."""
 
 SHOWN = 10
+"""Readings in a table, the likeliest ones."""
+
+HEAD = (
+    "# Which protocol was it?\n\nWhat a source leaves open may have been done in several ways. "
+    "Every combination of those that a study lists was trained, with "
+    f"{SEEDS} seeds each, and is ranked by the likelihood of all published numbers of the study: "
+    "the density, by Student's t, of one more of our runs at them (of a curve, the mean of its "
+    "epochs'). A log likelihood that is lower by 10 means that the numbers are 20,000 times less "
+    "likely. The more readings are tried, the better the best one fits by luck alone, so readings "
+    "are also chosen on half of the numbers and judged on the other half.\n\n"
+)
 
 EXPERIMENT = "search"
 
@@ -65,8 +75,8 @@ def combinations(study: Study) -> Iterator[tuple[dict[str, str], list[str]]]:
         yield names, [override for _, overrides in chosen for override in overrides]
 
 
-def search(name: str, study: Study, overrides: Sequence[str], path: Path) -> str:
-    """Train all combinations of a study, write what was found into a file, and return it."""
+def search(name: str, study: Study, overrides: Sequence[str]) -> str:
+    """Train all combinations of a study; return what was found, as Markdown."""
     seeds = min(SEEDS, study.seeds)
     tried: list[Tried] = []
     every = list(combinations(study))
@@ -85,9 +95,7 @@ def search(name: str, study: Study, overrides: Sequence[str], path: Path) -> str
     for number, (names, _) in enumerate(every):
         runs = StudyRuns(found.name, jobs[number], [next(results) for _ in jobs[number]])
         tried.append(_judge(study, names, runs))
-    text = _tell(study, rank(tried))
-    path.write_text(text, encoding="utf-8")
-    return f"{text}\n{path}"
+    return _tell(study, rank(tried))
 
 
 def _as(study: Study, seeds: int, said: Sequence[str]) -> Study:
@@ -132,7 +140,7 @@ def _tell(study: Study, ranked: Sequence[Tried]) -> str:
     header = [*study.search, "log likelihood against the best", "numbers rejected"]
     table = Table(header, rows, " " * len(study.search) + "rr")
     return (
-        f"# Which protocol? {study.title}\n\n{len(ranked)} readings were tried; the likeliest:\n\n"
+        f"## {study.title}\n\n{len(ranked)} readings were tried; the likeliest:\n\n"
         f"{table.markdown()}\n\n{_held_out(ranked)}\n"
     )
 

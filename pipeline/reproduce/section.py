@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pipeline.report.table import Table
 from pipeline.reproduce.answers import Numbered, answer
-from pipeline.reproduce.bands import bands_table, nearest_run
+from pipeline.reproduce.bands import bands_table
 from pipeline.reproduce.claims import Judgement, judge_claims
 from pipeline.reproduce.discrimination import Discrimination, discriminate
 from pipeline.reproduce.runs import StudyRuns
@@ -59,7 +59,6 @@ class Section:
             parts.append(_readings(self.answers))
         if study.bands:
             parts += [bands_table(study, study.bands, self.runs).markdown()]
-            parts += [nearest_run(study, study.bands, self.runs)]
         if self.claims:
             parts.append(_claims_table(self.claims).markdown())
         parts += [f"![{study.title}]({quote(folder)}/{path.name})" for path in figures]

@@ -174,6 +174,8 @@ class Bands(_Entry):
     """The metric that counts."""
     counts: StrictStr
     """What it counts, its first word in the singular, such as "digit lost"."""
+    saturation: bool = False
+    """Of lost classes: whether to measure if the neurons that should answer them are saturated."""
 
 
 class Study(_Entry):
