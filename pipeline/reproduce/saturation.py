@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
+import numpy as np
+from jaxtyping import Float, Integer
+from numpy.typing import NDArray
 
 from pipeline.config.schema import Config
 from pipeline.data.catalog import find_dataset
@@ -41,8 +41,8 @@ def saturated_shares(runs: StudyRuns) -> dict[int, float | None]:
             shares[config.seed] = None
             continue
         test, scale = _test_split(config)
-        outputs = network((test.inputs * scale).round().to(torch.uint8))
-        shares[config.seed] = saturated_share(outputs, test.labels)
+        outputs = network((test.inputs * scale).round().byte())
+        shares[config.seed] = saturated_share(outputs.numpy(), test.labels.numpy())
     return shares
 
 
@@ -54,19 +54,22 @@ def _test_split(config: Config) -> tuple[Split, int]:
     return loaded.test, find_dataset(data.name).max_pixel
 
 
-def saturated_share(outputs: Float[Tensor, "examples classes"], labels: Tensor) -> float | None:
+def saturated_share(
+    outputs: Float[NDArray[np.floating], "examples classes"],
+    labels: Integer[NDArray[np.integer], " examples"],
+) -> float | None:
     """Return the share of the images of lost classes on which the class's own neuron is saturated.
 
     Args:
         outputs: of sigmoid neurons, a = σ(z), so that σ′(z) = a (1 - a).
         labels: the right class of every example.
+
+    Returns:
+        None if no class is lost.
     """
-    own = outputs.gather(1, labels.unsqueeze(1)).squeeze(1)
+    own = outputs[np.arange(len(labels)), labels]
     is_flat = own * (1 - own) < FLAT
     is_right = outputs.argmax(1) == labels
-    found = [
-        is_flat[of_class]
-        for of_class in (labels == label for label in range(outputs.shape[1]))
-        if of_class.any() and is_right[of_class].double().mean() < LOST_BELOW
-    ]
-    return float(torch.cat(found).double().mean()) if found else None
+    classes = [labels == label for label in np.unique(labels)]
+    lost = [is_flat[of_class] for of_class in classes if is_right[of_class].mean() < LOST_BELOW]
+    return float(np.concatenate(lost).mean()) if lost else None
