@@ -2,8 +2,8 @@
 
     python -m benchmarks.reproduce [--quick] [--data FOLDER]
 
-Claims, on 2 cores and warm: everything within 25 minutes. A second call has nothing to train. Even to be quick it needs MNIST, which
-the published numbers are about.
+Claims, on 2 cores and warm: everything within 25 minutes. A second call has nothing to train. Even
+to be quick it needs MNIST, which the published numbers are about.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 from benchmarks.timing import Options, machine, make_parser, print_row
 from benchmarks.watch import watch
 
-CALLS = {
+CALLS: dict[str, list[str]] = {
     "everything": [],
     "everything again": [],
 }
