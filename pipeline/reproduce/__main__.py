@@ -61,7 +61,7 @@ REPORTS = Path("reports")
 REPORT = "problem_set.md"
 """Of all of the project's studies; a file of one's own gives its report its name."""
 
-QUICK_SEEDS = 2
+QUICK_SEEDS = 3
 
 PLACES = ("root=", "data.root=", "tracking", "trainer=", "trainer.accelerator=")
 """How overrides begin that change no number."""

@@ -113,6 +113,12 @@ def _summary(findings: Findings) -> str:
     if findings.overrides:
         typed = without_password(" ".join(findings.overrides))
         parts.append(f"The runs differ from the studies' by what was typed: `{typed}`.")
+    few = [f"{it.runs.name} {it.runs.num_seeds}" for it in sections if it.has_few_seeds]
+    if few:
+        parts.append(
+            f"Seeds are fewer than the studies ask for ({', '.join(few)}): intervals are wide, so "
+            "that little is decided, and an agreement means little."
+        )
     rows = [_counts(section) for section in sections if section.counted()]
     if rows:
         table = Table(["", *Verdict, "of"], rows, " " + "r" * (len(Verdict) + 1))

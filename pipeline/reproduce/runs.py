@@ -66,6 +66,11 @@ class StudyRuns:
         return list({config_hash(job.config): job for job in missing}.values())
 
     @property
+    def num_seeds(self) -> int:
+        """How many seeds its jobs have."""
+        return len({entry.job.config.seed for entry in self.jobs})
+
+    @property
     def num_runs(self) -> int:
         """How many runs there are if all are finished: the same config in two grids is one run."""
         return len({config_hash(entry.job.config) for entry in self.jobs})

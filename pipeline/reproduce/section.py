@@ -38,6 +38,11 @@ class Section:
         """Return the answers of the study's first reading, which is the one that counts."""
         return next(iter(self.answers.values()))
 
+    @property
+    def has_few_seeds(self) -> bool:
+        """Whether there are fewer seeds than the study asks for."""
+        return self.runs.num_seeds < self.study.seeds
+
     def markdown(self, figures: Sequence[Path], folder: str) -> str:
         """Return the section; figures are looked for in a folder beside the report."""
         study, name = self.study, self.runs.name
