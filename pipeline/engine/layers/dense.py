@@ -40,9 +40,9 @@ class Dense(Layer):
         return (weight.to(units.dtype) @ units).to(weight.dtype).add_(bias.unsqueeze(-1))
 
     def backward(self, parameters: Tensors, units: SharedInputs | Units, error: Units) -> Units:
-        """Return Wᵀ δ (BP2)."""
-        assert isinstance(units, Tensor), "there is nothing below the inputs"
-        (weight, _), dtype = parameters, units.dtype
+        """Return Wᵀ δ (BP2), of shared inputs for every member."""
+        dtype = units.matrices.dtype if isinstance(units, SharedInputs) else units.dtype
+        weight, _ = parameters
         return (weight.to(dtype).mT @ error.to(dtype)).to(error.dtype)
 
     def add_gradients(
