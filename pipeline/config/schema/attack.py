@@ -22,7 +22,7 @@ class AttackConfig:
 
     def __post_init__(self) -> None:
         """Check the name and the range."""
-        known = ("none", *names("attack"))
+        known = sorted(("none", *names("attack")))
         one_of("attack.name", self.name, known)
         if self.name == "none":
             remedy = f"Choose attack={either(known)}."
