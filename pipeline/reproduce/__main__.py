@@ -45,8 +45,11 @@ __all__ = ["main"]
 
 log = logging.getLogger("pipeline")
 
-STUDIES = ("losses", "penalties", "dropout", "overfitting", "sgd_network")
-"""The project's own studies in the order in which they are trained: the longest one last."""
+STUDIES = (
+    *("losses", "penalties", "dropout", "overfitting", "sgd_network"),
+    *("goodfellow_2015", "nielsen_1", "nielsen_3", "nielsen_100", "lecun_1998"),
+)
+"""The project's own studies in the order in which they are trained: the problem set's first."""
 
 THEORY = "theory"
 
