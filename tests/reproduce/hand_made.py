@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
+from pipeline.reproduce.reference import read_reference
+
 from pipeline.config.compose import register
 from pipeline.config.schema import Config
-from pipeline.reproduce.reference import read_reference
 from pipeline.reproduce.runs import StudyRuns, compose_jobs
 from pipeline.tracking.record import CURVES, RunResult
 from pipeline.training.group import Job

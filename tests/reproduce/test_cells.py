@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import pytest
-
-from pipeline.config.schema import Config
 from pipeline.reproduce.cells import (
     DROPOUT_READINGS,
     Cell,
@@ -11,6 +9,8 @@ from pipeline.reproduce.cells import (
     dropout_cells,
     find_cells,
 )
+
+from pipeline.config.schema import Config
 from pipeline.reproduce.verdicts import Verdict
 from tests.reproduce.hand_made import REFERENCE, Curves, as_printed, make
 

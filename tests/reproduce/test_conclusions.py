@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import pytest
+from pipeline.reproduce.conclusions import CONCLUSIONS, Conclusion, Decision, Judgement
 
 from pipeline.config.schema import Config
-from pipeline.reproduce.conclusions import CONCLUSIONS, Conclusion, Decision, Judgement
 from tests.reproduce.hand_made import REFERENCE, Curves, Outcome, as_printed, make
 
 FASTER, HIGHER, NOTHING, TOLERANT, DROPOUT, SENSITIVE = CONCLUSIONS

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from pipeline.reproduce.cells import Answer, Cell, find_cells
+
 from pipeline.reproduce.expectations import EXPECTATIONS, accept, lost_agreements
 from pipeline.reproduce.verdicts import Estimate, Verdict
 from tests.reproduce.hand_made import REFERENCE

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
+from pipeline.reproduce.reference import PROBLEM_SET, read_reference
 
 from pipeline.errors import UserError
-from pipeline.reproduce.reference import PROBLEM_SET, read_reference
 
 Content = dict[str, Any]
 

@@ -1,12 +1,8 @@
 from __future__ import annotations
 
 import pytest
-
-from pipeline.config.schema import Config
-from pipeline.report.table import Table
 from pipeline.reproduce.cells import DROPOUT_READINGS, answer, dropout_cells, find_cells
 from pipeline.reproduce.conclusions import Decision, Judgement
-from pipeline.reproduce.runs import StudyRuns
 from pipeline.reproduce.tables import (
     answers_table,
     bands_table,
@@ -14,6 +10,10 @@ from pipeline.reproduce.tables import (
     epochs_as_printed,
     readings_table,
 )
+
+from pipeline.config.schema import Config
+from pipeline.report.table import Table
+from pipeline.reproduce.runs import StudyRuns
 from tests.reproduce.hand_made import REFERENCE, Curves, as_printed, make
 
 
