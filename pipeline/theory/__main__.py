@@ -27,9 +27,9 @@ __all__ = ["main"]
 
 log = logging.getLogger("pipeline")
 
-MNIST = ("mnist", NUM_EXAMPLES, 1.0)
-"""Data for Problem 1.2, how many examples of it, and seconds of updates in each run."""
-QUICK = ("digits", 500, 0.05)
+MNIST = ("mnist", NUM_EXAMPLES, 0.3)
+"""Data for Problem 1.2, how many examples of it, and seconds of updates in a training."""
+QUICK = ("digits", 500, 0.01)
 
 
 def main() -> None:
