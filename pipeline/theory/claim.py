@@ -6,9 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from jaxtyping import Bool
+from torch import Tensor
+
 from pipeline.comparison.statistics import Difference
 
-__all__ = ["Claim", "Outcome", "all_of", "is_positive"]
+__all__ = ["ROUNDING", "Claim", "Outcome", "all_of", "all_true", "are_equal", "is_positive"]
+
+ROUNDING = 1e-12
+"""Numbers around 1 that differ by less are equal; float64 keeps some 16 digits."""
+DIFFERENT = 1e-9
+"""Numbers around 1 that differ by this are not equal; below it, much rounding may explain it."""
 
 
 class Outcome(StrEnum):
@@ -81,6 +89,21 @@ def all_of(parts: Iterable[bool | None]) -> bool | None:
     if False in found:
         return False
     return None if None in found or not found else True
+
+
+def all_true(flags: Bool[Tensor, " flags"]) -> bool | None:
+    """Return whether every flag is true; None if there is none."""
+    return bool(flags.all()) if flags.numel() else None
+
+
+def are_equal(difference: float) -> bool | None:
+    """Return whether numbers around 1 that differ by so much are equal; None if it may be rounding.
+
+    A difference that isn't a number is one.
+    """
+    if difference < ROUNDING:
+        return True
+    return None if difference < DIFFERENT else False
 
 
 def is_positive(difference: Difference) -> bool | None:

@@ -5,7 +5,7 @@ Nothing here is shared with the code that trains, nor with torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from decimal import Decimal, localcontext
 
@@ -25,7 +25,7 @@ STEP = Decimal("1e-15")
 
 
 @contextmanager
-def fifty_digits() -> Iterator[None]:
+def fifty_digits() -> Generator[None]:
     """Compute with 50 digits while the context lasts, or in all of a function that it decorates."""
     with localcontext(prec=50):
         yield

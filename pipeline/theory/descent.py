@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.theory.claim import Claim, Outcome, all_of
+from pipeline.theory.claim import Claim, Outcome, all_of, all_true
 
 __all__ = [
     "CURVES",
@@ -109,7 +109,7 @@ def costs_fall(curve: Curve, fraction: float, num_steps: int = NUM_STEPS) -> boo
     points = descend(curve, fraction, num_steps)
     first_order = fraction * curve.bound * curve.slope(points[:-1]).square()
     falls = curve.cost(points).diff() < 0
-    return all_of(falls[first_order >= ROUNDING].tolist())
+    return all_true(falls[first_order >= ROUNDING])
 
 
 def costs_rise(curve: Curve, fraction: float, num_steps: int = NUM_STEPS) -> bool:

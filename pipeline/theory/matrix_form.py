@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from pipeline.theory.claim import Claim, Outcome, all_of
+from pipeline.theory.claim import Claim, Outcome, all_of, are_equal
 from pipeline.theory.deep_network import Backward, DeepNetwork, backward, columns
 from pipeline.theory.one_network import find_activation, find_loss
 
 __all__ = [
     "SEEDS",
-    "TOLERANCE",
     "WRONG",
     "Equation",
     "Forms",
@@ -33,8 +32,6 @@ LOSSES = [
     for name, reduction in itertools.product(("mse", "quadratic", "ce"), ("mean", "sum"))
 ]
 SOFTMAX_LOSSES = [find_loss(name, "softmax") for name in ("mse", "quadratic", "ce", "nll")]
-TOLERANCE = 1e-12
-"""Largest relative difference of equal tensors; float64 keeps some 16 digits."""
 WRONG = 0.01
 """Least relative difference of tensors that are said to be different."""
 
@@ -124,7 +121,7 @@ def condition(passes: Sequence[Backward]) -> Claim:
         f"the whole Jacobian: largest relative difference {max(whole, default=0):.1g}; its "
         f"diagonal: {min(diagonal, default=0):.0%} to {max(diagonal, default=0):.0%}; in "
         f"{len(passes)} comparisons",
-        Outcome.proved(all_of([*(d < TOLERANCE for d in whole), *(d > WRONG for d in diagonal)])),
+        Outcome.proved(all_of([*map(are_equal, whole), *(d > WRONG for d in diagonal)])),
     )
 
 
@@ -149,7 +146,7 @@ def agreement(
         statement,
         published,
         f"largest relative difference {largest:.1g} in {len(differences)} comparisons",
-        Outcome.proved(all_of(found < TOLERANCE for found in differences)),
+        Outcome.proved(all_of(map(are_equal, differences))),
     )
 
 

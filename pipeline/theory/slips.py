@@ -5,15 +5,15 @@ Each is read as it is printed, number by number, beside what autograd gives.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from pipeline.theory.claim import Claim, Outcome, all_of
+from pipeline.theory.claim import Claim, Outcome, all_of, are_equal
 from pipeline.theory.deep_network import Backward, DeepNetwork, backward
-from pipeline.theory.matrix_form import SEEDS, TOLERANCE, WRONG
+from pipeline.theory.matrix_form import SEEDS, WRONG
 from pipeline.theory.one_network import find_loss
 
 __all__ = ["Entry", "Reading", "check_slips"]
@@ -53,8 +53,8 @@ def _slip(
         f"as printed, {wrong:,} of {len(as_printed):,} numbers are off by more than {WRONG:.0%}; "
         f"corrected, all {len(corrected):,} are within {max(corrected, default=0):.0e} of autograd",
         Outcome.corrected(
-            text=all_of(error < TOLERANCE for error in as_printed),
-            ours=all_of(error < TOLERANCE for error in corrected),
+            text=all_of(map(are_equal, as_printed)),
+            ours=all_of(map(are_equal, corrected)),
         ),
     )
 
@@ -66,16 +66,16 @@ def _errors(passes: Sequence[Backward], reading: Reading) -> Iterator[float]:
             yield abs(value - automatic) / max(abs(automatic), 1e-300)
 
 
-def _examples(tensor: Tensor) -> list[list[float]]:
-    """Return a tensor of a column per example as numbers: [example][unit]."""
-    return tensor.squeeze(-1).tolist()
+def _numbers(tensor: Tensor) -> list[list[float]]:
+    """Return a matrix, or column vectors one below the other, as numbers row by row."""
+    return cast("list[list[float]]", tensor.squeeze(-1).tolist())
 
 
 def _output_errors(done: Backward, pairs: Sequence[tuple[int, int]]) -> Iterator[Entry]:
     """Yield σ′(z_j^L) ∂C/∂a_i^L beside δ_j^L, for pairs of j and i."""
-    slopes = _examples(done.sigma_primes[-1].diagonal(dim1=1, dim2=2))
-    gradients = _examples(done.cost_gradient)
-    deltas = _examples(done.automatic[done.network.layers[-1]])
+    slopes = _numbers(done.sigma_primes[-1].diagonal(dim1=1, dim2=2))
+    gradients = _numbers(done.cost_gradient)
+    deltas = _numbers(done.automatic[done.network.layers[-1]])
     for slope, gradient, delta in zip(slopes, gradients, deltas, strict=True):
         yield from ((slope[j] * gradient[i], delta[j]) for j, i in pairs)
 
@@ -83,9 +83,9 @@ def _output_errors(done: Backward, pairs: Sequence[tuple[int, int]]) -> Iterator
 def _hidden_errors(done: Backward, slopes_of: Callable[[int], int]) -> Iterator[Entry]:
     """Yield σ′(z_j) Σ_k w_kj^(l+1) δ_k^(l+1) beside δ_j^l, where z is that of any layer."""
     for layer in done.network.hidden_layers:
-        above = done.network.transposed_above(layer).tolist()
-        slopes = _examples(done.sigma_primes[slopes_of(layer) - 1].diagonal(dim1=1, dim2=2))
-        upper, deltas = (_examples(done.automatic[number]) for number in (layer + 1, layer))
+        above = _numbers(done.network.transposed_above(layer))
+        slopes = _numbers(done.sigma_primes[slopes_of(layer) - 1].diagonal(dim1=1, dim2=2))
+        upper, deltas = (_numbers(done.automatic[number]) for number in (layer + 1, layer))
         for slope, errors, delta in zip(slopes, upper, deltas, strict=True):
             for j in range(WIDTH):
                 carried = sum(w * error for w, error in zip(above[j], errors, strict=True))
@@ -96,12 +96,12 @@ def _bias_gradients(done: Backward, pairs: Sequence[tuple[int, int]]) -> Iterato
     """Yield δ_j^l, summed over the batch, beside ∂C/∂b_i^l, for pairs of j and i."""
     automatic = torch.autograd.grad(done.cost, done.network.biases, retain_graph=True)
     for layer in done.network.layers:
-        delta = done.trained[layer].sum(0).squeeze(-1).tolist()
-        gradient = automatic[layer - 1][0].tolist()
+        (delta,) = _numbers(done.trained[layer].sum(0, keepdim=True))
+        (gradient,) = _numbers(automatic[layer - 1])
         yield from ((delta[j], gradient[i]) for j, i in pairs)
 
 
-ALL_PAIRS = list(itertools.product(range(WIDTH), repeat=2))
+ALL_PAIRS = [(j, i) for j in range(WIDTH) for i in range(WIDTH)]
 SAME = [(j, j) for j in range(WIDTH)]
 
 SLIPS: list[tuple[str, str, str, Reading, Reading]] = [

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.theory import decimals
-from pipeline.theory.claim import Claim, Outcome
+from pipeline.theory.claim import Claim, Outcome, are_equal
 from pipeline.theory.cross_entropy import cross_entropy
 from pipeline.theory.decimals import fifty_digits
 from pipeline.theory.one_network import Pass, find_loss
@@ -45,8 +45,6 @@ HALF_UNIT = 0.5e-4 + 1e-9
 """Half a unit of the last of four printed digits."""
 CARRIED = 2e-4
 """What rounding the numbers before may do to a number; a slip of the text does more."""
-PROOF = 1e-12
-"""How near our numbers must come to the same ones in 50 digits."""
 
 
 def _tensor(numbers: Any) -> Float[Tensor, "*shape"]:
@@ -128,7 +126,8 @@ def check_worked_example(printed: Mapping[str, Quantity] = PRINTED) -> list[Clai
 def _check(quantity: Quantity, ours: Tensor, in_text: Tensor, proof: Tensor) -> Claim:
     printed = _tensor(quantity.printed)
     error = _distance(ours, proof)
-    outcome = _judge(printed, in_text, ours) if error < PROOF else Outcome.FAILS
+    is_proved = are_equal(error)
+    outcome = _judge(printed, in_text, ours) if is_proved else Outcome.proved(is_proved)
     statement, notes = quantity.symbol, [_text(ours, 5)]
     if outcome is Outcome.ERRATUM:
         statement += f": {quantity.erratum}"
@@ -261,16 +260,18 @@ def _replaced(values: Any, place: Sequence[int], value: Decimal) -> Any:
     if not place:
         return value
     first, *rest = place
-    return [_replaced(v, rest, value) if i == first else v for i, v in enumerate(values)]
+    copy: list[Any] = [*values]
+    copy[first] = _replaced(values[first], rest, value)
+    return copy
 
 
 def _decimals(values: Any) -> Any:
     """Return nested lists of numbers as they are written: 0.1 is a tenth."""
-    return [_decimals(v) for v in values] if isinstance(values, list) else Decimal(repr(values))
+    return Decimal(repr(values)) if isinstance(values, float) else [_decimals(v) for v in values]
 
 
 def _floats(values: Any) -> Float[Tensor, "*shape"]:
-    return _tensor([float(v) for v in values] if isinstance(values, list) else float(values))
+    return _tensor(float(values) if isinstance(values, Decimal) else [float(v) for v in values])
 
 
 def _arithmetic_of_text(printed: Numbers) -> Numbers:

@@ -122,8 +122,7 @@ def _best_between(
         f"{best_of(m).loss:.3f} ({m.size:,}, η = {best_of(m).rate:.2g})" for m in measurements
     ]
     gains = [
-        f"{_interval(end.losses, best_of(chosen).losses)} below {size:,}"
-        for size, end in ends.items()
+        f"{_interval(end.losses, best_of(chosen).losses)} at {size:,}" for size, end in ends.items()
     ]
     rule = f", even with {HEAD_START} times as much time for either side" if is_timed else ""
     return Claim(
@@ -131,7 +130,8 @@ def _best_between(
         f"a size between 1 and n is best {budget}, each with its best η: its mean training loss "
         f"over {_counted(len(ends[1].losses), 'order')} of the examples is below both ends'{rule}",
         "a size somewhere between 1 and n",
-        f"loss (size, η): {', '.join(losses)}; {chosen.size:,} is {' and '.join(gains)}",
+        f"loss (size, η): {', '.join(losses)}; above that of {chosen.size:,} by "
+        f"{' and '.join(gains)}",
         Outcome.measured(all_of(leads)),
     )
 
@@ -156,7 +156,7 @@ def _times_as_long(numbers: Numbers, factor: float) -> Numbers:
 def _interval(first: Numbers, second: Numbers) -> str:
     """Return the mean of first - second with its 95 % interval."""
     found = paired_difference(first, second)
-    return f"{found.value:.4f} ± {(found.high - found.low) / 2:.4f}"
+    return f"{found.value:+.4f} ± {(found.high - found.low) / 2:.4f}"
 
 
 def _duration(seconds: Numbers) -> str:

@@ -44,7 +44,8 @@ class SoftmaxLayer:
     def losses(self) -> list[float]:
         """Return the mean loss of all examples, member by member."""
         logits = self.inputs @ self.weights.mT + self.biases.unsqueeze(1)
-        return NLL.value(logits.mT, self.labels.unsqueeze(0)).mean(1).tolist()
+        means = NLL.value(logits.mT, self.labels.unsqueeze(0)).mean(1)
+        return [mean.item() for mean in means]
 
     def _mean_errors(self, rows: Rows) -> tuple[Pass, Units]:
         """Return the forward pass of a mini-batch, and the errors of its mean loss."""
