@@ -54,8 +54,8 @@ def batch_size_table(comparison: Comparison) -> Table:
     title = f"Problem 1.2: {comparison.num_examples:,} images of {comparison.data_name}"
     note = (
         "Losses are means over orders of the examples. Seconds, and the losses after them, are "
-        f"those of one machine, with torch on {comparison.num_threads} threads: what decides is "
-        "how many times as long a larger update takes."
+        "those of one thread of one machine: what decides is how many times as long a larger "
+        "update takes there."
     )
     return Table(header, rows, "r" * len(header), title, note)
 

@@ -45,7 +45,7 @@ def check_batch_sizes(comparison: Comparison) -> list[Claim]:
 def _times(comparison: Comparison, one: Measurement, whole: Measurement) -> list[Claim]:
     epoch_s = _times_as_long(one.update_s, comparison.num_examples)
     ratio = whole.mean_update_s / one.mean_update_s
-    here = f"; here, with torch on {_counted(comparison.num_threads, 'thread')}"
+    here = "; on one thread of this machine"
     rule = f"counts if it would be so with one side {HEAD_START} times as slow"
     return [
         Claim(
@@ -128,7 +128,7 @@ def _best_between(
     return Claim(
         "1.2",
         f"a size between 1 and n is best {budget}, each with its best η: its mean training loss "
-        f"over {_counted(len(ends[1].losses), 'order')} of the examples is below both ends'{rule}",
+        f"over {len(ends[1].losses)} orders of the examples is below both ends'{rule}",
         "a size somewhere between 1 and n",
         f"loss (size, η): {', '.join(losses)}; above that of {chosen.size:,} by "
         f"{' and '.join(gains)}",
@@ -164,7 +164,3 @@ def _duration(seconds: Numbers) -> str:
     found = mean_interval(list(seconds.values()))
     factor, unit = (1e6, "µs") if found.value < 1e-3 else (1e3, "ms")
     return f"{factor * found.value:,.1f} ± {factor * found.half_width:,.1f} {unit}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -6,7 +6,7 @@ import itertools
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean, pstdev
 
 import torch
@@ -16,6 +16,7 @@ from pipeline.data.tensors import Data, Split
 from pipeline.theory.batch_size.cost import update_bytes, update_seconds
 from pipeline.theory.batch_size.softmax_layer import SoftmaxLayer
 from pipeline.theory.batch_size.training import Losses, batches, best_rate, train
+from pipeline.training.workers import num_threads
 
 __all__ = [
     "NUM_EPOCHS",
@@ -108,14 +109,13 @@ class Comparison:
     num_examples: int
     seconds: float
     measurements: Sequence[Measurement]
-    num_threads: int = field(default_factory=torch.get_num_threads)
-    """Threads of torch, on which the times depend."""
 
 
+@num_threads(1)
 def compare_batch_sizes(
     data: Data, *, seconds: float = 0.3, sizes: Sequence[int] = SIZES
 ) -> Comparison:
-    """Train with mini-batches of every size, and of the whole set.
+    """Train with mini-batches of every size, and of the whole set, on one thread.
 
     Args:
         data: the first NUM_EXAMPLES of its training set are used.
