@@ -4,6 +4,7 @@ from pipeline.theory.batch_size.claims import check_batch_sizes
 from pipeline.theory.batch_size.comparison import (
     NUM_EPOCHS,
     NUM_EXAMPLES,
+    SECONDS,
     Best,
     Comparison,
     Measurement,
@@ -13,6 +14,7 @@ from pipeline.theory.batch_size.comparison import (
 __all__ = [
     "NUM_EPOCHS",
     "NUM_EXAMPLES",
+    "SECONDS",
     "Best",
     "Comparison",
     "Measurement",

@@ -122,7 +122,8 @@ def _best_between(
         f"{best_of(m).loss:.3f} ({m.size:,}, η = {best_of(m).rate:.2g})" for m in measurements
     ]
     gains = [
-        f"{_interval(end.losses, best_of(chosen).losses)} at {size:,}" for size, end in ends.items()
+        f"{_interval(end.losses, best_of(chosen).losses)} than with {size:,}"
+        for size, end in ends.items()
     ]
     rule = f", even with {HEAD_START} times as much time for either side" if is_timed else ""
     return Claim(
@@ -130,8 +131,8 @@ def _best_between(
         f"a size between 1 and n is best {budget}, each with its best η: its mean training loss "
         f"over {len(ends[1].losses)} orders of the examples is below both ends'{rule}",
         "a size somewhere between 1 and n",
-        f"loss (size, η): {', '.join(losses)}; above that of {chosen.size:,} by "
-        f"{' and '.join(gains)}",
+        f"loss (size, η): {', '.join(losses)}; with {chosen.size:,} it is lower "
+        f"by {' and by '.join(gains)}",
         Outcome.measured(all_of(leads)),
     )
 

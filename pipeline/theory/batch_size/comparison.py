@@ -21,6 +21,7 @@ from pipeline.training.workers import num_threads
 __all__ = [
     "NUM_EPOCHS",
     "NUM_EXAMPLES",
+    "SECONDS",
     "Best",
     "Comparison",
     "Measurement",
@@ -34,6 +35,8 @@ SIZES = (1, 10, 100, 1000)
 NUM_EXAMPLES = 10_000
 """The first of the training set; with more, the epochs of single examples take too long."""
 NUM_EPOCHS = 2
+SECONDS = 0.2
+"""A training's updates in the comparison by time: enough for some epochs of all sizes but 1."""
 NUM_DRAWS = 400
 """Mini-batches whose gradients are compared with the full one."""
 TUNING_ORDERS = range(3)
@@ -113,14 +116,14 @@ class Comparison:
 
 @num_threads(1)
 def compare_batch_sizes(
-    data: Data, *, seconds: float = 0.3, sizes: Sequence[int] = SIZES
+    data: Data, *, seconds: float = SECONDS, sizes: Sequence[int] = SIZES
 ) -> Comparison:
     """Train with mini-batches of every size, and of the whole set, on one thread.
 
     Args:
         data: the first NUM_EXAMPLES of its training set are used.
-        seconds: updates that one training may spend, by what an update takes when it is timed
-            alone; each size is trained some fifteen times.
+        seconds: what the updates of one training may take, by the time of an update alone; each
+            size is trained some thirty times.
         sizes: rising from 1; those that are smaller than the set are used.
     """
     examples = Split(data.train.inputs[:NUM_EXAMPLES], data.train.labels[:NUM_EXAMPLES])

@@ -18,7 +18,7 @@ from pipeline.theory.batch_size.training import batches
 __all__ = ["PeakMemory", "update_bytes", "update_seconds"]
 
 NUM_ROUNDS = 10
-"""How often all sizes are timed in turn, so that a busy moment meets each of them alike."""
+"""How often all sizes are timed in turn, so that what slows the processor meets each alike."""
 BLOCK_S = 0.02
 """Seconds of updates, at least one, that are timed at a time."""
 RATE = 0.01
@@ -27,6 +27,8 @@ RATE = 0.01
 
 def update_seconds(layer: SoftmaxLayer, sizes: Sequence[int]) -> dict[int, dict[int, float]]:
     """Time updates with mini-batches of several sizes, in turn; the first round is for warming up.
+
+    It is the processor's time for this thread: waiting for other programs doesn't count.
 
     Args:
         layer: the network that is updated.
@@ -49,9 +51,9 @@ def _block_seconds(layer: SoftmaxLayer, order: Iterator[Rows]) -> float:
     spent_s, num_updates = 0.0, 0
     while spent_s < BLOCK_S:
         rows = next(order)
-        start_s = time.perf_counter()
+        start_s = time.thread_time()
         layer.step(rows, RATE)
-        spent_s += time.perf_counter() - start_s
+        spent_s += time.thread_time() - start_s
         num_updates += 1
     return spent_s / num_updates
 

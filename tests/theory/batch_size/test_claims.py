@@ -96,7 +96,7 @@ def test_the_size_between_is_chosen_before_it_is_judged():
     lucky = replace(ten, size=50, after_epochs=replace(best(0.3), chosen_by=0.46))
     found = check_batch_sizes(replace(comparison, measurements=[one, ten, lucky, whole]))[4]
     assert found.outcome is NO
-    assert "above that of 10 by" in found.computed
+    assert "with 10 it is lower by" in found.computed
 
 
 def test_claims_quote_the_numbers():
@@ -107,6 +107,6 @@ def test_claims_quote_the_numbers():
     )
     assert claims[2].computed.startswith("at most 0.0 kB against 0.4 kB at a time")
     assert claims[4].computed == (
-        "loss (size, η): 0.400 (1, η = 0.2), 0.300 (10, η = 0.2), 0.500 (100, η = 0.2); above that "
-        "of 10 by +0.1000 ± 0.0025 at 1 and +0.2000 ± 0.0050 at 100"
+        "loss (size, η): 0.400 (1, η = 0.2), 0.300 (10, η = 0.2), 0.500 (100, η = 0.2); with 10 "
+        "it is lower by +0.1000 ± 0.0025 than with 1 and by +0.2000 ± 0.0050 than with 100"
     )

@@ -61,4 +61,4 @@ def test_a_rate_that_diverges_is_not_chosen():
 
 
 def test_a_search_without_a_slope_ends():
-    assert best_rate(lambda _: 1.0) == (1.0, 0.25)
+    assert best_rate(lambda _: 1.0) == (1.0, 1 / 32)
