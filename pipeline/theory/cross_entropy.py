@@ -203,7 +203,7 @@ def _approaches_limit(y: int) -> Claim:
         "∂C/∂a = 0 when a = σ(z) = y",
         f"{NEAR[-1].item():.0e} from y, C = {costs[-1].item():.1e} and ∂C/∂a = {slope:.3f}; on the "
         f"way C {'falls' if falls else 'does not fall'} at each of {len(costs) - 1} steps",
-        Outcome.proved(falls and abs(slope - (1 - 2 * y)) < 1e-9),
+        Outcome.proved(all_of([falls, are_equal(abs(slope - (1 - 2 * y)))])),
     )
 
 
