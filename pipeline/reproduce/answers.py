@@ -69,11 +69,14 @@ def draws_of(runs: StudyRuns, item: Item, where: Where | None = None) -> list[Dr
     if entry.kind == "curve":
         places = range(len(item.values))
         return [
-            Draws.over([curve[i] if curve and len(curve) > i else None for curve in curves])
+            Draws.over(
+                [curve[i] if curve and len(curve) > i else None for curve in curves],
+                rounding=entry.rounding,
+            )
             for i in places
         ]
     found = [_number(curve, entry) for curve in curves]
-    return [Draws.over(found, KINDS.get(entry.kind, "one"), entry.of)]
+    return [Draws.over(found, KINDS.get(entry.kind, "one"), entry.of, entry.rounding)]
 
 
 def _number(curve: Sequence[float] | None, entry: Published) -> float | None:

@@ -40,8 +40,8 @@ class Interval:
         return (self.upper - self.lower) / 2
 
     def holds(self, value: float) -> bool:
-        """Return whether a value lies in it, but for rounding."""
-        return self.lower - ROUNDING <= value <= self.upper + ROUNDING
+        """Return whether a value lies in it."""
+        return self.lower <= value <= self.upper
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,20 @@ class Draws:
     kind: Kind = "one"
     of: int = 1
     """Runs of which the mean, or the best, is meant."""
+    rounding: float = ROUNDING
+    """By how much a number may be off because it is printed rounded."""
 
     @classmethod
-    def over(cls, values: Sequence[float | None], kind: Kind = "one", of: int = 1) -> Draws:
+    def over(
+        cls,
+        values: Sequence[float | None],
+        kind: Kind = "one",
+        of: int = 1,
+        rounding: float = ROUNDING,
+    ) -> Draws:
         """Return the draws from a number for each seed, None where there is no finished run."""
         found = tuple(value for value in values if value is not None)
-        return cls(found, len(values), kind, of)
+        return cls(found, len(values), kind, of, max(rounding, ROUNDING))
 
     @property
     def is_complete(self) -> bool:
@@ -87,17 +95,18 @@ class Draws:
         return self._around(level, 1 / max(1, len(self.values)))
 
     def interval(self, level: float) -> Interval:
-        """Return the interval in which one more of its kind falls with a certain chance."""
+        """Return the interval in which one more of its kind, printed, falls with a certain chance."""
+        found = self._around(level, self._variance_share)
         if len(self.values) > 1 and self.kind == "best":
             ends = np.quantile(self._simulated, [(1 - level) / 2, (1 + level) / 2])
-            return Interval(*map(float, ends))
-        return self._around(level, self._variance_share)
+            found = Interval(*map(float, ends))
+        return Interval(found.lower - self.rounding, found.upper + self.rounding)
 
     def p_value(self, value: float) -> float:
         """Return the chance of one more that lies as far out as a value, to either side."""
         if len(self.values) > 1 and self.kind == "best":
-            above = float(np.mean(self._simulated >= value - ROUNDING))
-            below = float(np.mean(self._simulated <= value + ROUNDING))
+            above = float(np.mean(self._simulated >= value - self.rounding))
+            below = float(np.mean(self._simulated <= value + self.rounding))
             return min(1.0, 2 * max(min(above, below), 1 / NUM_SIMULATED))
         return self._tails(value, self._variance_share)
 
@@ -124,7 +133,7 @@ class Draws:
         return Interval(self.mean - half, self.mean + half)
 
     def _tails(self, value: float, share: float) -> float:
-        distance = max(0.0, abs(value - self.mean) - ROUNDING)
+        distance = max(0.0, abs(value - self.mean) - self.rounding)
         scale = self.deviation * math.sqrt(share)
         if not scale:  # all seeds gave the same
             return float(distance == 0)

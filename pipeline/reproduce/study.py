@@ -75,6 +75,8 @@ class Published(_Entry):
     """How many runs a mean or a best is of."""
     epoch: Annotated[StrictInt, Field(ge=1)] | None = None
     """The epoch at whose end it counts, from 1; the last one otherwise."""
+    rounding: Annotated[Number, Field(ge=0)] = 0.0
+    """By how much it may be off because it was printed rounded: 0.0005 of 99.9 %."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
