@@ -95,7 +95,7 @@ class Draws:
         return self._around(level, 1 / max(1, len(self.values)))
 
     def interval(self, level: float) -> Interval:
-        """Return the interval in which one more of its kind, printed, falls with a certain chance."""
+        """Return the interval in which one more of its kind is printed, with a certain chance."""
         found = self._around(level, self._variance_share)
         if len(self.values) > 1 and self.kind == "best":
             ends = np.quantile(self._simulated, [(1 - level) / 2, (1 + level) / 2])
