@@ -51,6 +51,9 @@ STUDIES = (
 )
 """The project's own studies in the order in which they are trained: the problem set's first."""
 
+LONG = ("nielsen_1", "nielsen_3", "nielsen_100", "lecun_1998")
+"""Studies that take minutes even with few seeds: --quick leaves them out, unless they are named."""
+
 THEORY = "theory"
 
 SEARCHED = "protocol_search.md"
@@ -98,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         "your own, FILE.yaml; and overrides for the runs, such as root=FOLDER",
     )
     add("--seeds", type=int, help="of every study (default: what it says, 20 as a rule)")
-    add("--quick", action="store_true", help=f"the same as --seeds {QUICK_SEEDS}: tells little")
+    add("--quick", action="store_true", help=f"--seeds {QUICK_SEEDS}, short studies: tells little")
     add("--output", type=Path, metavar="FILE.md", help=f"default: {REPORTS / REPORT} in the root")
     add("--fresh", action="store_true", help="train again what other code has trained")
     add("--accept", action="store_true", help="write down all verdicts, for later reports")
@@ -116,7 +119,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if parsed.seeds is None and parsed.quick:
         parsed.seeds = QUICK_SEEDS
     seeds = [] if parsed.seeds is None else [f"seed=range(0,{parsed.seeds})"]
-    parsed.names = _names([word for word in parsed.words if "=" not in word])
+    parsed.names = _names([word for word in parsed.words if "=" not in word], quick=parsed.quick)
     parsed.overrides = [word for word in parsed.words if "=" in word] + seeds
     parsed.changes = [item for item in parsed.overrides if not item.startswith(PLACES)]
     if parsed.seeds is not None and parsed.seeds < 1:
@@ -131,7 +134,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
-def _names(typed: Sequence[str]) -> list[str]:
+def _names(typed: Sequence[str], *, quick: bool) -> list[str]:
     """Return what to do in order; files come after the project's own studies."""
     known = (*STUDIES, THEORY)
     files = [name for name in typed if name.endswith((".yaml", ".yml"))]
@@ -141,6 +144,9 @@ def _names(typed: Sequence[str]) -> list[str]:
                 f"{name}: no such study.{did_you_mean(name, known)} There are {', '.join(known)}; "
                 "one of your own is a file, NAME.yaml."
             )
+    if quick and not typed:
+        log.info("--quick leaves out what takes long unless it is named: %s", ", ".join(LONG))
+        return [name for name in known if name not in LONG]
     return [name for name in known if not typed or name in typed] + files
 
 

@@ -50,11 +50,10 @@ class Section:
             f"## {study.title}",
             f"*{study.question}* Source: {study.source}.",
             study.about.strip(),
-            f"Command: `python -m pipeline.reproduce {name}`. "
-            + " ".join(f"`python -m pipeline -m {_typed(grid)}`" for grid in study.grids.values()),
-            f"What was chosen by the published numbers: {study.fitted.strip()}"
-            if study.fitted
-            else "",
+            f"Command: `python -m pipeline.reproduce {name}`. Its runs alone: "
+            + ", ".join(f"`python -m pipeline -m {_typed(it)}`" for it in study.grids.values())
+            + ".",
+            f"What was fitted: {study.fitted.strip()}" if study.fitted else "",
         ]
         for reading, found in self.answers.items():
             if found:
