@@ -115,7 +115,7 @@ def test_greek_letters_survive_wherever_one_lives(tmp_path: Path):
     path = tmp_path / "expectations.yaml"
     code = (
         "from pathlib import Path; from pipeline.reproduce.expectations import accept; "
-        f"accept({{'own': {{'λ': 'agrees'}}}}, Path({str(path)!r}))"
+        f"accept({{'own': {{'\\u03bb': 'agrees'}}}}, Path({str(path)!r}))"
     )
     subprocess.run(
         [sys.executable, "-X", "utf8=0", "-c", code],

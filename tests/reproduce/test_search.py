@@ -13,7 +13,6 @@ from pipeline.reproduce import search
 from pipeline.reproduce.runs import StudyJob, StudyRuns
 from pipeline.reproduce.search import Tried, combinations, rank
 from pipeline.reproduce.study import Study
-from pipeline.training.group import Job
 from tests.reproduce.hand_made import Outcome, _result, cells_of, config_of, noise, own, shipped
 
 AT = [0.1, 0.2, 0.3]
@@ -126,6 +125,9 @@ def test_a_protocol_whose_runs_fail_comes_last_and_shows_no_verdict(
     rows = cells_of("\n".join(re.findall(r"^\|.*$", text, re.MULTILINE)))[1:]
     assert [row[0] for row in rows] == ["normal"] * 3 + ["zero"] * 3
     assert "0 of 6" not in {row[3] for row in rows[3:]}
+
+
+def test_without_runs_no_protocol_is_likely(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     nothing = searched(monkeypatch, tmp_path, STUDY, lambda _: None)
     assert "nan" not in nothing
 
@@ -139,23 +141,5 @@ def test_the_own_studies_first_combination_is_their_own_protocol_or_a_reading(na
     names, overrides = found[0]
     assert set(names) == set(study.search)
     assert overrides == next(iter(study.readings.values()), [])
-    for _, said in found:
-        one_seed = search._as(study, 1, said)
-        assert search.compose_jobs(name, one_seed, [])
-
-
-def test_a_job_of_a_search_is_trained_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Two options that come to the same config have the same runs."""
-    twice = {"batch": {"default": [], "100": ["data.batch_size=100"]}}
-    seen: list[Job] = []
-    study = own(published=[{"label": "x", "where": {"optimizer.lr": 0.1}, "values": [0.8]},
-                           {"label": "y", "where": {"optimizer.lr": 0.2}, "values": [0.8]}],
-                search=twice)  # fmt: skip
-    real = StudyRuns.missing.fget
-    assert real is not None
-    monkeypatch.setattr(
-        StudyRuns, "missing", property(lambda self: seen.extend(real(self)) or real(self))
-    )
-    searched(monkeypatch, tmp_path, study, true_one)
-    seeds = [(job.config.seed, job.config.optimizer.lr) for job in seen]
-    assert set(seeds) == {(seed, lr) for seed in range(5) for lr in AT}
+    for said in [said for options in study.search.values() for said in options.values()]:
+        assert search.compose_jobs(name, search._as(study, 1, said), [])
