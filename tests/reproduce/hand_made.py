@@ -99,7 +99,7 @@ def noise(entry: StudyJob, *, common: bool = False) -> float:
     return float(np.random.default_rng([seed, cell]).standard_normal())
 
 
-def as_printed(study: Study, spread: float = 0.0) -> Outcome:
+def as_printed(study: Study, spread: float = 0.0) -> Callable[[StudyJob], Curves]:
     """Runs that give what was published, but for a spread, relative for a loss.
 
     Of readings the first one is what was meant; the others give chance.

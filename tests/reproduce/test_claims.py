@@ -97,16 +97,16 @@ def test_a_lead_must_exceed_what_the_claim_asks_for(by: float, expected: Decisio
     ],
 )
 def test_a_cell_is_compared_with_a_number(part: dict[str, Any], expected: Decision):
-    outcome: Outcome = lambda entry: 0.9 + 0.001 * noise(entry)
-    assert judged(study(part), outcome).decision is expected
+    assert judged(study(part), lambda entry: 0.9 + 0.001 * noise(entry)).decision is expected
 
 
 def test_seeds_that_all_gave_the_same_decide():
-    rates: Outcome = lambda entry: config_of(entry).optimizer.lr
+    def rates(entry: StudyJob) -> float:
+        return config_of(entry).optimizer.lr
+
     assert judged(study(FASTER), rates).decision is Decision.SUPPORTED
     assert judged(study({**FASTER, "by": 0.3}), rates).decision is Decision.CONTRADICTED
-    tie: Outcome = lambda _: 0.9
-    assert judged(study(FASTER), tie).decision is not Decision.SUPPORTED
+    assert judged(study(FASTER), lambda _: 0.9).decision is not Decision.SUPPORTED
 
 
 def curves(entry: StudyJob) -> Curves:
@@ -182,9 +182,7 @@ def test_a_spread_is_above_its_bound_by_chance_in_5_percent_of_studies():
     part = {"spread": {}, "exceeds": 0.01}
     of_study = study(part, grids={"one": ["optimizer.lr=0.1"]})
     rng = np.random.default_rng(0)
-    found = [
-        judged(of_study, lambda _: float(rng.normal(0.8, 0.01))).decision for _ in range(300)
-    ]
+    found = [judged(of_study, lambda _: float(rng.normal(0.8, 0.01))).decision for _ in range(300)]
     wrong = sum(one is not Decision.UNDECIDED for one in found)
     assert wrong / 300 == pytest.approx(0.05, abs=0.03)
 
@@ -202,7 +200,7 @@ def test_few_seeds_decide_nothing(part: dict[str, Any], num_seeds: int):
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_run_that_is_missing_leaves_a_claim_open(part: dict[str, Any]):
-    def without_one(entry: StudyJob) -> float | None:
+    def without_one(entry: StudyJob) -> Curves | float | None:
         is_it = (config_of(entry).seed, config_of(entry).optimizer.lr) == (2, 0.3)
         return None if is_it else rising(0.1)(entry)
 
@@ -216,9 +214,10 @@ def test_an_epoch_that_runs_did_not_reach_or_did_not_measure_is_missing():
     late = study({**FASTER, "worth": {"epoch": 9}})
     assert judged(late, rising(0.1)).decision is Decision.MISSING
     nan = float("nan")
-    rare: Outcome = lambda entry: {
-        "test/accuracy": [nan, config_of(entry).optimizer.lr, nan, 0.9, 0.9]
-    }
+
+    def rare(entry: StudyJob) -> Curves:
+        return {"test/accuracy": [nan, config_of(entry).optimizer.lr, nan, 0.9, 0.9]}
+
     unmeasured = study({**FASTER, "worth": {"epoch": 1}})
     assert judged(unmeasured, rare).decision is Decision.MISSING
     assert judged(study({**FASTER, "worth": {"epoch": 2}}), rare).decision is Decision.SUPPORTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.reproduce.answers import answer
 from pipeline.reproduce.discrimination import Discrimination, discriminate
+from pipeline.reproduce.runs import StudyJob
 from pipeline.reproduce.study import Study
 from tests.reproduce.hand_made import Outcome, as_printed, make, noise, own
 
@@ -45,10 +46,11 @@ def test_cells_that_differ_by_less_than_what_is_close_are_no_mismatches():
 def test_a_rule_that_tells_nothing_apart_would_show():
     """Runs that scatter widely: hardly a mismatch is rejected."""
     wide = study(0.5, 0.9, 0.7)
-    rare: Outcome = lambda entry: (
-        {"test/accuracy": [0.5 + 0.4 * entry.has({"optimizer.lr": 0.2}) + 0.3 * noise(entry)]}
-    )
-    found = told(wide, rare, 20)
+
+    def scattered(entry: StudyJob) -> float:
+        return 0.5 + 0.4 * entry.has({"optimizer.lr": 0.2}) + 0.3 * noise(entry)
+
+    found = told(wide, scattered, 20)
     assert found.mismatches > 0
     assert found.share is not None
     assert found.share < 0.5

@@ -14,8 +14,8 @@ from pipeline.reproduce.expectations import EXPECTATIONS, accept, changed, verdi
 from pipeline.reproduce.section import Section, read_section
 from pipeline.theory.claim import Claim, Outcome
 from tests import command
-from tests.reproduce.hand_made import NAMES, Outcome as Runs
-from tests.reproduce.hand_made import SLOW, config_of, make, noise, own, shipped
+from tests.reproduce.hand_made import NAMES, SLOW, config_of, make, noise, own, shipped
+from tests.reproduce.hand_made import Outcome as Runs
 
 STUDY = own(
     published=[{"label": "λ = 0", "where": SLOW, "values": [0.9]}],
@@ -79,8 +79,8 @@ def test_a_difference_that_has_become_an_agreement_is_told_too(path: Path):
 @pytest.mark.parametrize("num_seeds", [1, 2])
 def test_too_few_seeds_and_missing_runs_are_no_change(num_seeds: int, path: Path):
     assert changed(verdicts_of([section(near(0.4), num_seeds)], []), path) == []
-    holed: Runs = lambda entry: None if config_of(entry).seed == 1 else 0.4
-    assert changed(verdicts_of([section(holed)], []), path) == []
+    holed = section(lambda entry: None if config_of(entry).seed == 1 else 0.4)
+    assert changed(verdicts_of([holed], []), path) == []
 
 
 def test_every_reading_has_verdicts_of_its_own(path: Path):
@@ -119,7 +119,8 @@ def test_greek_letters_survive_wherever_one_lives(tmp_path: Path):
     )
     subprocess.run(
         [sys.executable, "-X", "utf8=0", "-c", code],
-        env=os.environ | {"PYTHONPATH": str(command.CHECKOUT), "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
+        env=os.environ
+        | {"PYTHONPATH": str(command.CHECKOUT), "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
         check=True,
     )
     assert changed({"own": {"λ": "differs"}}, path) == ["own: λ: differs, was agrees"]

@@ -43,9 +43,9 @@ def draw(study: Study, runs: StudyRuns) -> None:
     draw_study(Path("folder"), study, runs)
 
 
-def by_label(panel: Panel) -> dict[str, list[float] | None]:
+def by_label(panel: Panel) -> dict[str, list[float]]:
     """What is drawn as published, by line."""
-    return {band.label: band.published and list(band.published) for band in panel.bands}
+    return {band.label: list(band.published or []) for band in panel.bands}
 
 
 def without_seed_1(study: Study) -> Outcome:

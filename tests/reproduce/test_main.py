@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from mlflow.entities import Run
+from pipeline.reproduce.reference import PROBLEM_SET, read_reference
 
 from pipeline.reproduce import __main__ as reproduce
-from pipeline.reproduce.reference import PROBLEM_SET, read_reference
 from pipeline.theory.batch_size import Best, Comparison, Measurement
 from pipeline.theory.claim import Claim, Outcome
 from tests import command

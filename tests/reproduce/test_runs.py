@@ -13,6 +13,7 @@ from pipeline.config.explain import CONFIG_ERRORS, explain
 from pipeline.errors import UserError
 from pipeline.reproduce import runs
 from pipeline.reproduce.runs import StudyJob, StudyRuns, compose_jobs, find_runs, train_missing
+from pipeline.reproduce.study import Where
 from pipeline.sweep.preflight import check_surroundings
 from pipeline.tracking.provenance import config_hash
 from pipeline.tracking.record import Record
@@ -133,7 +134,9 @@ CLAIM = {"says": "x", "all": [{"higher": {"optimizer.lr": 0.1}, "lower": 0.5}]}
 
 
 def published(**entries: Any) -> dict[str, Any]:
-    return {"published": [{"label": "x", "values": [0.9], "where": {"optimizer.lr": 0.1}} | entries]}
+    return {
+        "published": [{"label": "x", "values": [0.9], "where": {"optimizer.lr": 0.1}} | entries]
+    }
 
 
 def claim(**part: Any) -> dict[str, Any]:
@@ -204,7 +207,7 @@ def test_curves_are_those_of_the_runs_with_the_values_by_seed():
 
 def test_values_are_compared_as_numbers():
     study = make_shipped("penalties", lambda entry: config_of(entry).regularizer.strength / 3)
-    where = {"regularizer": "l1", "regularizer.strength": 1e-4}
+    where: Where = {"regularizer": "l1", "regularizer.strength": 1e-4}
     assert study.curves(where, "test/accuracy")[0] == [0.0001 / 3] * 5
     assert len(study.curves({"regularizer": "l2", "regularizer.strength": 0}, "test/loss")) == 3
 
@@ -220,7 +223,9 @@ def test_a_grid_and_a_reading_are_named_like_keys():
 
 
 def test_the_missing_ones_are_the_jobs_without_a_run():
-    study = make_shipped("losses", lambda entry: 0.9 if config_of(entry).loss.name != "ce" else None)
+    study = make_shipped(
+        "losses", lambda entry: 0.9 if config_of(entry).loss.name != "ce" else None
+    )
     assert [job.config.loss.name for job in study.missing] == ["ce"] * 3
     assert make_shipped("losses", lambda _: 0.9).missing == []
 

@@ -41,9 +41,7 @@ def true_one(entry: StudyJob) -> dict[str, list[float]]:
     return {"test/accuracy": [accuracy] * 5, "train/loss": [loss] * 5}
 
 
-def searched(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, study: Study, outcome: Outcome
-) -> str:
+def searched(monkeypatch: pytest.MonkeyPatch, folder: Path, study: Study, outcome: Outcome) -> str:
     """What the search says if the runs come out as a function says, once they are trained."""
     trained: set[str] = set()
 

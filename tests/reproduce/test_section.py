@@ -75,8 +75,8 @@ def test_every_number_stands_beside_ours_with_its_interval_and_verdict():
 def test_without_enough_runs_the_table_shows_what_was_published_and_holes(
     num_seeds: int, verdict: str
 ):
-    outcome: Outcome = lambda _: 0.9 if num_seeds else None
-    text = section(NUMBERS, outcome, num_seeds or 3).markdown([], "folder")
+    accuracy = 0.9 if num_seeds else None
+    text = section(NUMBERS, lambda _: accuracy, num_seeds or 3).markdown([], "folder")
     rows = tables(text)[0][1:]
     assert {row[6] for row in rows} == {verdict}
     assert {row[2] for row in rows} == {"0.9000"}
@@ -174,9 +174,9 @@ def test_a_study_without_published_numbers_has_claims_alone():
 
 def test_the_sgd_networks_bands_stand_in_its_section():
     study = shipped("sgd_network")
-    text = read_section(
-        study, make(study, as_printed(study), name="sgd_network")
-    ).markdown([], "folder")
+    text = read_section(study, make(study, as_printed(study), name="sgd_network")).markdown(
+        [], "folder"
+    )
     bands = tables(text)[1]
     assert bands[0][0] == "test accuracy at the end"
     assert bands[1][0] == "0.8385"

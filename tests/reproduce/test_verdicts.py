@@ -83,9 +83,7 @@ def test_an_accuracy_is_judged_by_the_rule(
         (0.0316, (0.0346,) * 3, Verdict.DIFFERS),
     ],
 )
-def test_a_loss_is_judged_by_its_share(
-    published: float, seeds: Sequence[float], expected: Verdict
-):
+def test_a_loss_is_judged_by_its_share(published: float, seeds: Sequence[float], expected: Verdict):
     assert verdict(published, *seeds, is_accuracy=False) is expected
 
 
@@ -127,7 +125,10 @@ def test_numbers_of_the_same_protocol_are_rejected_in_5_percent_of_studies(
     num_numbers: int, kind: Kind, of: int
 ):
     """Whatever is rejected, of however many numbers, spoils a study."""
-    wrong = [any(one.verdict.rejects for one in of_study) for of_study in studies(0, num_numbers, kind, of)]
+    wrong = [
+        any(one.verdict.rejects for one in of_study)
+        for of_study in studies(0, num_numbers, kind, of)
+    ]
     assert np.mean(wrong) == pytest.approx(0.05, abs=0.04)
 
 
