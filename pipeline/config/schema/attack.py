@@ -13,12 +13,12 @@ __all__ = ["AttackConfig"]
 
 @dataclass
 class AttackConfig:
-    """How the test examples are perturbed, for the metrics test/adversarial_…; training isn't."""
+    """How test examples are perturbed for the metrics test/adversarial_…; others never are."""
 
     name: str = "none"
     """none, or a module of pipeline/engine/attacks."""
     epsilon: float | None = None
-    """0 ≤ ε ≤ 1, for every attack: the most by which each input changes; inputs lie in [0, 1]."""
+    """Any attack, 0 ≤ ε ≤ 1: the most by which an input changes; inputs lie in [0, 1]."""
 
     def __post_init__(self) -> None:
         """Check the name and the range."""
