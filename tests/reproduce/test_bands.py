@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.reproduce.bands import bands_table, draw_bands, nearest_run
+from pipeline.reproduce.bands import bands_table, draw_bands
 from pipeline.reproduce.runs import StudyJob, StudyRuns
 from pipeline.reproduce.study import Bands, Study
 from tests.report.looking import pixels
@@ -75,19 +75,9 @@ def test_a_published_run_far_from_all_bands_stands_in_none():
     assert [row[3] for row in rows] == ["", ""]
 
 
-def test_the_run_that_ends_nearest_is_shown_beside_the_published_one():
-    study, bands = banded()
-    lines = nearest_run(study, bands, runs_of(study)).splitlines()
-    assert lines[1].split() == ["epoch", "published", "seed", "2"]
-    assert lines[2].split() == ["1", "0.3000", "0.1000"]
-    assert lines[6].split() == ["5", "0.8520", "0.8500"]
-    assert lines[0] == lines[-1] == "```"
-
-
 def test_without_runs_there_is_no_nearest_one_and_no_band():
     study, bands = banded()
     nothing = make(study, lambda _: None)
-    assert nearest_run(study, bands, nothing) == ""
     assert list(bands_table(study, bands, nothing).rows) == []
 
 
@@ -100,5 +90,4 @@ def test_bands_are_drawn_with_or_without_a_published_run(
     draw_bands(tmp_path / "bands.png", study, study.bands, runs_of(study))
     pixels(tmp_path / "bands.png")
     if not published:
-        assert nearest_run(study, study.bands, runs_of(study)) == ""
         assert {row[3] for row in bands_table(study, study.bands, runs_of(study)).rows} == {""}

@@ -16,9 +16,9 @@ import pytest
 from mlflow.entities import Run
 
 from pipeline.reproduce import __main__ as reproduce
-from pipeline.theory.batch_size import Best, Comparison, Measurement
 from pipeline.theory.claim import Claim, Outcome
 from tests import command
+from tests.theory.batch_size.made_up import compare
 
 NUM_EPOCHS = 70
 
@@ -343,10 +343,7 @@ def test_a_proof_that_fails_ends_with_1(
     call: Call, story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     root = copy_of(story.root, tmp_path / "root")
-    best = Best(0.3, 0.2)
-    measured = tuple(Measurement(size, 1e-4, 0.5, 0.1, best, best) for size in (1, 1000))
-    comparison = Comparison("digits", 1000, 1.0, measured)
-    monkeypatch.setattr(reproduce, "compare_batch_sizes", lambda _: comparison)
+    monkeypatch.setattr(reproduce, "compare_batch_sizes", lambda _: compare())
     claims = [
         Claim("3.2", "a minimum", "", "", Outcome.FAILS),
         Claim("3.3", "a sign", "", "", Outcome.ERRATUM),

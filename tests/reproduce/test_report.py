@@ -14,7 +14,6 @@ from pipeline.reproduce.claims import Decision
 from pipeline.reproduce.report import TEMPLATE, Findings, write_report
 from pipeline.reproduce.section import Section, read_section
 from pipeline.reproduce.verdicts import RULE, Verdict
-from pipeline.theory.batch_size import Best, Comparison, Measurement
 from pipeline.theory.claim import Claim, Outcome
 from tests import command
 from tests.reproduce.hand_made import (
@@ -29,6 +28,7 @@ from tests.reproduce.hand_made import (
 from tests.reproduce.hand_made import (
     Outcome as Runs,
 )
+from tests.theory.batch_size.made_up import compare
 
 SECTIONS = {
     "1.1: why gradient descent goes down": "theory",
@@ -98,9 +98,7 @@ def section(name: str, outcome: Runs, num_seeds: int = 3) -> Section:
 def report(path: Path, *sections: Section, theory: bool = False) -> Report:
     findings = Findings(sections, num_trained=17, seconds=61.3)
     if theory:
-        best = Best(0.3, 0.2)
-        measured = tuple(Measurement(n, 1e-4, 0.5, 0.1, best, best) for n in (1, 10, 1000))
-        findings.comparison = Comparison("digits", 1000, 1.0, measured)
+        findings.comparison = compare()
         findings.theory = THEORY
     files = write_report(path, findings)
     return Report(files, files[0].read_text("utf-8"), files[1].read_text("utf-8"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -41,7 +40,7 @@ def true_one(entry: StudyJob) -> dict[str, list[float]]:
     return {"test/accuracy": [accuracy] * 5, "train/loss": [loss] * 5}
 
 
-def searched(monkeypatch: pytest.MonkeyPatch, folder: Path, study: Study, outcome: Outcome) -> str:
+def searched(monkeypatch: pytest.MonkeyPatch, study: Study, outcome: Outcome) -> str:
     """What the search says if the runs come out as a function says, once they are trained."""
     trained: set[str] = set()
 
@@ -55,10 +54,7 @@ def searched(monkeypatch: pytest.MonkeyPatch, folder: Path, study: Study, outcom
     monkeypatch.setattr(search, "find_runs", find_runs)
     monkeypatch.setattr(search, "train_missing", train_missing)
     register()
-    path = folder / "search_own.md"
-    said = search.search("own", study, [], path)
-    assert said == f"{path.read_text('utf-8')}\n{path}"
-    return path.read_text("utf-8")
+    return search.search("own", study, [])
 
 
 def test_every_combination_is_tried_once():
@@ -72,9 +68,9 @@ def test_every_combination_is_tried_once():
     assert len({tuple(options.values()) for options, _ in found}) == 6
 
 
-def test_the_true_protocol_is_ranked_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    text = searched(monkeypatch, tmp_path, STUDY, true_one)
-    assert text.startswith("# Which protocol? Rates\n\n6 readings were tried")
+def test_the_true_protocol_is_ranked_first(monkeypatch: pytest.MonkeyPatch):
+    text = searched(monkeypatch, STUDY, true_one)
+    assert text.startswith("## Rates\n\n6 readings were tried")
     header, first, *others = cells_of("\n".join(re.findall(r"^\|.*$", text, re.MULTILINE)))
     assert header[:2] == ["init", "batch"]
     assert first == ["zero", "50", "0.0", "0 of 6"]
@@ -85,10 +81,8 @@ def test_the_true_protocol_is_ranked_first(monkeypatch: pytest.MonkeyPatch, tmp_
     assert others[-1][3] == "6 of 6"
 
 
-def test_what_half_of_the_numbers_choose_is_judged_by_the_others(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
-    text = searched(monkeypatch, tmp_path, STUDY, true_one)
+def test_what_half_of_the_numbers_choose_is_judged_by_the_others(monkeypatch: pytest.MonkeyPatch):
+    text = searched(monkeypatch, STUDY, true_one)
     for half in ("first", "second"):
         assert (
             f"- chosen on the {half} half of the numbers: init: zero, batch: 50; on the other "
@@ -107,26 +101,26 @@ def test_a_protocol_that_fits_by_luck_falls_behind_on_the_other_half():
     assert "init: steady; on the other half it is number 2 of 3" in second
 
 
-def test_a_single_number_has_no_other_half(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_single_number_has_no_other_half(monkeypatch: pytest.MonkeyPatch):
     one = [{"label": "x", "where": {"optimizer.lr": 0.1}, "values": [0.8]}]
     study = own(published=one, search=CHOICES)
-    assert "other half" not in searched(monkeypatch, tmp_path, study, true_one)
+    assert "other half" not in searched(monkeypatch, study, true_one)
 
 
 def test_a_protocol_whose_runs_fail_comes_last_and_shows_no_verdict(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
 ):
     def diverging(entry: StudyJob) -> dict[str, list[float]] | None:
         return None if config_of(entry).model.init == "zeros" else true_one(entry)
 
-    text = searched(monkeypatch, tmp_path, STUDY, diverging)
+    text = searched(monkeypatch, STUDY, diverging)
     rows = cells_of("\n".join(re.findall(r"^\|.*$", text, re.MULTILINE)))[1:]
     assert [row[0] for row in rows] == ["normal"] * 3 + ["zero"] * 3
     assert "0 of 6" not in {row[3] for row in rows[3:]}
 
 
-def test_without_runs_no_protocol_is_likely(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    nothing = searched(monkeypatch, tmp_path, STUDY, lambda _: None)
+def test_without_runs_no_protocol_is_likely(monkeypatch: pytest.MonkeyPatch):
+    nothing = searched(monkeypatch, STUDY, lambda _: None)
     assert "nan" not in nothing
 
 
