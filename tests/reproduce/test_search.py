@@ -13,7 +13,7 @@ from pipeline.reproduce import search
 from pipeline.reproduce.runs import StudyJob, StudyRuns
 from pipeline.reproduce.search import Tried, combinations, rank
 from pipeline.reproduce.study import Study
-from tests.reproduce.hand_made import Outcome, result_of, cells_of, config_of, noise, own, shipped
+from tests.reproduce.hand_made import Outcome, cells_of, config_of, noise, own, result_of, shipped
 
 AT = [0.1, 0.2, 0.3]
 
