@@ -51,7 +51,7 @@ def own(**entries: object) -> Study:
 def make(study: Study, outcome: Outcome, *, num_seeds: int = 3, name: str = "own") -> StudyRuns:
     """A study in which every run came out as a function of its job says."""
     jobs = _jobs(name, yaml.safe_dump(study.model_dump(mode="json")), num_seeds)
-    return StudyRuns(name, list(jobs), [_result(job, outcome) for job in jobs])
+    return StudyRuns(name, list(jobs), [result_of(job, outcome) for job in jobs])
 
 
 def make_shipped(name: str, outcome: Outcome, num_seeds: int = 3) -> StudyRuns:
@@ -66,7 +66,8 @@ def _jobs(name: str, study: str, num_seeds: int) -> list[StudyJob]:
     return compose_jobs(name, content, [f"seed=range(0,{num_seeds})"])
 
 
-def _result(entry: StudyJob, outcome: Outcome) -> RunResult | None:
+def result_of(entry: StudyJob, outcome: Outcome) -> RunResult | None:
+    """A job's run as a function says that it came out."""
     found = outcome(entry)
     if found is None:
         return None

@@ -12,7 +12,7 @@ from pipeline.reproduce import search
 from pipeline.reproduce.runs import StudyJob, StudyRuns
 from pipeline.reproduce.search import Tried, combinations, rank
 from pipeline.reproduce.study import Study
-from tests.reproduce.hand_made import Outcome, _result, cells_of, config_of, noise, own, shipped
+from tests.reproduce.hand_made import Outcome, cells_of, config_of, noise, own, result_of, shipped
 
 AT = [0.1, 0.2, 0.3]
 
@@ -45,7 +45,7 @@ def searched(monkeypatch: pytest.MonkeyPatch, study: Study, outcome: Outcome) ->
     trained: set[str] = set()
 
     def find_runs(name: str, jobs: Sequence[StudyJob]) -> StudyRuns:
-        found = [_result(entry, outcome) if trained else None for entry in jobs]
+        found = [result_of(entry, outcome) if trained else None for entry in jobs]
         return StudyRuns(name, list(jobs), found)
 
     def train_missing(runs: StudyRuns, _: str | None) -> None:
