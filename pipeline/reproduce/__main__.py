@@ -153,16 +153,23 @@ def _names(typed: Sequence[str], *, quick: bool) -> list[str]:
 def _read(names: Sequence[str]) -> dict[str, Study]:
     """Read the studies; one's own is called as its file is."""
     paths = [FOLDER / f"{name}.yaml" if name in STUDIES else Path(name) for name in names]
-    studies = {path.stem: read_study(path) for path in paths}
-    if len(studies) < len(paths):
-        raise UserError(f"{' '.join(names)}: two studies have the same name.")
-    return studies
+    own = [path for path, name in zip(paths, names, strict=True) if name not in STUDIES]
+    for path in own:
+        if (
+            path.stem in (*STUDIES, THEORY, EXPERIMENT)
+            or [it.stem for it in own].count(path.stem) > 1
+        ):
+            raise UserError(f"{path}: there is a study {path.stem} already. Rename the file.")
+    return {path.stem: read_study(path) for path in paths}
 
 
 def _reproduce(arguments: argparse.Namespace) -> list[str]:
     """Do what the arguments ask for; return what is wrong with the outcome, for people."""
     started = time.perf_counter()
-    studies = _read([name for name in arguments.names if name != THEORY])
+    typed = [name for name in arguments.names if name != THEORY]
+    studies = _read(typed)
+    if arguments.search and not any(study.search for study in studies.values()):
+        return [f"--search: {' '.join(studies)} says nothing to try under the key search."]
     jobs = {name: compose_jobs(name, study, arguments.overrides) for name, study in studies.items()}
     config = _any_config(jobs, arguments.overrides)
     check_surroundings([config])
@@ -178,7 +185,10 @@ def _reproduce(arguments: argparse.Namespace) -> list[str]:
         num_trained = len(
             {it.run_id for it in results if it.tags.get("mlflow.parentRunId") == run_id}
         )
-        sections = [read_section(studies[runs.name], runs) for runs in trained]
+        sections = [
+            read_section(studies[runs.name], runs, said)
+            for runs, said in zip(trained, typed, strict=True)
+        ]
         findings = Findings(sections, num_trained, arguments.changes)
         if THEORY in arguments.names:
             log.info("theory: computing the claims of Problems 1 to 3")
@@ -217,8 +227,6 @@ def _report_name(studies: Mapping[str, Study]) -> str:
 def _search(studies: Mapping[str, Study], overrides: Sequence[str], output: Path) -> list[str]:
     """Try the readings of each study; write and print what was found."""
     chosen = {name: study for name, study in studies.items() if study.search}
-    if not chosen:
-        return [f"--search: {' '.join(studies)} says nothing to try under the key search."]
     found = "\n".join(search(name, study, overrides) for name, study in chosen.items())
     path = output.with_name(SEARCHED)
     path.write_text(HEAD + found, encoding="utf-8")

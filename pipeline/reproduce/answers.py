@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from pipeline.reproduce.runs import StudyRuns
 from pipeline.reproduce.study import Published, Study, Where
 from pipeline.reproduce.verdicts import Answer, judge_all
 
-__all__ = ["Item", "Numbered", "answer", "draws_of", "is_accuracy", "items_of"]
+__all__ = ["Item", "Numbered", "answer", "at_epoch", "draws_of", "is_accuracy", "items_of"]
 
 KINDS: dict[str, Kind] = {"mean": "mean", "best": "best", "peak": "best"}
 
@@ -67,24 +68,34 @@ def draws_of(runs: StudyRuns, item: Item, where: Where | None = None) -> list[Dr
     entry = item.entry
     curves = runs.curves(item.where if where is None else where, entry.metric).values()
     if entry.kind == "curve":
-        places = range(len(item.values))
+        places = range(1, len(item.values) + 1)
         return [
             Draws.over(
-                [curve[i] if curve and len(curve) > i else None for curve in curves],
+                [at_epoch(curve, place) for curve in curves],
                 rounding=entry.rounding,
             )
-            for i in places
+            for place in places
         ]
     found = [_number(curve, entry) for curve in curves]
     return [Draws.over(found, KINDS.get(entry.kind, "one"), entry.of, entry.rounding)]
 
 
-def _number(curve: Sequence[float] | None, entry: Published) -> float | None:
-    if not curve or len(curve) < (entry.epoch or 1):
+def at_epoch(curve: Sequence[float] | None, epoch: int | None) -> float | None:
+    """Return a curve's number at the end of an epoch, from 1, the last one otherwise.
+
+    None if there is none: the run is missing, was shorter, or was not evaluated then.
+    """
+    if not curve or len(curve) < (epoch or 1):
         return None
-    if entry.kind == "peak":
-        return max(curve[: entry.epoch])
-    return curve[-1 if entry.epoch is None else entry.epoch - 1]
+    value = curve[-1 if epoch is None else epoch - 1]
+    return None if math.isnan(value) else value
+
+
+def _number(curve: Sequence[float] | None, entry: Published) -> float | None:
+    if entry.kind != "peak":
+        return at_epoch(curve, entry.epoch)
+    values = [value for value in (curve or [])[: entry.epoch] if not math.isnan(value)]
+    return max(values) if values and len(curve or []) >= (entry.epoch or 1) else None
 
 
 def answer(study: Study, runs: StudyRuns) -> list[Numbered]:

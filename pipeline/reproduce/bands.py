@@ -67,7 +67,8 @@ def bands_table(study: Study, bands: Bands, runs: StudyRuns) -> Table:
         "published run",
     ]
     lacking = len(runs.missing)
-    return Table(header, rows, "rr", note=f"{lacking} runs are missing." if lacking else "")
+    note = f"{lacking} {'run is' if lacking == 1 else 'runs are'} missing." if lacking else ""
+    return Table(header, rows, "rr", note=note)
 
 
 def _range(values: Sequence[float]) -> str:

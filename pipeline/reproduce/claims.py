@@ -10,10 +10,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 
 from scipy import stats  # pyright: ignore[reportMissingTypeStubs]
 
-from pipeline.reproduce.answers import Item, is_accuracy, items_of
+from pipeline.reproduce.answers import Item, at_epoch, is_accuracy, items_of
 from pipeline.reproduce.estimate import MIN_SEEDS, ROUNDING, Draws, Interval
 from pipeline.reproduce.runs import StudyRuns
 from pipeline.reproduce.study import Claim, Comparison, Spread, Study, Where, Worth
@@ -189,13 +190,16 @@ def _values(
 def _worth(
     curve: Sequence[float] | None, other: Sequence[float] | None, worth: Worth
 ) -> float | None:
-    if not curve or len(curve) < max(worth.epoch or 1, worth.share_of_epoch or 1):
+    value = at_epoch(curve, worth.epoch)
+    if value is None:
         return None
-    place = -1 if worth.epoch is None else worth.epoch - 1
-    value = curve[place]
     if worth.less:
-        return None if not other else value - other[place]
-    return value / curve[worth.share_of_epoch - 1] if worth.share_of_epoch else value
+        subtracted = at_epoch(other, worth.epoch)
+        return None if subtracted is None else value - subtracted
+    if worth.share_of_epoch:
+        whole = at_epoch(curve, worth.share_of_epoch)
+        return value / whole if whole else None
+    return value
 
 
 def _side(side: Where | float) -> str:
@@ -204,18 +208,29 @@ def _side(side: Where | float) -> str:
     return ", ".join(str(value) for value in side.values()) or "all runs"
 
 
-def _evidence(claim: Claim, leads: Sequence[_Part]) -> str:
-    """Return what was measured: every lead with its 95 % interval, or of many the extremes."""
-    worth = claim.all[0].worth
-    points = is_accuracy(worth.metric) and not worth.share_of_epoch
+def _evidence(claim: Claim, parts: Sequence[_Part]) -> str:
+    """Return what was measured: every part with its 95 % interval, under what it measures."""
+    measures = [_measure(part.worth) for part in claim.all]
+    found = [
+        (measure, f"{one.text}: {_part_text(one, points=measure.endswith('points'))}")
+        for measure, one in zip(measures, parts, strict=True)
+        if one.lead.values and not math.isnan(one.center)
+    ]
+    if not found:
+        return "too few runs"
+    grouped = groupby(found, key=lambda pair: pair[0])
+    return "; ".join(f"{what}: {'; '.join(text for _, text in of)}" for what, of in grouped)
+
+
+def _measure(worth: Worth) -> str:
     what = worth.metric.replace("/", " ")
     if worth.less:
         what += f" less {worth.less.replace('/', ' ')}"
     if worth.share_of_epoch:
-        what = f"share of the {what} at the end of epoch {worth.share_of_epoch}"
+        what = f"share of the {what} of epoch {worth.share_of_epoch}"
     when = f" after epoch {worth.epoch}" if worth.epoch else ""
-    texts = [f"{one.text}: {_part_text(one, points=points)}" for one in leads if one.lead.values]
-    return f"{what}{when}{', in points' if points else ''}: {'; '.join(texts) or 'no runs'}"
+    points = is_accuracy(worth.metric) and not worth.share_of_epoch
+    return f"{what}{when}{', in points' if points else ''}"
 
 
 def _part_text(one: _Part, *, points: bool) -> str:

@@ -40,8 +40,8 @@ class Interval:
         return (self.upper - self.lower) / 2
 
     def holds(self, value: float) -> bool:
-        """Return whether a value lies in it."""
-        return self.lower <= value <= self.upper
+        """Return whether a value lies in it, but for rounding."""
+        return self.lower - ROUNDING <= value <= self.upper + ROUNDING
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Draws:
     kind: Kind = "one"
     of: int = 1
     """Runs of which the mean, or the best, is meant."""
-    rounding: float = ROUNDING
+    rounding: float = 0.0
     """By how much a number may be off because it is printed rounded."""
 
     @classmethod
@@ -64,11 +64,11 @@ class Draws:
         values: Sequence[float | None],
         kind: Kind = "one",
         of: int = 1,
-        rounding: float = ROUNDING,
+        rounding: float = 0.0,
     ) -> Draws:
         """Return the draws from a number for each seed, None where there is no finished run."""
         found = tuple(value for value in values if value is not None)
-        return cls(found, len(values), kind, of, max(rounding, ROUNDING))
+        return cls(found, len(values), kind, of, rounding)
 
     @property
     def is_complete(self) -> bool:
@@ -88,7 +88,7 @@ class Draws:
     @property
     def center(self) -> float:
         """What is expected of one more: the mean, or of the best of several its median."""
-        return float(np.median(self._simulated)) if self.kind == "best" else self.mean
+        return float(np.median(self._simulated)) if self._is_best_of_several else self.mean
 
     def mean_interval(self, level: float = 0.95) -> Interval:
         """Return Student's t interval of the mean."""
@@ -97,16 +97,16 @@ class Draws:
     def interval(self, level: float) -> Interval:
         """Return the interval in which one more of its kind is printed, with a certain chance."""
         found = self._around(level, self._variance_share)
-        if len(self.values) > 1 and self.kind == "best":
+        if self._is_best_of_several:
             ends = np.quantile(self._simulated, [(1 - level) / 2, (1 + level) / 2])
             found = Interval(*map(float, ends))
         return Interval(found.lower - self.rounding, found.upper + self.rounding)
 
     def p_value(self, value: float) -> float:
         """Return the chance of one more that lies as far out as a value, to either side."""
-        if len(self.values) > 1 and self.kind == "best":
-            above = float(np.mean(self._simulated >= value - self.rounding))
-            below = float(np.mean(self._simulated <= value + self.rounding))
+        if self._is_best_of_several:
+            above = float(np.mean(self._simulated >= value - self._slack))
+            below = float(np.mean(self._simulated <= value + self._slack))
             return min(1.0, 2 * max(min(above, below), 1 / NUM_SIMULATED))
         return self._tails(value, self._variance_share)
 
@@ -122,6 +122,14 @@ class Draws:
         return float(density) - math.log(scale)
 
     @property
+    def _is_best_of_several(self) -> bool:
+        return self.kind == "best" and len(self.values) > 1
+
+    @property
+    def _slack(self) -> float:
+        return max(self.rounding, ROUNDING)
+
+    @property
     def _variance_share(self) -> float:
         """The variance of the difference between one more and our mean, by that of a seed."""
         return 1 / (self.of if self.kind == "mean" else 1) + 1 / max(1, len(self.values))
@@ -133,7 +141,7 @@ class Draws:
         return Interval(self.mean - half, self.mean + half)
 
     def _tails(self, value: float, share: float) -> float:
-        distance = max(0.0, abs(value - self.mean) - self.rounding)
+        distance = max(0.0, abs(value - self.mean) - self._slack)
         scale = self.deviation * math.sqrt(share)
         if not scale:  # all seeds gave the same
             return float(distance == 0)

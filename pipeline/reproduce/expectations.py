@@ -42,7 +42,8 @@ def verdicts_of(sections: Sequence[Section], theory: Sequence[Claim]) -> dict[st
 def accept(found: Verdicts, path: Path = EXPECTATIONS) -> None:
     """Write the verdicts down; studies that are not among them keep what they had."""
     expected = {**_read(path), **found}
-    path.write_text(HEADER + yaml.safe_dump(expected, allow_unicode=True, width=100))
+    text = yaml.safe_dump(expected, allow_unicode=True, width=100)
+    path.write_text(HEADER + text, encoding="utf-8")
 
 
 def changed(found: Verdicts, path: Path = EXPECTATIONS) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.report.study_figures import Band, Panel, draw_panels
@@ -21,7 +21,8 @@ def draw_study(folder: Path, study: Study, runs: StudyRuns) -> list[Path]:
     """Draw all figures of a study into PNG files; return them in the study's order."""
     drawn: list[Path] = []
     if study.bands and len(runs.missing) < runs.num_runs:
-        drawn.append(folder / f"{runs.name}.png")
+        suffix = "_bands" if study.figures else ""
+        drawn.append(folder / f"{runs.name}{suffix}.png")
         draw_bands(drawn[-1], study, study.bands, runs)
     for number, figure in enumerate(study.figures, start=1):
         suffix = f"_{number}" if len(study.figures) > 1 else ""
@@ -38,18 +39,16 @@ def _panel(study: Study, figure: Curves, metric: str, runs: StudyRuns) -> Panel:
         else _points(runs, where, figure, metric)
         for label, where in figure.lines.items()
     }
-    longest = max((len(seed) for seeds in of_line.values() for seed in seeds), default=1)
-    x = list(figure.at) if figure.along != "epoch" else list(range(1, longest + 1))
     items = [item for item in items_of(study) if item.entry.metric == metric]
-    printed = {
-        label: _printed(items, where, figure, len(x)) for label, where in figure.lines.items()
-    }
+    printed = {label: _printed(items, where, figure) for label, where in figure.lines.items()}
+    x = list(figure.at) if figure.along != "epoch" else _epochs(of_line, printed)
     bands = [
-        Band(label, _padded(seeds, len(x)), printed[label]) for label, seeds in of_line.items()
+        Band(label, _at(x, seeds, figure), _at(x, [printed[label]], figure)[0] or None)
+        for label, seeds in of_line.items()
     ]
-    if len(bands) > 1 and len({str(values) for values in printed.values()}) == 1:
+    if len(bands) > 1 and len({str(band.published) for band in bands}) == 1:
+        shared = bands[0].published
         bands = [Band(band.label, band.values) for band in bands]
-        shared = next(iter(printed.values()))
         bands += [Band(PUBLISHED, [], shared)] if shared else []
     name = metric.replace("/", " ")
     return Panel(
@@ -76,20 +75,37 @@ def _points(runs: StudyRuns, where: Where, figure: Curves, metric: str) -> list[
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _padded(seeds: Sequence[Sequence[float]], length: int) -> list[list[float]]:
-    return [[*seed, *[math.nan] * (length - len(seed))] for seed in seeds]
+def _epochs(
+    of_line: Mapping[str, Sequence[Sequence[float]]], printed: Mapping[str, Sequence[float]]
+) -> list[float]:
+    """Return the epochs at whose end anything is known, at least the first."""
+    curves = [*(seed for seeds in of_line.values() for seed in seeds), *printed.values()]
+    known = {
+        epoch
+        for curve in curves
+        for epoch, value in enumerate(curve, start=1)
+        if not math.isnan(value)
+    }
+    return sorted(known) or [1]
 
 
-def _printed(
-    items: Sequence[Item], where: Where, figure: Curves, length: int
-) -> list[float] | None:
-    """Return what was published for a line, NaN where nothing was, None if nothing at all."""
+def _at(x: Sequence[float], curves: Sequence[Sequence[float]], figure: Curves) -> list[list[float]]:
+    """Return curves at the panel's places, NaN where they end before."""
+    if figure.along != "epoch":
+        return [list(curve) for curve in curves]
+    return [
+        [curve[int(epoch) - 1] if len(curve) >= epoch else math.nan for epoch in x] if curve else []
+        for curve in curves
+    ]
+
+
+def _printed(items: Sequence[Item], where: Where, figure: Curves) -> list[float]:
+    """Return what was published for a line, NaN where nothing was; empty if nothing at all."""
     if figure.along == "epoch":
         of_line = [it for it in items if it.entry.kind == "curve" and it.where == where]
-        values = [float(value) for value in of_line[0].values[:length]] if of_line else []
-        return _padded([values], length)[0] if values else None
+        return [float(value) for value in of_line[0].values] if of_line else []
     found = [_printed_at(items, {**where, figure.along: place}) for place in figure.at]
-    return found if any(not math.isnan(value) for value in found) else None
+    return found if any(not math.isnan(value) for value in found) else []
 
 
 def _printed_at(items: Sequence[Item], cell: Where) -> float:

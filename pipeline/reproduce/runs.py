@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -39,9 +41,13 @@ class StudyJob:
     names: Mapping[str, str]
     """Of its `grid`, and of its `reading`, if there are any."""
 
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        return plain(self.job.config)
+
     def has(self, where: Where) -> bool:
         """Return whether its config has certain values, by the keys that one types."""
-        values = plain(self.job.config)
+        values = self._values
         return all(
             self.names.get(key) == value
             if key in self.names
@@ -130,7 +136,8 @@ def compose(name: str, overrides: Sequence[str]) -> Iterator[Job]:
     """Return the jobs of a grid as it is typed, each once."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        chosen = [f"tracking.experiment_name={name}", *overrides]
+        escaped = name.replace("\\", "\\\\").replace("'", "\\'")
+        chosen = [f"tracking.experiment_name='{escaped}'", *overrides]
         sweep = loader.load_configuration("config", chosen, run_mode=RunMode.MULTIRUN)
         composer = Composer(loader, sweep)
         grid = grid_jobs(loader, sweep)
@@ -167,15 +174,13 @@ def _check_overrides(name: str, study: Study, overrides: Sequence[str]) -> None:
 
 
 def _check_cells(name: str, study: Study, jobs: Sequence[StudyJob]) -> None:
-    """Refuse a cell that no run of the study is in, and a metric that there isn't."""
-    lines = [line for figure in study.figures for line in figure.lines.values()]
-    wheres = [*study.cells(), *lines]
-    for where in wheres:
-        if not any(entry.has(where) for entry in jobs):
+    """Refuse a cell that no run is in, or several of a seed, and a metric that there isn't."""
+    untrained = StudyRuns(name, list(jobs), [None] * len(jobs))
+    for where in study.cells():
+        if not untrained.curves(where, CURVES[0]):
             said = ", ".join(f"{key}={value}" for key, value in where.items())
-            raise UserError(
-                f"study {name}: none of its runs has {said}. Its grids are {study.grids}."
-            )
+            grids = "; ".join(" ".join(grid) for grid in study.grids.values())
+            raise UserError(f"study {name}: none of its runs has {said}. Its grids: {grids}.")
     for metric in study.metrics():
         if metric not in CURVES:
             raise UserError(

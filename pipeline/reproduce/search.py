@@ -19,7 +19,7 @@ from pipeline.report.table import Table
 from pipeline.reproduce.answers import Item, draws_of, is_accuracy, items_of
 from pipeline.reproduce.runs import StudyRuns, compose_jobs, find_runs, train_missing
 from pipeline.reproduce.study import Study
-from pipeline.reproduce.verdicts import judge_all
+from pipeline.reproduce.verdicts import Verdict, judge_all
 
 __all__ = ["HEAD", "Tried", "combinations", "rank", "search"]
 
@@ -55,8 +55,8 @@ class Tried:
     options: dict[str, str]
     scores: Sequence[float]
     """The log likelihood of every published number."""
-    agreeing: str
-    """How many of the numbers agree by the report's rule."""
+    rejected: str
+    """How many of the numbers differ by the report's rule; of a few, runs are missing."""
 
     @property
     def score(self) -> float:
@@ -112,7 +112,8 @@ def _judge(study: Study, names: dict[str, str], runs: StudyRuns) -> Tried:
     numbers = [(item.values, ours) for item, ours in zip(items, drawn, strict=True)]
     answers = judge_all(numbers, are_accuracies=[is_accuracy(it.entry.metric) for it in items])
     rejected = sum(answer.verdict.rejects for answer in answers)
-    return Tried(names, scores, f"{rejected} of {len(items)}")
+    is_judged = not any(answer.verdict is Verdict.MISSING for answer in answers)
+    return Tried(names, scores, f"{rejected} of {len(items)}" if is_judged else Verdict.MISSING)
 
 
 def _log_likelihood(item: Item, runs: StudyRuns) -> float:
@@ -133,10 +134,7 @@ def rank(tried: Sequence[Tried]) -> list[Tried]:
 
 
 def _tell(study: Study, ranked: Sequence[Tried]) -> str:
-    rows = [
-        [*it.options.values(), f"{it.score - ranked[0].score:.1f}", it.agreeing]
-        for it in ranked[:SHOWN]
-    ]
+    rows = [[*it.options.values(), _against(it, ranked[0]), it.rejected] for it in ranked[:SHOWN]]
     header = [*study.search, "log likelihood against the best", "numbers rejected"]
     table = Table(header, rows, " " * len(study.search) + "rr")
     return (
@@ -145,8 +143,14 @@ def _tell(study: Study, ranked: Sequence[Tried]) -> str:
     )
 
 
+def _against(tried: Tried, best: Tried) -> str:
+    return "" if math.isinf(tried.score) else f"{tried.score - best.score:.1f}"
+
+
 def _held_out(ranked: Sequence[Tried]) -> str:
     """Say how what is the best on half of the numbers does on the other half."""
+    if len(ranked[0].scores) < 2:
+        return "There is but one number, so that none is left to judge the choice by."
     lines: list[str] = []
     for half in (0, 1):
         best = max(ranked, key=lambda it: it.part(half))

@@ -33,6 +33,8 @@ class Section:
     claims: list[Judgement]
     discrimination: dict[str, Discrimination]
     """By reading, how well its verdicts tell the cells apart."""
+    typed: str
+    """What one types for it: its name, or its file."""
 
     def counted(self) -> list[Numbered]:
         """Return the answers of the study's first reading, which is the one that counts."""
@@ -45,12 +47,12 @@ class Section:
 
     def markdown(self, figures: Sequence[Path], folder: str) -> str:
         """Return the section; figures are looked for in a folder beside the report."""
-        study, name = self.study, self.runs.name
+        study = self.study
         parts = [
             f"## {study.title}",
             f"*{study.question}* Source: {study.source}.",
             study.about.strip(),
-            f"Command: `python -m pipeline.reproduce {name}`. Its runs alone: "
+            f"Command: `python -m pipeline.reproduce {shlex.quote(self.typed)}`. Its runs alone: "
             + ", ".join(f"`python -m pipeline -m {_typed(it)}`" for it in study.grids.values())
             + ".",
             f"What was fitted: {study.fitted.strip()}" if study.fitted else "",
@@ -69,8 +71,14 @@ class Section:
         return "\n\n".join(part for part in parts if part) + "\n\n"
 
 
-def read_section(study: Study, runs: StudyRuns) -> Section:
-    """Judge everything of a study by its runs."""
+def read_section(study: Study, runs: StudyRuns, typed: str = "") -> Section:
+    """Judge everything of a study by its runs.
+
+    Args:
+        study: what to judge.
+        runs: its runs.
+        typed: the study as one types it, if that isn't its name.
+    """
     answers = {
         reading: answer(_read_as(study, reading), runs) for reading in study.readings or {"": []}
     }
@@ -80,6 +88,7 @@ def read_section(study: Study, runs: StudyRuns) -> Section:
         answers,
         judge_claims(study, runs),
         {reading: discriminate(runs, found) for reading, found in answers.items()},
+        typed or runs.name,
     )
 
 

@@ -5,18 +5,21 @@ No code is needed for one of your own: `python -m pipeline.reproduce my_study.ya
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
-    StrictFloat,
+    PlainValidator,
     StrictInt,
     StrictStr,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -41,11 +44,46 @@ __all__ = [
 FOLDER = Path(__file__).with_name("studies")
 """The project's own studies."""
 
-Number = StrictInt | StrictFloat
-Choice = bool | Number | StrictStr | list[StrictInt]
+
+def _number(value: object) -> float:
+    """Return a finite number; YAML takes 1e-4, without a point, for text."""
+    try:
+        number = float(value) if isinstance(value, str) else value
+    except ValueError:
+        number = None
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise ValueError(f"{value} must be a number")
+    return number
+
+
+def _choice(value: object) -> object:
+    """Return a value of the config as it is, text that is a number as that."""
+    if isinstance(value, bool | int | list):
+        return cast("object", value)
+    if isinstance(value, str | float):
+        try:
+            return _number(value)
+        except ValueError:
+            if isinstance(value, str):
+                return value
+    raise ValueError(f"{value} must be a name, a number, true, false or a list")
+
+
+def _side(value: object) -> object:
+    """Return a cell of runs, checked, or a number."""
+    if not isinstance(value, dict):
+        return _number(value)
+    return {str(key): _choice(one) for key, one in cast("dict[Any, Any]", value).items()}
+
+
+Number = Annotated[float, PlainValidator(_number)]
+Positive = Annotated[Number, Field(gt=0)]
+Choice = Annotated[bool | float | str | list[int], PlainValidator(_choice)]
 Where = dict[str, Choice]
 """Values by the config's keys that runs have, as typed: loss, optimizer.lr, …; besides, `grid` and
 `reading` name one of the study's."""
+Side = Annotated[Where | float, PlainValidator(_side)]
+"""A cell of runs, or a number."""
 Overrides = list[StrictStr]
 """What one types for a sweep after `python -m pipeline -m`."""
 
@@ -89,6 +127,8 @@ class Published(_Entry):
             raise ValueError(f"of={self.of}: a {self.kind} is of one run; say mean, best or peak")
         if self.of == 1 and self.kind in ("mean", "best"):
             raise ValueError(f"kind={self.kind}: say of how many runs by `of`, at least 2")
+        if self.at and not self.along:
+            raise ValueError("at: say by `along` which key's values they are")
         return self
 
     def cells(self) -> list[Where]:
@@ -109,12 +149,18 @@ class Worth(_Entry):
     less: StrictStr | None = None
     """What is subtracted: another metric of the same run."""
 
+    @model_validator(mode="after")
+    def _is_one_measure(self) -> Self:
+        if self.less and self.share_of_epoch:
+            raise ValueError("less and share_of_epoch: say one of them")
+        return self
+
 
 class Comparison(_Entry):
     """Something is higher than something else, by more than `by`: cells of runs, or numbers."""
 
-    higher: Where | Number
-    lower: Where | Number
+    higher: Side
+    lower: Side
     worth: Worth = Worth()
     by: Number = 0
 
@@ -129,15 +175,27 @@ class Spread(_Entry):
     """The runs of a cell, which differ in their seeds alone, have a standard deviation above."""
 
     spread: Where
-    exceeds: Number
+    exceeds: Positive
     worth: Worth = Worth()
+
+
+def _kind(value: Any) -> str:
+    is_spread = "spread" in value if isinstance(value, dict) else isinstance(value, Spread)
+    return "is a spread" if is_spread else "is a comparison"
+
+
+Part = Annotated[
+    Annotated[Comparison, Tag("is a comparison")] | Annotated[Spread, Tag("is a spread")],
+    Discriminator(_kind),
+]
+TAGS = ("is a comparison", "is a spread")
 
 
 class Claim(_Entry):
     """A statement that holds if all that it consists of does."""
 
     says: StrictStr
-    all: Annotated[list[Comparison | Spread], Field(min_length=1)]
+    all: Annotated[list[Part], Field(min_length=1)]
 
     def cells(self) -> list[Where]:
         """Return the cells that it is about."""
@@ -163,6 +221,18 @@ class Curves(_Entry):
     x_scale: Literal["linear", "categories"] = "linear"
     log: list[StrictStr] = []
     """Metrics that are drawn on a logarithmic scale."""
+
+    @model_validator(mode="after")
+    def _has_places(self) -> Self:
+        if (self.along != "epoch") != bool(self.at):
+            raise ValueError("along a key, `at` says which of its values; along epochs, none")
+        return self
+
+    def cells(self) -> list[Where]:
+        """Return the cells of its lines, point by point if it isn't along the epochs."""
+        if self.along == "epoch":
+            return list(self.lines.values())
+        return [{**line, self.along: place} for line in self.lines.values() for place in self.at]
 
 
 class Bands(_Entry):
@@ -209,12 +279,17 @@ class Study(_Entry):
         return self
 
     def cells(self) -> list[Where]:
-        """Return every cell that its numbers, claims and figures name."""
-        cells = [cell for entry in self.published for cell in entry.cells()]
+        """Return every cell that its numbers, by each reading, claims and figures name."""
+        readings: list[Where] = [{"reading": name} for name in self.readings] or [{}]
+        cells: list[Where] = [
+            {**cell, **reading}
+            for entry in self.published
+            for cell in entry.cells()
+            for reading in readings
+        ]
         cells += [cell for claim in self.claims for cell in claim.cells()]
-        for figure in self.figures:
-            cells += figure.lines.values()
-        return cells
+        cells += [cell for figure in self.figures for cell in figure.cells()]
+        return [*cells, {}] if self.bands else cells
 
     def metrics(self) -> set[str]:
         """Return every metric that it asks for."""
@@ -253,21 +328,32 @@ def read_study(path: Path) -> Study:
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        problems = error.errors()
+        first = next((it for it in problems if it["type"] == "extra_forbidden"), problems[0])
         key = _key(first["loc"])
         raise UserError(f"{path}: {_describe(key, first['type'], first['msg'])}") from error
 
 
 def _key(parts: Sequence[int | str]) -> str:
-    said = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts]
+    said = [
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts if part not in TAGS
+    ]
     return "".join(said).removeprefix(".")
+
+
+KEYS = sorted(
+    {
+        key
+        for entry in (Study, Published, Claim, Comparison, Spread, Worth, Curves, Bands)
+        for key in entry.model_fields
+    }
+)
 
 
 def _describe(key: str, kind: str, message: str) -> str:
     if kind == "missing":
         return f"{key} is missing."
     if kind == "extra_forbidden":
-        meant = did_you_mean(key.rpartition(".")[2], [*Study.model_fields, *Published.model_fields])
-        return f"{key}: there is no such key.{meant}"
+        return f"{key}: there is no such key.{did_you_mean(key.rpartition('.')[2], KEYS)}"
     said = message.removeprefix("Value error, ")
     return f"{key + ': ' if key else ''}{said}{'' if said.endswith('.') else '.'}"
