@@ -217,7 +217,7 @@ def _evidence(claim: Claim, parts: Sequence[_Part]) -> str:
         if one.lead.values and not math.isnan(one.center)
     ]
     if not found:
-        return "too few runs"
+        return "too few runs" if any(one.lead.values for one in parts) else "no runs"
     grouped = groupby(found, key=lambda pair: pair[0])
     return "; ".join(f"{what}: {'; '.join(text for _, text in of)}" for what, of in grouped)
 
@@ -227,7 +227,7 @@ def _measure(worth: Worth) -> str:
     if worth.less:
         what += f" less {worth.less.replace('/', ' ')}"
     if worth.share_of_epoch:
-        what = f"share of the {what} of epoch {worth.share_of_epoch}"
+        what = f"share of the {what} at the end of epoch {worth.share_of_epoch}"
     when = f" after epoch {worth.epoch}" if worth.epoch else ""
     points = is_accuracy(worth.metric) and not worth.share_of_epoch
     return f"{what}{when}{', in points' if points else ''}"

@@ -43,7 +43,7 @@ def _panel(study: Study, figure: Curves, metric: str, runs: StudyRuns) -> Panel:
     printed = {label: _printed(items, where, figure) for label, where in figure.lines.items()}
     x = list(figure.at) if figure.along != "epoch" else _epochs(of_line, printed)
     bands = [
-        Band(label, _at(x, seeds, figure), _at(x, [printed[label]], figure)[0] or None)
+        Band(label, _at(x, seeds, figure), _printed_band(x, printed[label], figure))
         for label, seeds in of_line.items()
     ]
     if len(bands) > 1 and len({str(band.published) for band in bands}) == 1:
@@ -94,9 +94,15 @@ def _at(x: Sequence[float], curves: Sequence[Sequence[float]], figure: Curves) -
     if figure.along != "epoch":
         return [list(curve) for curve in curves]
     return [
-        [curve[int(epoch) - 1] if len(curve) >= epoch else math.nan for epoch in x] if curve else []
+        [curve[int(epoch) - 1] if len(curve) >= epoch else math.nan for epoch in x]
         for curve in curves
     ]
+
+
+def _printed_band(
+    x: Sequence[float], printed: Sequence[float], figure: Curves
+) -> list[float] | None:
+    return _at(x, [printed], figure)[0] if printed else None
 
 
 def _printed(items: Sequence[Item], where: Where, figure: Curves) -> list[float]:

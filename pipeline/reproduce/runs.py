@@ -175,17 +175,17 @@ def _check_overrides(name: str, study: Study, overrides: Sequence[str]) -> None:
 
 def _check_cells(name: str, study: Study, jobs: Sequence[StudyJob]) -> None:
     """Refuse a cell that no run is in, or several of a seed, and a metric that there isn't."""
+    for metric in study.metrics():
+        if metric not in CURVES:
+            raise UserError(
+                f"study {name}: {metric} is no metric. There are {', '.join(sorted(CURVES))}."
+            )
     untrained = StudyRuns(name, list(jobs), [None] * len(jobs))
     for where in study.cells():
         if not untrained.curves(where, CURVES[0]):
             said = ", ".join(f"{key}={value}" for key, value in where.items())
             grids = "; ".join(" ".join(grid) for grid in study.grids.values())
             raise UserError(f"study {name}: none of its runs has {said}. Its grids: {grids}.")
-    for metric in study.metrics():
-        if metric not in CURVES:
-            raise UserError(
-                f"study {name}: {metric} is no metric. There are {', '.join(sorted(CURVES))}."
-            )
 
 
 def find_runs(name: str, jobs: Sequence[StudyJob], *, only_this_code: bool = False) -> StudyRuns:

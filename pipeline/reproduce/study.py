@@ -225,7 +225,7 @@ class Curves(_Entry):
     @model_validator(mode="after")
     def _has_places(self) -> Self:
         if (self.along != "epoch") != bool(self.at):
-            raise ValueError("along a key, `at` says which of its values; along epochs, none")
+            raise ValueError(f"along={self.along}: `at` lists the values of a key, none of epoch")
         return self
 
     def cells(self) -> list[Where]:

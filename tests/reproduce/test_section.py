@@ -94,7 +94,7 @@ def test_the_section_begins_with_question_source_and_protocol():
     study = own(about="How it is done.\n", fitted="The rate, of three.\n")
     text = section(study, lambda _: 0.9).markdown([], "folder")
     assert text.startswith("## Rates\n\n*Which rate?* Source: a paper.\n\nHow it is done.\n\n")
-    assert "What was chosen by the published numbers: The rate, of three." in text
+    assert "What was fitted: The rate, of three." in text
     assert "`python -m pipeline -m optimizer.lr=0.1,0.2,0.3`" in text
     without = section(own(), lambda _: 0.9).markdown([], "folder")
     assert "chosen" not in without

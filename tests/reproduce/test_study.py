@@ -182,7 +182,7 @@ def test_a_number_in_the_notation_that_yaml_takes_for_text_is_a_number(path: Pat
 
 
 def test_the_projects_own_studies_are_those_of_the_command():
-    assert {path.stem for path in FOLDER.iterdir()} == set(STUDIES) == set(NAMES)
+    assert {path.stem for path in FOLDER.iterdir()} == set(STUDIES) > set(NAMES)
     for name in NAMES:
         assert shipped(name).question.endswith("?")
 
