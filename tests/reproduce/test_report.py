@@ -213,10 +213,15 @@ def test_outside_of_tables_two_reports_differ_in_counts_alone(
     good: Report, broken: Report, holes: Report
 ):
     """So what is said of results there is none of the authors', whatever they once saw."""
-    assert masked(good) == masked(broken)
-    lines = [line for line in masked(holes) if "missing" not in line]
+    few = "Seeds are fewer than"  # how many are asked for is known without a run
+    of_good, of_broken, of_holes = (
+        [line for line in masked(report) if not line.startswith(few)]
+        for report in (good, broken, holes)
+    )
+    assert of_good == of_broken
+    lines = [line for line in of_holes if "missing" not in line]
     bands = "![Problem 1.3"
-    assert [line for line in masked(good) if not line.startswith(bands)] == lines
+    assert [line for line in of_good if not line.startswith(bands)] == lines
 
 
 def prose_of(name: str) -> str:

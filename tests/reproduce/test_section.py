@@ -180,4 +180,3 @@ def test_the_sgd_networks_bands_stand_in_its_section():
     bands = tables(text)[1]
     assert bands[0][0] == "test accuracy at the end"
     assert bands[1][0] == "0.8385"
-    assert "seed 0" in text
