@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.report.table import Table
-from pipeline.reproduce.answers import Numbered, answer
+from pipeline.reproduce.answers import Numbered, answer, is_accuracy
 from pipeline.reproduce.bands import bands_table
 from pipeline.reproduce.claims import Judgement, judge_claims
 from pipeline.reproduce.discrimination import Discrimination, discriminate
@@ -124,6 +124,8 @@ def _row(one: Numbered) -> list[str]:
     place = worst % len(item.values) + 1
     what = f"{kind}, epoch {place}" if entry.kind == "curve" else kind
     ends = f"{_text(interval.lower)} to {_text(interval.upper)}"
+    if is_accuracy(entry.metric):  # which is never below 0 or above 1
+        ends = f"{_text(max(0.0, interval.lower))} to {_text(min(1.0, interval.upper))}"
     return [
         item.label,
         what,
