@@ -37,6 +37,10 @@ ACTIVATIONS = {
     "leaky_relu": F.leaky_relu,
 }
 
+ATTACKS = {
+    "fgsm": lambda inputs, gradient, epsilon: inputs + epsilon * gradient.sign(),
+}
+
 
 @dataclass
 class Oracle:
@@ -224,5 +228,32 @@ def _evaluate(oracle: Oracle, epoch: int) -> dict[str, float]:
         if name == "test":
             oracle.predictions = predictions
             shares = [right[split.labels == k].double().mean() for k in range(num_classes)]
-            metrics["test/ignored_classes"] = float(sum(bool(share < 0.01) for share in shares))
+            metrics["test/lost_classes"] = float(sum(bool(share < 0.5) for share in shares))
+    if config.attack.name != "none":
+        metrics |= _attack(oracle, epoch)
     return metrics
+
+
+def _attack(oracle: Oracle, epoch: int) -> dict[str, float]:
+    """Return the metrics on perturbed test examples; the same units are dropped each time."""
+    config, test = oracle.config, oracle.data.test
+
+    def logits_of(inputs: Tensor) -> Tensor:
+        draws = Draws(config.seed, "evaluate")
+        draws.start_epoch(epoch)
+        return _logits(oracle, inputs, draws, "evaluate")
+
+    with torch.enable_grad():
+        inputs = test.inputs.clone().requires_grad_()
+        losses = loss(config.loss, config.model.output, logits_of(inputs), test.labels)
+        (gradient,) = torch.autograd.grad(losses.sum(), inputs)
+    perturbed = ATTACKS[config.attack.name](test.inputs, gradient, config.attack.epsilon)
+    logits = logits_of(perturbed)
+    outputs = logits.softmax(-1) if config.model.output == "softmax" else logits.sigmoid()
+    predictions = logits.argmax(-1)
+    is_wrong = predictions != test.labels
+    confidences = outputs.gather(-1, predictions.unsqueeze(-1)).squeeze(-1)
+    return {
+        "test/adversarial_accuracy": 1 - is_wrong.double().mean().item(),
+        "test/adversarial_confidence": confidences[is_wrong].mean().item(),
+    }

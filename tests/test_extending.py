@@ -91,6 +91,19 @@ class ErrorRate(Metric):
         return (predictions != labels).double().mean(1)
 '''
 
+ATTACK = '''
+from pipeline.engine.attacks import Attack
+
+__all__ = ["Helpful"]
+
+
+class Helpful(Attack):
+    """A step against the gradient, which makes examples easier."""
+
+    def __call__(self, inputs, gradient, epsilon):
+        return inputs - epsilon * gradient.sign()
+'''
+
 ADDED = {
     "pipeline/engine/losses/tilted.py": LOSS,
     "conf/loss/tilted.yaml": "name: tilted\nreduction: sum\n",
@@ -102,6 +115,8 @@ ADDED = {
     "pipeline/engine/schedules/hyperbola.py": SCHEDULE,
     "conf/schedule/hyperbola.yaml": "name: hyperbola\nwarmup_epochs: 0.0\n",
     "pipeline/engine/metrics/error_rate.py": METRIC,
+    "pipeline/engine/attacks/helpful.py": ATTACK,
+    "conf/attack/helpful.yaml": "name: helpful\nepsilon: 0.2\n",
 }
 
 GRID = (
@@ -114,6 +129,7 @@ GRID = (
     "schedule=hyperbola",
     "model=mlp",
     "model.activation=softplus",
+    "attack=helpful",
     "data=digits",
     "trainer=cpu",
     "trainer.max_epochs=2",
@@ -158,6 +174,7 @@ def test_what_is_added_from_outside_trains_in_a_group_as_alone(extended: Path, t
         metrics = run.data.metrics
         assert metrics["train/lr"] == pytest.approx(0.001 / (1 + 125 / 63))  # the 126th step's
         assert metrics["test/error_rate"] == pytest.approx(1 - metrics["test/accuracy"])
+        assert metrics["test/adversarial_accuracy"] > metrics["test/accuracy"]
 
 
 def test_a_wrong_name_is_answered_with_what_was_added(extended: Path, tmp_path: Path):

@@ -18,6 +18,7 @@ __all__ = ["PACKAGES", "find", "names"]
 
 PACKAGES = {
     "activation": "pipeline.engine.activations",
+    "attack": "pipeline.engine.attacks",
     "loss": "pipeline.engine.losses",
     "metric": "pipeline.engine.metrics",
     "optimizer": "pipeline.engine.optimizers",

@@ -24,7 +24,7 @@ def require(holds: bool, key: str, value: object, allowed: str, remedy: str = ""
 def either(names: Sequence[str]) -> str:
     """Return the names but for "none" as people list them: "a, b or c"."""
     *others, last = [name for name in names if name != "none"]
-    return f"{', '.join(others)} or {last}"
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def require_unset(key: str, value: object, owner: str, remedy: str) -> None:

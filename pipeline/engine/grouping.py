@@ -59,6 +59,8 @@ PER_MEMBER = (
     "model.init_std",
     "trainer.early_stopping",
     "trainer.patience",
+    "attack.name",
+    "attack.epsilon",
     "tracking.experiment_name",
     "tracking.tags",
 )

@@ -115,6 +115,12 @@ class Members:
                 blocks.append(Regularized(block, regularizer, self._column(strengths)))
         return blocks
 
+    @cached_property
+    def epsilons(self) -> Float[Tensor, "members 1 1"]:
+        """ε of each member's attack; 0 without one."""
+        epsilons = [config.attack.epsilon for config in self.configs]
+        return self._column([0.0 if epsilon is None else epsilon for epsilon in epsilons])
+
     def _column(self, values: Sequence[float]) -> Float[Tensor, "values 1 1"]:
         return torch.tensor(values, dtype=self.dtype, device=self.device).view(-1, 1, 1)
 

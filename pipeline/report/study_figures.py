@@ -109,7 +109,7 @@ def draw_runs(
         path: The PNG to write.
         curves: Run by run, one value per epoch, of one epoch or more.
         groups: Run by run, the count that puts it into its group, such as of ignored digits.
-        published: The published curve, one value per epoch.
+        published: The published curve, one value per epoch; empty if there is none.
         title: Shown above the figure.
         group_name: What the groups count, its first word in the singular: "digit ignored" gives
             "1 digit ignored (10 runs)" and "2 digits ignored (5 runs)" in the legend.
@@ -127,9 +127,10 @@ def draw_runs(
         at_the_end.plot(places[members], finals[members], label=label, **dots)
         for run in members:
             _draw_run(by_epoch, curves[run], color=look["color"], lw=0.9, alpha=0.8)
-    _draw_run(by_epoch, published, **_PUBLISHED_RUN)
-    line: _Look = _PUBLISHED_RUN | {"lw": 1.2, "zorder": 1}
-    at_the_end.axhline(published[-1], label="published", **line)
+    if published:
+        _draw_run(by_epoch, published, **_PUBLISHED_RUN)
+        line: _Look = _PUBLISHED_RUN | {"lw": 1.2, "zorder": 1}
+        at_the_end.axhline(published[-1], label="published", **line)
     ticks = style.integer_ticks(1, max(map(len, [published, *curves])))
     by_epoch.set(xlabel="epoch", ylabel=style.legible(y_label), xticks=ticks, xmargin=0.02)
     at_the_end.set(xlabel="final value of each run", xlim=(-0.1, 1.1), xticks=[])

@@ -1,4 +1,4 @@
-"""The report's figures of the studies: published numbers over what our seeds gave."""
+"""The figures of a study: what its seeds gave, and what was published, point by point."""
 
 from __future__ import annotations
 
@@ -6,126 +6,116 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.report.study_figures import Band, Panel, draw_panels, draw_runs
-from pipeline.reproduce.cells import (
-    DROPOUT_READINGS,
-    LAST_EPOCH,
-    LOSS_NAMES,
-    PENALTY_NAMES,
-    at_epoch,
-    dropout_where,
-    penalty_where,
-)
-from pipeline.reproduce.reference import Reference
+from pipeline.report.study_figures import Band, Panel, draw_panels
+from pipeline.reproduce.answers import Item, items_of
+from pipeline.reproduce.bands import draw_bands
 from pipeline.reproduce.runs import StudyRuns
+from pipeline.reproduce.study import Curves, Study, Where
 
-__all__ = ["PANELS", "draw_study"]
+__all__ = ["draw_study"]
 
-
-def draw_study(path: Path, runs: StudyRuns, reference: Reference) -> None:
-    """Draw the figure of a study into a PNG file."""
-    if runs.name == "sgd_network":
-        _draw_sgd_network(path, runs, reference)
-    else:
-        title, make_panels = PANELS[runs.name]
-        draw_panels(path, make_panels(runs, reference), title=title)
+PUBLISHED = "published"
 
 
-def _draw_sgd_network(path: Path, runs: StudyRuns, reference: Reference) -> None:
-    accuracies = runs.curves({}, "test/accuracy").values()
-    ignored = runs.curves({}, "test/ignored_classes").values()
-    finished = [(a, int(i[-1])) for a, i in zip(accuracies, ignored, strict=True) if a and i]
-    draw_runs(
-        path,
-        [curve for curve, _ in finished],
-        [digits for _, digits in finished],
-        published=[
-            correct / reference.sgd_network.test_size for correct in reference.sgd_network.correct
-        ],
-        title="Problem 1.3: 784-10, quadratic cost, η = 3: the outcome falls into bands",
-        group_name="digit ignored",
-        y_label="test accuracy",
+def draw_study(folder: Path, study: Study, runs: StudyRuns) -> list[Path]:
+    """Draw all figures of a study into PNG files; return them in the study's order."""
+    drawn: list[Path] = []
+    if study.bands and len(runs.missing) < runs.num_runs:
+        suffix = "_bands" if study.figures else ""
+        drawn.append(folder / f"{runs.name}{suffix}.png")
+        draw_bands(drawn[-1], study, study.bands, runs)
+    for number, figure in enumerate(study.figures, start=1):
+        suffix = f"_{number}" if len(study.figures) > 1 else ""
+        drawn.append(folder / f"{runs.name}{suffix}.png")
+        panels = [_panel(study, figure, metric, runs) for metric in figure.metrics]
+        draw_panels(drawn[-1], panels, title=figure.title)
+    return drawn
+
+
+def _panel(study: Study, figure: Curves, metric: str, runs: StudyRuns) -> Panel:
+    of_line = {
+        label: _curves(runs, where, metric)
+        if figure.along == "epoch"
+        else _points(runs, where, figure, metric)
+        for label, where in figure.lines.items()
+    }
+    items = [item for item in items_of(study) if item.entry.metric == metric]
+    printed = {label: _printed(items, where, figure) for label, where in figure.lines.items()}
+    x = list(figure.at) if figure.along != "epoch" else _epochs(of_line, printed)
+    bands = [
+        Band(label, _at(x, seeds, figure), _printed_band(x, printed[label], figure))
+        for label, seeds in of_line.items()
+    ]
+    if len(bands) > 1 and len({str(band.published) for band in bands}) == 1:
+        shared = bands[0].published
+        bands = [Band(band.label, band.values) for band in bands]
+        bands += [Band(PUBLISHED, [], shared)] if shared else []
+    name = metric.replace("/", " ")
+    return Panel(
+        name,
+        figure.along if figure.along == "epoch" else figure.along.rpartition(".")[2],
+        name,
+        [float(place) for place in x],
+        bands,
+        x_scale=figure.x_scale,
+        y_scale="log" if metric in figure.log else "linear",
     )
 
 
-def _loss_panels(runs: StudyRuns, reference: Reference) -> list[Panel]:
-    def bands(metric: str) -> list[Band]:
-        return [
-            Band(
-                LOSS_NAMES[name],
-                _by_epoch(runs, {"loss.name": name}, metric, LAST_EPOCH),
-                getattr(published, metric.replace("/", "_")),
-            )
-            for name, published in reference.losses
-        ]
+def _curves(runs: StudyRuns, where: Where, metric: str) -> list[list[float]]:
+    return [curve or [] for curve in runs.curves(where, metric).values()]
 
-    epochs = range(1, LAST_EPOCH + 1)
+
+def _points(runs: StudyRuns, where: Where, figure: Curves, metric: str) -> list[list[float]]:
+    """Return the final values seed by seed, one for each place."""
+    columns = [
+        [curve[-1] if curve else math.nan for curve in runs.curves(cell, metric).values()]
+        for cell in ({**where, figure.along: place} for place in figure.at)
+    ]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _epochs(
+    of_line: Mapping[str, Sequence[Sequence[float]]], printed: Mapping[str, Sequence[float]]
+) -> list[float]:
+    """Return the epochs at whose end anything is known, at least the first."""
+    curves = [*(seed for seeds in of_line.values() for seed in seeds), *printed.values()]
+    known = {
+        epoch
+        for curve in curves
+        for epoch, value in enumerate(curve, start=1)
+        if not math.isnan(value)
+    }
+    return sorted(known) or [1]
+
+
+def _at(x: Sequence[float], curves: Sequence[Sequence[float]], figure: Curves) -> list[list[float]]:
+    """Return curves at the panel's places, NaN where they end before."""
+    if figure.along != "epoch":
+        return [list(curve) for curve in curves]
     return [
-        Panel("train loss", "epoch", "mean loss", epochs, bands("train/loss"), y_scale="log"),
-        Panel("test accuracy", "epoch", "test accuracy", epochs, bands("test/accuracy")),
+        [curve[int(epoch) - 1] if len(curve) >= epoch else math.nan for epoch in x]
+        for curve in curves
     ]
 
 
-def _penalty_panels(runs: StudyRuns, reference: Reference) -> list[Panel]:
-    strengths = reference.penalties.strength
-    bands: list[Band] = []
-    for name, label in PENALTY_NAMES.items():
-        values = _by_cell(runs, [penalty_where(name, strength) for strength in strengths])
-        bands.append(Band(label, values, getattr(reference.penalties, name)))
-    title = f"after {LAST_EPOCH} epochs"
-    return [Panel(title, "λ", "test accuracy", strengths, bands, x_scale="categories")]
+def _printed_band(
+    x: Sequence[float], printed: Sequence[float], figure: Curves
+) -> list[float] | None:
+    return _at(x, [printed], figure)[0] if printed else None
 
 
-def _dropout_panels(runs: StudyRuns, reference: Reference) -> list[Panel]:
-    printed = dict(zip(reference.dropout.p_keep, reference.dropout.test_accuracy, strict=True))
-    p_keeps = sorted(printed)
-    published = [printed[p_keep] for p_keep in p_keeps]
-    bands: dict[str, list[Band]] = {"input": [], "logits": []}
-    for reading, (where, phase) in DROPOUT_READINGS.items():
-        values = _by_cell(runs, [dropout_where(where, phase, p_keep) for p_keep in p_keeps])
-        is_published = (where, phase) == ("input", "test")
-        label = reading.partition(", ")[2]
-        bands[where].append(Band(label, values, published if is_published else None))
-    return [
-        Panel(f"dropout of the {place}", "p(keep)", "test accuracy", p_keeps, bands[where])
-        for place, where in (("inputs", "input"), ("logits", "logits"))
-    ]
+def _printed(items: Sequence[Item], where: Where, figure: Curves) -> list[float]:
+    """Return what was published for a line, NaN where nothing was; empty if nothing at all."""
+    if figure.along == "epoch":
+        of_line = [it for it in items if it.entry.kind == "curve" and it.where == where]
+        return [float(value) for value in of_line[0].values] if of_line else []
+    found = [_printed_at(items, {**where, figure.along: place}) for place in figure.at]
+    return found if any(not math.isnan(value) for value in found) else []
 
 
-def _overfitting_panels(runs: StudyRuns, reference: Reference) -> list[Panel]:
-    del reference
-    num_epochs = runs.jobs[0].config.trainer.max_epochs
-    p_keeps = sorted({job.config.dropout.p_keep or 1.0 for job in runs.jobs})
-    panels: list[Panel] = []
-    for metric in ("train/accuracy", "test/accuracy"):
-        bands = [
-            Band(f"p(keep) = {p:g}", _by_epoch(runs, {"dropout.p_keep": p}, metric, num_epochs))
-            for p in p_keeps
-        ]
-        name = metric.replace("/", " ")
-        panels.append(Panel(name, "epoch", name, range(1, num_epochs + 1), bands))
-    return panels
-
-
-def _by_epoch(
-    runs: StudyRuns, where: Mapping[str, object], metric: str, num_epochs: int
-) -> list[list[float]]:
-    """Return a metric's curves seed by seed, with NaN for the epochs that a run lacks."""
-    curves = [curve or [] for curve in runs.curves(where, metric).values()]
-    return [[*c[:num_epochs], *[math.nan] * (num_epochs - len(c))] for c in curves]
-
-
-def _by_cell(runs: StudyRuns, cells: Sequence[Mapping[str, object]]) -> list[list[float]]:
-    """Return the final accuracies seed by seed, one for each cell."""
-    columns = [at_epoch(runs, where, "test/accuracy", LAST_EPOCH) for where in cells]
-    rows = zip(*columns, strict=True)
-    return [[math.nan if value is None else value for value in row] for row in rows]
-
-
-PANELS = {
-    "losses": ("Problem 4.1: three losses", _loss_panels),
-    "penalties": ("Problem 4.2: penalties", _penalty_panels),
-    "dropout": ("Problem 4.2: dropout, by where it acts and when", _dropout_panels),
-    "claims": ("784-100-10 on 1,000 images: a network that overfits", _overfitting_panels),
-}
-"""The title of a study's figure, and what makes its panels."""
+def _printed_at(items: Sequence[Item], cell: Where) -> float:
+    for item in items:
+        if item.where.items() <= cell.items() and item.entry.kind != "curve":
+            return float(item.values[0])
+    return math.nan

@@ -1,131 +1,159 @@
-"""How a published number stands to ours: estimates over seeds, and verdicts by a stated rule."""
+"""How a published number stands to ours: verdicts by a rule under which each could differ.
+
+A published number is one more draw of what our seeds are draws of, or it isn't: the interval in
+which such a draw falls (Student's t; Hahn & Meeker, Statistical Intervals, chapter 4) decides, at
+a level that Holm's procedure (1979) sets for all numbers of a study together.
+"""
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count, takewhile
 
-from scipy import stats  # pyright: ignore[reportMissingTypeStubs]
+from pipeline.reproduce.estimate import MIN_SEEDS, Draws, Interval
 
-__all__ = ["RULE", "Estimate", "Verdict", "judge", "paired_difference"]
+__all__ = ["ACCURACY_MARGIN", "LOSS_MARGIN", "RULE", "Answer", "Verdict", "holm", "judge_all"]
 
-CONFIDENCE = 0.95
+ALPHA = 0.05
+"""Chance, at most, that any of a study's numbers is called different though none is."""
 
-CLOSE_ACCURACY = 0.01
-"""The distance, one point of accuracy, up to which ours is close to the published one."""
+ACCURACY_MARGIN = 0.01
+"""One point: an interval must not be wider, to each side, for an agreement to mean something; and
+up to which a difference is a small one."""
 
-CLOSE_LOSS = 0.05
-"""The distance up to which a loss of ours is close, as a share of the published one."""
-
-ROUNDING = 1e-9
-"""Slack for rounding: a difference of exactly what is allowed is allowed."""
-
-WIDE_SPREAD = 0.05
-"""Standard deviation over seeds, in accuracy, from which one published run settles nothing."""
-
-MIN_SEEDS = 3
-"""With two, Student's t makes the interval 16 standard deviations wide to each side."""
+LOSS_MARGIN = 0.05
+"""The same of a loss, as a share of ours."""
 
 
 class Verdict(StrEnum):
     """What comes of a comparison with a published number."""
 
-    INSIDE = "inside"
-    CLOSE = "close"
-    DIFFERENT = "different"
-    UNSETTLED = "not settled"
+    AGREES = "agrees"
+    SLIGHT = "differs slightly"
+    DIFFERS = "differs"
+    UNDECIDED = "not decided"
     TOO_FEW = "too few seeds"
     MISSING = "runs missing"
 
     @property
-    def agrees(self) -> bool:
-        """Whether ours is what was published, as far as one can tell."""
-        return self in (Verdict.INSIDE, Verdict.CLOSE)
+    def rejects(self) -> bool:
+        """Whether it says that ours is not what was published."""
+        return self in (Verdict.SLIGHT, Verdict.DIFFERS)
 
 
 RULE = (
-    f"**{Verdict.INSIDE}**: the published number lies where {CONFIDENCE:.0%} of further seeds "
-    "would fall (Student's t prediction interval over our seeds); "
-    f"**{Verdict.CLOSE}**: not so, but within ±{100 * CLOSE_ACCURACY:.0f} point of accuracy, or "
-    f"±{CLOSE_LOSS:.0%} of a loss, of our mean; **{Verdict.DIFFERENT}**: neither; "
-    f"**{Verdict.UNSETTLED}**: it lies inside, but our seeds themselves are spread by more than "
-    f"{100 * WIDE_SPREAD:.0f} points (standard deviation), so that nearly anything would; "
-    f"**{Verdict.TOO_FEW}**: not close, and fewer than {MIN_SEEDS} seeds, whose interval says "
-    "nothing; "
+    "A published number is judged by the interval in which one more run of ours (or the mean, the "
+    "best, the highest epoch of as many runs as it was made of) would fall; the intervals of a "
+    f"study are so wide (Holm's procedure) that with a chance of {1 - ALPHA:.0%} all of them hold "
+    "if all numbers are what ours are. "
+    f"**{Verdict.AGREES}**: it lies in the interval, and that reaches no more than "
+    f"{100 * ACCURACY_MARGIN:.0f} point of accuracy, or {LOSS_MARGIN:.0%} of a loss, to each side. "
+    f"**{Verdict.UNDECIDED}**: it lies in the interval, but that is wider, so that much else would "
+    f"too. **{Verdict.SLIGHT}**: it lies outside, but no farther than that from our mean. "
+    f"**{Verdict.DIFFERS}**: it lies outside and farther away. A curve is one number of the study: "
+    "it differs if one of its epochs does, at a level divided among them, and it agrees if most of "
+    "its intervals are narrow enough. "
+    f"**{Verdict.TOO_FEW}**: fewer than {MIN_SEEDS} seeds. "
     f"**{Verdict.MISSING}**: a seed has no finished run, so nothing is said."
 )
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A number over seeds; without runs, or for the widths with a single one, NaN."""
+class Answer:
+    """A published number, or curve, beside ours."""
 
-    values: tuple[float, ...]
-    """The number of each seed that has a finished run."""
-    num_seeds: int
-    """How many seeds should have one."""
-
-    @classmethod
-    def over(cls, values: Sequence[float | None]) -> Estimate:
-        """Return the estimate from a number for each seed, None where there is no finished run."""
-        return cls(tuple(value for value in values if value is not None), len(values))
+    published: Sequence[float]
+    ours: Sequence[Draws]
+    """For every number of a curve what our seeds gave."""
+    verdict: Verdict
+    level: float
+    """The chance, for each number of it, with which the interval holds that the verdict uses."""
 
     @property
-    def is_complete(self) -> bool:
-        """Whether every seed has its run."""
-        return len(self.values) == self.num_seeds
+    def intervals(self) -> list[Interval]:
+        """The intervals that the verdict uses."""
+        return [draws.interval(self.level) for draws in self.ours]
 
     @property
-    def mean(self) -> float:
-        """The mean over seeds."""
-        return statistics.fmean(self.values) if self.values else math.nan
-
-    @property
-    def deviation(self) -> float:
-        """The standard deviation over seeds."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
-
-    @property
-    def half_width(self) -> float:
-        """Half the width of the 95 % interval of the mean, by Student's t."""
-        return self._quantile() * self.deviation / math.sqrt(max(1, len(self.values)))
-
-    @property
-    def prediction_half_width(self) -> float:
-        """Half the width of the interval in which 95 % of single further seeds fall."""
-        return self._quantile() * self.deviation * math.sqrt(1 + 1 / max(1, len(self.values)))
-
-    def _quantile(self) -> float:
-        if len(self.values) < 2:
-            return math.nan
-        return float(stats.t.ppf((1 + CONFIDENCE) / 2, len(self.values) - 1))
+    def worst(self) -> int:
+        """The place of the number that is the least like ours."""
+        pairs = list(zip(self.published, self.ours, strict=True))
+        return min(range(len(pairs)), key=lambda index: pairs[index][1].p_value(pairs[index][0]))
 
 
-def judge(published: float, ours: Estimate, *, is_accuracy: bool) -> Verdict:
-    """Return the verdict on a published number, by RULE.
+def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[float]:
+    """Return the level at which Holm's procedure tests each hypothesis, in the order given.
+
+    Those whose p-value is no greater than their level are rejected, the others not (Holm, A simple
+    sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979).
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    rejected = takewhile(
+        lambda rank: rank < len(order) and p_values[order[rank]] <= alpha / (len(order) - rank),
+        count(),
+    )
+    num_rejected = len(list(rejected))
+    last = alpha / max(1, len(order) - num_rejected)
+    levels = [last] * len(order)
+    for rank in range(num_rejected):
+        levels[order[rank]] = alpha / (len(order) - rank)
+    return levels
+
+
+def judge_all(
+    numbers: Sequence[tuple[Sequence[float], Sequence[Draws]]], *, are_accuracies: Sequence[bool]
+) -> list[Answer]:
+    """Return the verdicts on all published numbers of a study, by RULE.
 
     Args:
-        published: an accuracy in [0, 1], or a loss.
-        ours: the same over seeds.
-        is_accuracy: which of the two.
+        numbers: the published numbers (one, or those of a curve) with our draws for each.
+        are_accuracies: of each, whether it is a share from 0 to 1; a loss otherwise.
     """
-    if not ours.is_complete or not ours.values:
-        return Verdict.MISSING
-    difference = abs(published - ours.mean)
-    close = CLOSE_ACCURACY if is_accuracy else CLOSE_LOSS * published
-    is_close = difference <= close + ROUNDING
-    if len(ours.values) < MIN_SEEDS:
-        return Verdict.CLOSE if is_close else Verdict.TOO_FEW
-    if difference <= ours.prediction_half_width + ROUNDING:
-        is_wide = is_accuracy and ours.deviation > WIDE_SPREAD
-        return Verdict.UNSETTLED if is_wide else Verdict.INSIDE
-    return Verdict.CLOSE if is_close else Verdict.DIFFERENT
+    can_judge = [
+        all(one.is_complete and len(one.values) >= MIN_SEEDS for one in ours) for _, ours in numbers
+    ]
+    judged = [pair for pair, can in zip(numbers, can_judge, strict=True) if can]
+    levels = iter(holm([_p_value(*pair) for pair in judged]))
+    answers: list[Answer] = []
+    for (published, ours), can, is_accuracy in zip(numbers, can_judge, are_accuracies, strict=True):
+        if can:
+            alpha = next(levels)
+            verdict = judge(published, ours, alpha, is_accuracy=is_accuracy)
+        else:
+            alpha = ALPHA
+            complete = all(one.is_complete for one in ours)
+            verdict = Verdict.TOO_FEW if complete else Verdict.MISSING
+        answers.append(Answer(published, ours, verdict, 1 - alpha / len(ours)))
+    return answers
 
 
-def paired_difference(first: Sequence[float | None], second: Sequence[float | None]) -> Estimate:
-    """Return first - second, seed by seed; seeds without both don't count."""
-    pairs = zip(first, second, strict=True)
-    return Estimate.over([None if a is None or b is None else a - b for a, b in pairs])
+def judge(
+    published: Sequence[float], ours: Sequence[Draws], alpha: float, *, is_accuracy: bool
+) -> Verdict:
+    """Return the verdict on a published number or curve at a level of significance."""
+    level = 1 - alpha / len(ours)
+    intervals = [draws.interval(level) for draws in ours]
+    margins = [margin(draws, is_accuracy=is_accuracy) for draws in ours]
+    outside = [
+        index
+        for index, (value, interval) in enumerate(zip(published, intervals, strict=True))
+        if not interval.holds(value)
+    ]
+    if outside:
+        near = all(abs(published[i] - ours[i].center) <= margins[i] for i in outside)
+        return Verdict.SLIGHT if near else Verdict.DIFFERS
+    narrow = [one.half_width <= most for one, most in zip(intervals, margins, strict=True)]
+    return Verdict.AGREES if 2 * sum(narrow) > len(narrow) else Verdict.UNDECIDED
+
+
+def margin(draws: Draws, *, is_accuracy: bool) -> float:
+    """Return the distance up to which a number is close to ours."""
+    return ACCURACY_MARGIN if is_accuracy else LOSS_MARGIN * abs(draws.center)
+
+
+def _p_value(published: Sequence[float], ours: Sequence[Draws]) -> float:
+    """Return Bonferroni's p-value of all numbers together."""
+    least = min(draws.p_value(value) for value, draws in zip(published, ours, strict=True))
+    return min(1.0, len(ours) * least)

@@ -34,8 +34,9 @@ COST_GRADIENTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": lambda a, y: 2 * (a - y),
     "quadratic": lambda a, y: a - y,
     "ce": lambda a, y: (a - y) / (a * (1 - a)),
+    "nll": lambda a, y: -y / a,
 }
-"""∇_a C by hand, a function of (a, y), where the outputs of an example are summed."""
+"""∇_a C by hand, a function of (a, y), where the terms of an example's outputs are summed."""
 
 
 def columns(units: Units) -> Columns:
@@ -43,22 +44,40 @@ def columns(units: Units) -> Columns:
     return units.detach()[0].mT.unsqueeze(-1)
 
 
-def sigma_prime(z: Columns, activation: str) -> Matrices:
-    """Return Σ′(z) as an explicit matrix: the Jacobian of the activation function."""
+def softmax(z: Float[Tensor, "batch _units"]) -> Float[Tensor, "batch _units"]:
+    """Return softmax outputs: each of them depends on all weighted inputs of its example."""
+    return z.softmax(-1)
+
+
+OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": find_activation("sigmoid"),
+    "softmax": softmax,
+}
+
+
+def sigma_prime(z: Columns, function: Callable[[Tensor], Tensor]) -> Matrices:
+    """Return Σ′(z) as an explicit matrix: the Jacobian ∂a_j/∂z_k of a function of each example.
+
+    It is diagonal where a_j depends on z_j alone.
+    """
     leaf = z.squeeze(-1).clone().requires_grad_()
-    a = find_activation(activation)(leaf)
+    a = function(leaf)
     # An example's a depends on no other example, so the batch may be summed.
     rows = [torch.autograd.grad(unit, leaf, retain_graph=True)[0] for unit in a.sum(0)]
     return torch.stack(rows, dim=1)
 
 
 class DeepNetwork(Pass):
-    """A random network of three to six layers, and a batch that has passed through it."""
+    """A random network of three to six layers, and a batch that has passed through it.
 
-    def __init__(self, activation: str, seed: int) -> None:
+    Its layers have 2 to 8 units each; with `width`, that many.
+    """
+
+    def __init__(self, activation: str, seed: int, width: int | None = None) -> None:
         stream = torch.Generator().manual_seed(seed)
         draw = partial(torch.randn, generator=stream, dtype=torch.float64)
-        sizes = [int(size) for size in torch.randint(2, 9, (4 + seed % 4,), generator=stream)]
+        drawn = torch.randint(2, 9, (4 + seed % 4,), generator=stream)
+        sizes = [width or int(size) for size in drawn]
         weights = [(draw(1, o, i) / i**0.5).requires_grad_() for i, o in pairwise(sizes)]
         biases = [draw(1, size).requires_grad_() for size in sizes[1:]]
         super().__init__(weights, biases, draw(1, BATCH, sizes[0]), activation)
@@ -96,15 +115,16 @@ class Backward:
     def __init__(
         self,
         network: DeepNetwork,
-        output: str,
+        output: Callable[[Tensor], Tensor],
         cost: Float[Tensor, ""],
         cost_gradient: Columns,
         delta: Units,
     ) -> None:
         self.network, self.cost, self.cost_gradient = network, cost, cost_gradient
-        activations = [*(network.activation for _ in network.hidden_layers), output]
+        hidden = find_activation(network.activation)
+        functions = [*(hidden for _ in network.hidden_layers), output]
         self.sigma_primes: list[Matrices] = [
-            sigma_prime(columns(z), a) for z, a in zip(network.weighted, activations, strict=True)
+            sigma_prime(columns(z), f) for z, f in zip(network.weighted, functions, strict=True)
         ]
         self.trained = {layer: columns(error) for layer, error in network.errors(delta).items()}
         gradients = torch.autograd.grad(cost, network.weighted, retain_graph=True)
@@ -123,18 +143,21 @@ def backward(network: DeepNetwork, loss: Loss) -> Backward:
     """Pass back the error of a network's batch.
 
     Args:
-        network: a network with sigmoid outputs.
-        loss: one of COST_GRADIENTS, of sigmoid outputs.
+        network: whose logits the loss takes.
+        loss: one of COST_GRADIENTS, of sigmoid or softmax outputs.
     """
     logits, labels = network.logits, network.labels
-    a, y = columns(logits).sigmoid(), columns(network.targets)
-    share = 1 / a.shape[1] if loss.config.reduction == "mean" else 1.0
+    a, y = columns(loss.activations(logits)), columns(network.targets)
+    has_terms = loss.config.name != "nll"  # which has one term per example, not one per output
+    share = 1 / a.shape[1] if has_terms and loss.config.reduction == "mean" else 1.0
     cost, delta = loss.value(logits, labels).sum(), loss.error(logits.detach(), labels)
-    return Backward(network, "sigmoid", cost, COST_GRADIENTS[loss.config.name](a, y) * share, delta)
+    cost_gradient = COST_GRADIENTS[loss.config.name](a, y) * share
+    return Backward(network, OUTPUTS[loss.output], cost, cost_gradient, delta)
 
 
 def linear_backward(network: DeepNetwork) -> Backward:
     """Pass back the error of outputs a^L = z^L with C = ½|a^L - y|²."""
     delta = network.logits - network.targets
     cost = delta.square().sum() / 2
-    return Backward(network, "identity", cost, columns(delta), delta.detach())
+    identity = find_activation("identity")
+    return Backward(network, identity, cost, columns(delta), delta.detach())

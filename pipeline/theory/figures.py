@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.report import style
-from pipeline.theory.batch_size import NUM_EPOCHS, RATES, Comparison
+from pipeline.theory.batch_size import NUM_EPOCHS, Comparison
 from pipeline.theory.cross_entropy import binary_entropy, cross_entropy
 from pipeline.theory.descent import CURVES, Curve, descend
 
@@ -34,7 +34,7 @@ def write_figures(folder: Path, comparison: Comparison) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     batch_sizes = (
         f"{comparison.num_examples:,} images of {comparison.data_name}, no hidden layer, softmax; "
-        f"losses with the best η of {', '.join(map(str, RATES))} for each size"
+        "losses with the best η for each size"
     )
     figures = {
         "descent": ("Gradient descent on C = v²", draw_descent()),
@@ -83,7 +83,7 @@ def draw_batch_sizes(comparison: Comparison) -> Figure:
         axes.set(xscale="log", xlabel="mini-batch size")
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axes.minorticks_off()
-    times.plot(sizes, [m.update_s * 1e6 for m in measurements], **_look(0))
+    times.plot(sizes, [m.mean_update_s * 1e6 for m in measurements], **_look(0))
     times.set_ylabel("time per update (µs, log scale)")
     means, spreads = [m.cosine_mean for m in measurements], [m.cosine_std for m in measurements]
     cosines.errorbar(sizes, means, spreads, capsize=3, label="mean ± spread", **_look(2))

@@ -1,7 +1,7 @@
 """One network, passed forward and back by the code that trains.
 
 What the claims need of `pipeline.engine` is here and nowhere else. Tensors are laid out as there:
-one member, its units, and the examples of a batch side by side.
+members, mostly one, their units, and the examples of a batch side by side.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pipeline.engine.network import Network
 
 __all__ = ["Loss", "Pass", "Units", "find_activation", "find_loss", "is_target"]
 
-Units = Float[Tensor, "1 _units batch"]
-"""A number for each unit of a layer and each example."""
+Units = Float[Tensor, "members _units batch"]
+"""A number for each member, unit of a layer and example."""
 
 
 def find_activation(name: str) -> Activation:
@@ -40,9 +40,9 @@ class Pass:
 
     def __init__(
         self,
-        weights: Sequence[Float[Tensor, "1 _out _in"]],
-        biases: Sequence[Float[Tensor, "1 _out"]],
-        inputs: Float[Tensor, "1 batch features"],
+        weights: Sequence[Float[Tensor, "members _out _in"]],
+        biases: Sequence[Float[Tensor, "members _out"]],
+        inputs: Float[Tensor, "members batch features"],
         activation: str = "identity",
     ) -> None:
         self.weights, self.biases, self.inputs = weights, biases, inputs
@@ -50,7 +50,7 @@ class Pass:
         self._parameters = list(zip(weights, biases, strict=True))
         layers = [Dense(matrix.shape[2], matrix.shape[1]) for matrix in weights]
         self._network = Network(layers, find_activation(activation))
-        shared = SharedInputs(inputs, Readers([1]))
+        shared = SharedInputs(inputs, Readers([1] * len(inputs)))
         self._done = self._network.forward(self._parameters, shared, {})
         self.logits: Units = self._done.logits
         self.weighted: list[Units] = [*self._done.weighted, self.logits]
@@ -63,14 +63,14 @@ class Pass:
         return dict(self._network.errors(delta, self._done, self._parameters, {}))
 
     @torch.no_grad()
-    def weight_gradient(self, layer: int, delta: Units) -> Float[Tensor, "1 out in"]:
+    def weight_gradient(self, layer: int, delta: Units) -> Float[Tensor, "members out in"]:
         """Return BP4, δ^l (a^(l-1))ᵀ, summed over the batch."""
         gradient = torch.zeros_like(self.weights[layer - 1])
         self.add_weight_gradient(gradient, layer, delta)
         return gradient
 
     def add_weight_gradient(
-        self, target: Float[Tensor, "1 out in"], layer: int, delta: Units
+        self, target: Float[Tensor, "members out in"], layer: int, delta: Units
     ) -> None:
         """Add BP4 to a tensor in place: to the weights, with δ scaled by -η, it is a step."""
         targets = [target, torch.zeros_like(delta[..., 0])]

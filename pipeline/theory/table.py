@@ -13,6 +13,7 @@ __all__ = ["batch_size_table", "claim_table"]
 STYLES = {
     Outcome.ERRATUM: "yellow",
     Outcome.CONTRADICTED: "yellow",
+    Outcome.UNDECIDED: "yellow",
     Outcome.FAILS: "bold red",
 }
 """The outcomes of claims that stand out."""
@@ -34,6 +35,7 @@ def batch_size_table(comparison: Comparison) -> Table:
     header = [
         "mini-batch size",
         "µs per update",
+        "kB per update",
         "cosine with full gradient",
         f"training loss after {NUM_EPOCHS} epochs",
         f"after {comparison.seconds:g} s of updates",
@@ -41,7 +43,8 @@ def batch_size_table(comparison: Comparison) -> Table:
     rows = [
         [
             f"{measurement.size:,}",
-            f"{measurement.update_s * 1e6:,.0f}",
+            f"{measurement.mean_update_s * 1e6:,.0f}",
+            f"{measurement.update_bytes / 1e3:,.1f}",
             f"{measurement.cosine_mean:.2f} ± {measurement.cosine_std:.2f}",
             _loss(measurement.after_epochs),
             _loss(measurement.after_time),
@@ -49,8 +52,13 @@ def batch_size_table(comparison: Comparison) -> Table:
         for measurement in comparison.measurements
     ]
     title = f"Problem 1.2: {comparison.num_examples:,} images of {comparison.data_name}"
-    return Table(header, rows, "rrrrr", title)
+    note = (
+        "Losses are means over orders of the examples. Seconds, and the losses after them, are "
+        "those of one thread of one machine: what decides is how many times as long a larger "
+        "update takes there."
+    )
+    return Table(header, rows, "r" * len(header), title, note)
 
 
 def _loss(best: Best) -> str:
-    return f"{best.loss:.3f} (η = {best.rate:g})"
+    return f"{best.loss:.3f} (η = {best.rate:.2g})"

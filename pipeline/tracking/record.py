@@ -27,7 +27,9 @@ Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 CURVES = (
     *(f"{split}/{name}" for split in ("train", "val", "test") for name in ("loss", "accuracy")),
-    "test/ignored_classes",
+    "test/lost_classes",
+    "test/adversarial_accuracy",
+    "test/adversarial_confidence",
 )
 """The metrics that figures and reports show by epoch."""
 

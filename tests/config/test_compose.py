@@ -31,6 +31,7 @@ GROUPS = (
     "model",
     "data",
     "trainer",
+    "attack",
     "tracking",
 )
 

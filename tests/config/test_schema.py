@@ -157,6 +157,14 @@ BAD = [
         "trainer.early_stopping=true",
         "data.num_val=0",
     ),
+    # attack
+    ("attack=fgsm attack.epsilon=-0.1", "attack.epsilon=-0.1", "from 0 to 1"),
+    ("attack=fgsm attack.epsilon=1.1", "attack.epsilon=1.1", "from 0 to 1"),
+    ("attack=fgsm attack.epsilon=nan", "attack.epsilon=nan", "from 0 to 1"),
+    ("attack=fgsm attack.epsilon=null", "attack.epsilon=None", "from 0 to 1", "Try 0.25."),
+    ("attack.epsilon=0.25", "attack.epsilon=0.25", "Choose attack=fgsm."),
+    ("attack=fgms", "attack=fgms", "fgsm, none", "Did you mean fgsm?"),
+    ("attack.name=pgd", "attack.name=pgd", "fgsm, none"),
     # tracking
     ("tracking.uri=nonsense", "tracking.uri=nonsense", "http://host:port"),
     ("tracking.uri=http://", "tracking.uri=http://", "http://host:port"),
@@ -244,6 +252,9 @@ GOOD = [
     ("trainer.max_steps=1", "trainer.max_steps", 1),
     ("trainer.evaluate_every=9", "trainer.evaluate_every", 9),
     ("trainer.max_epochs=1", "trainer.max_epochs", 1),
+    ("attack=fgsm", "attack.epsilon", 0.25),
+    ("attack=fgsm attack.epsilon=0", "attack.epsilon", 0.0),
+    ("attack=fgsm attack.epsilon=1", "attack.epsilon", 1.0),
     ("tracking.uri=https://mlflow.example.org", "tracking.uri", "https://mlflow.example.org"),
     ("tracking.uri=sqlite:////folder/mlflow.db", "tracking.uri", "sqlite:////folder/mlflow.db"),
     ("tracking.uri=null", "tracking.uri", None),
@@ -297,7 +308,7 @@ def test_every_key_and_every_group_is_described():
         if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
     }
     groups = {key for key, kind in get_type_hints(schema.Config).items() if is_dataclass(kind)}
-    assert len(groups) == 10
+    assert len(groups) == 11
     for name in [name for name in schema.__all__ if name.endswith("Config")]:
         assert ast.get_docstring(classes[name])
         keys = {(name, key) for key in get_type_hints(getattr(schema, name)) if key not in groups}

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from pipeline.config import registry
 from pipeline.config.schema import (
+    AttackConfig,
     Config,
     DataConfig,
     DropoutConfig,
@@ -87,6 +88,7 @@ OWN: dict[str, list[Any]] = {
         ScheduleConfig("exponential", 0.4, 0.3),
         ScheduleConfig("cosine", 0.5, end_factor=0.1),
     ],
+    "attack": [AttackConfig(), *(AttackConfig("fgsm", epsilon) for epsilon in (0.0, 0.05, 0.25))],
     "seed": [0, 1, 12],
 }
 
@@ -158,6 +160,7 @@ def config(shared: dict[str, Any], own: dict[str, Any]) -> Config | None:
         ModelConfig(shared["hidden"], shared["activation"], shared["output"], own["init"], std),
         DataConfig("digits", batch_size=40, num_train=num_train, num_val=50),
         trainer(shared["end"]),
+        own["attack"],
     )
 
 

@@ -7,8 +7,7 @@ import torch
 
 from pipeline.config.schema import Config, DataConfig, DropoutConfig, ScheduleConfig, TrainerConfig
 from pipeline.data.tensors import load
-from pipeline.engine import evaluation
-from pipeline.engine.evaluation import Epochs, Evaluation, best_on_val, confusion_counts
+from pipeline.engine.evaluation import Epochs, Evaluation, best_on_val, confusion_counts, part
 from pipeline.engine.module import GroupModule
 from pipeline.training.fit import make_trainer
 
@@ -67,7 +66,7 @@ def test_without_validation_examples_there_are_no_validation_metrics():
         "train/accuracy",
         "test/loss",
         "test/accuracy",
-        "test/ignored_classes",
+        "test/lost_classes",
     }
 
 
@@ -86,7 +85,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch):
     dropout = DropoutConfig("input", 0.5, phase="test")
     configs = [of_digits(), of_digits(dropout=dropout), of_digits(seed=1, dropout=dropout)]
     _, whole = fit(*configs)
-    monkeypatch.setattr(evaluation, "CHUNK", 77)
+    monkeypatch.setattr(part, "CHUNK", 77)
     _, chunked = fit(*configs)
     for one, other in zip(whole.epochs, chunked.epochs, strict=True):
         assert one[1] == pytest.approx(other[1], rel=1e-5)

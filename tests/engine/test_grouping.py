@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pipeline.config.schema import (
+    AttackConfig,
     Config,
     DataConfig,
     DropoutConfig,
@@ -40,6 +41,7 @@ def groups(configs: list[Config], max_members: int = 1000, max_memory_mb: float 
         replace(BASE, schedule=ScheduleConfig("step", 1.0, 0.5, 2)),
         replace(BASE, model=ModelConfig(init="he")),
         replace(BASE, trainer=TrainerConfig(early_stopping=True)),
+        replace(BASE, attack=AttackConfig("fgsm", 0.25)),
     ],
 )
 def test_runs_that_differ_in_numbers_train_together(other: Config):

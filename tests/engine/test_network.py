@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import cast
 
 import pytest
 import torch
@@ -25,6 +26,22 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 def make_network(hidden: list[int], activation: str) -> Network:
     config = ModelConfig(hidden, activation)
     return Network(make_layers(config, FEATURES, CLASSES), make_activation(config))
+
+
+def random_parameters(sizes: list[int]) -> list[list[Tensor]]:
+    """Of five members; the first size is that of the inputs."""
+    return [
+        [random(5, out, fan_in, seed=out), random(5, out, seed=out + 1)]
+        for fan_in, out in itertools.pairwise(sizes)
+    ]
+
+
+def all_masks(sizes: list[int]) -> dict[int, Tensor]:
+    """Of five members; units of every layer are dropped."""
+    return {
+        layer: (random(5, out, BATCH, seed=layer) < 0.7).double() / 0.7
+        for layer, out in enumerate(sizes[1:], start=1)
+    }
 
 
 def gradients(
@@ -51,14 +68,8 @@ def test_all_gradients_equal_those_of_automatic_differentiation(hidden: list[int
     network, loss = make_network(hidden, activation), LossConfig("ce")
     inputs = SharedInputs(random(2, BATCH, FEATURES), Readers([2, 3]))
     sizes = [FEATURES, *hidden, CLASSES]
-    parameters = [
-        [random(5, out, fan_in, seed=out), random(5, out, seed=out + 1)]
-        for fan_in, out in itertools.pairwise(sizes)
-    ]
-    masks = {
-        layer: (random(5, out, BATCH, seed=layer) < 0.7).double() / 0.7
-        for layer, out in enumerate(sizes[1:], start=1)
-    }
+    parameters = random_parameters(sizes)
+    masks = all_masks(sizes)
     found = gradients(network, parameters, inputs, masks, loss)
     leaves = [tensor.requires_grad_() for layer in parameters for tensor in layer]
     logits = network.forward(parameters, inputs, masks).logits
@@ -66,6 +77,27 @@ def test_all_gradients_equal_those_of_automatic_differentiation(hidden: list[int
     expected = torch.autograd.grad(total, leaves)
     for gradient, wanted in zip(itertools.chain(*found), expected, strict=True):
         torch.testing.assert_close(gradient, wanted, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+@pytest.mark.parametrize("hidden", [[], [6], [6, 3]], ids=str)
+@pytest.mark.parametrize("loss", ["nll", "ce", "mse"])
+def test_so_do_those_of_the_inputs(loss: str, hidden: list[int], activation: str):
+    """As far as to the sign: what an attack moves the inputs by."""
+    network, sizes = make_network(hidden, activation), [FEATURES, *hidden, CLASSES]
+    own, parameters = random(5, BATCH, FEATURES), random_parameters(sizes)
+    inputs, masks = SharedInputs(own, Readers([1] * 5)), all_masks(sizes)
+    done = network.forward(parameters, inputs, masks)
+    delta = make_loss(LossConfig(loss), "softmax").error(done.logits, TARGETS)
+    *_, (_, error) = network.errors(delta, done, parameters, masks)
+    found = network.layers[0].backward(parameters[0], cast("Tensor", inputs), error).mT
+    leaf = SharedInputs(own.requires_grad_(), Readers([1] * 5))
+    logits = network.forward(parameters, leaf, masks).logits
+    total = make_loss(LossConfig(loss), "softmax").value(logits, TARGETS).sum()
+    (expected,) = torch.autograd.grad(total, own)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-14)
+    assert torch.equal(found.sign(), expected.sign())
+    assert found.any()
 
 
 def test_logits_of_a_small_network_by_hand():

@@ -34,7 +34,7 @@ PENALTIES = Panel("Penalties", "λ", "test accuracy", LAMBDAS, [L1], x_scale="ca
 SIX = replace(ACCURACY, bands=[replace(CE, label=f"where and when {i}") for i in range(6)])
 PUBLISHED = [0.67, 0.74, 0.76, 0.76, 0.77, *[0.838] * 25]
 LEVELS = [0.916] * 7 + [0.84] * 10 + [0.75] * 5 + [0.57] * 2
-NAMES: dict[str, Any] = {"published": PUBLISHED, "group_name": "digit ignored", "y_label": "y"}
+NAMES: dict[str, Any] = {"published": PUBLISHED, "group_name": "digit lost", "y_label": "y"}
 GROUPS = [0] * 7 + [1] * 10 + [2] * 5 + [4] * 2
 
 
@@ -228,13 +228,13 @@ def test_the_legend_of_the_runs_counts_them(tmp_path: Path) -> None:
     figure = runs(tmp_path)
     assert_nothing_overlaps(figure)
     assert legend(figure) == [
-        "0 digits ignored (7 runs)",
-        "1 digit ignored (10 runs)",
-        "2 digits ignored (5 runs)",
-        "4 digits ignored (2 runs)",
+        "0 digits lost (7 runs)",
+        "1 digit lost (10 runs)",
+        "2 digits lost (5 runs)",
+        "4 digits lost (2 runs)",
         "published",
     ]
-    assert legend(runs(tmp_path, [1])) == ["1 digit ignored (1 run)", "published"]
+    assert legend(runs(tmp_path, [1])) == ["1 digit lost (1 run)", "published"]
 
 
 def test_the_published_curve_stands_out(tmp_path: Path) -> None:

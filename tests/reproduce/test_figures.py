@@ -8,121 +8,181 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.schema import Config
 from pipeline.report.study_figures import Panel
 from pipeline.reproduce import figures
-from pipeline.reproduce.figures import PANELS, draw_study
-from pipeline.reproduce.runs import StudyRuns
+from pipeline.reproduce.figures import draw_study
+from pipeline.reproduce.runs import StudyJob, StudyRuns
+from pipeline.reproduce.study import Study
 from tests.report.looking import pixels
-from tests.reproduce.hand_made import REFERENCE, Curves, as_printed, make
+from tests.reproduce.hand_made import (
+    NAMES,
+    Curves,
+    Outcome,
+    as_printed,
+    config_of,
+    make,
+    make_shipped,
+    own,
+    shipped,
+)
 
 
-def panels_of(runs: StudyRuns) -> list[Panel]:
-    _, make_panels = PANELS[runs.name]
-    return make_panels(runs, REFERENCE)
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[Panel]]:
+    """The panels of every figure, which are not drawn."""
+    found: list[list[Panel]] = []
+
+    def draw_panels(_: Path, panels: list[Panel], **__: object) -> None:
+        found.append(panels)
+
+    monkeypatch.setattr(figures, "draw_panels", draw_panels)
+    return found
 
 
-def without_seed_1(config: Config) -> Curves | None:
-    return None if config.seed == 1 else as_printed(config)
+def draw(study: Study, runs: StudyRuns) -> None:
+    draw_study(Path("folder"), study, runs)
 
 
-@pytest.mark.parametrize("study", ["losses", "penalties"])
-def test_our_seeds_are_drawn_over_what_was_published(study: str):
-    for panel in panels_of(make(study, as_printed)):
+def by_label(panel: Panel) -> dict[str, list[float]]:
+    """What is drawn as published, by line."""
+    return {band.label: list(band.published or []) for band in panel.bands}
+
+
+def without_seed_1(study: Study) -> Outcome:
+    return lambda entry: None if config_of(entry).seed == 1 else as_printed(study)(entry)
+
+
+def test_losses_are_drawn_by_epoch_over_what_was_published(drawn: list[list[Panel]]):
+    study = shipped("losses")
+    draw(study, make_shipped("losses", as_printed(study)))
+    ((loss, accuracy),) = drawn
+    assert (loss.title, accuracy.title) == ("train loss", "test accuracy")
+    assert (loss.y_scale, accuracy.y_scale) == ("log", "linear")
+    assert list(loss.x) == [1, 2, 3, 4, 5]
+    labels = ["mean squared error", "cross-entropy", "log-likelihood"]
+    for panel in (loss, accuracy):
+        assert [band.label for band in panel.bands] == labels
         for band in panel.bands:
-            assert band.published is not None
-            assert len(band.published) == len(panel.x)
-            assert [list(seed) for seed in band.values] == [list(band.published)] * 3
+            assert [list(seed) for seed in band.values] == [list(band.published or [])] * 3
+    assert accuracy.bands[0].published == [0.842, 0.8791, 0.8932, 0.8989, 0.902]
 
 
-@pytest.mark.parametrize("study", ["losses", "penalties"])
-def test_a_missing_run_is_drawn_as_a_gap(study: str):
-    for panel in panels_of(make(study, without_seed_1)):
+def test_a_missing_run_is_a_gap_in_its_line(drawn: list[list[Panel]]):
+    for name in ("losses", "penalties"):
+        draw(shipped(name), make_shipped(name, without_seed_1(shipped(name))))
+    for panel in [panel for of_figure in drawn for panel in of_figure]:
         for band in panel.bands:
             first, missing, last = band.values
             assert len(missing) == len(panel.x)
             assert all(map(math.isnan, missing))
-            assert list(first) == list(last) == list(band.published or [])
+            assert not any(map(math.isnan, [*first, *last]))
 
 
-def test_losses_are_drawn_by_epoch():
-    loss, accuracy = panels_of(make("losses", as_printed))
-    assert (loss.title, accuracy.title) == ("train loss", "test accuracy")
-    assert list(loss.x) == [1, 2, 3, 4, 5]
-    assert [band.label for band in loss.bands] == [
-        "mean squared error",
-        "cross-entropy",
-        "log-likelihood",
-    ]
-    assert loss.bands[2].published == REFERENCE.losses.nll.train_loss
-    assert accuracy.bands[0].published == REFERENCE.losses.mse.test_accuracy
+def test_penalties_are_drawn_by_strength_beyond_what_was_published(drawn: list[list[Panel]]):
+    study = shipped("penalties")
+    draw(study, make_shipped("penalties", lambda entry: config_of(entry).regularizer.strength / 9))
+    ((panel,),) = drawn
+    assert panel.x[-4:] == [0.1, 0.3, 1, 3]
+    for band in panel.bands:
+        assert band.published is not None
+        assert list(map(math.isnan, band.published))[-3:] == [True] * 3
+        assert list(band.values[0]) == pytest.approx([strength / 9 for strength in panel.x])
+    l1, l2 = (band.published or [] for band in panel.bands)
+    assert (l1[6], l2[0], l2[6]) == (0.1135, 0.9177, 0.8175)
 
 
-def test_penalties_are_drawn_by_strength():
-    (panel,) = panels_of(make("penalties", as_printed))
-    assert panel.x == REFERENCE.penalties.strength
-    assert {band.label: band.published for band in panel.bands} == {
-        "L1": REFERENCE.penalties.l1,
-        "L2": REFERENCE.penalties.l2,
-    }
+def test_the_one_published_column_is_drawn_once_beside_all_readings(drawn: list[list[Panel]]):
+    def outcome(entry: StudyJob) -> float:
+        dropout = config_of(entry).dropout
+        place = 0.1 * (dropout.name == "logits") + 0.01 * (dropout.phase == "always")
+        return place + (dropout.p_keep or 0) / 2
+
+    draw(shipped("dropout"), make_shipped("dropout", outcome))
+    for of_figure, place in zip(drawn, (0, 0.1), strict=True):
+        (panel,) = of_figure
+        *lines, printed = panel.bands
+        assert (printed.label, len(printed.values)) == ("published", 0)
+        assert (printed.published or [])[:2] == [0.4825, 0.7582]
+        assert math.isnan((printed.published or [])[-1])
+        shifts = {"while training": 0, "training and test": 0.01, "at test alone": 0}
+        assert [line.label for line in lines] == list(shifts)
+        for line in lines:
+            assert line.published is None
+            expected = [place + shifts[line.label] + p_keep / 2 for p_keep in panel.x]
+            assert list(line.values[0]) == pytest.approx(expected)
 
 
-def test_dropout_is_drawn_by_place_time_and_p_keep():
-    def outcome(config: Config) -> float:
-        shift = {"train": 0.0, "always": 0.01, "test": 0.02}[config.dropout.phase]
-        shift += 0.1 if config.dropout.name == "logits" else 0
-        return shift + (config.dropout.p_keep or 0) / 2
-
-    panels = panels_of(make("dropout", outcome))
-    assert [panel.title for panel in panels] == ["dropout of the inputs", "dropout of the logits"]
-    for panel, place in zip(panels, (0, 0.1), strict=True):
-        assert panel.x == [0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 1]
-        for band, shift in zip(panel.bands, (0, 0.01, 0.02), strict=True):
-            expected = [place + shift + p_keep / 2 for p_keep in panel.x]
-            assert list(band.values[0]) == pytest.approx(expected)
-    published = [band.published for panel in panels for band in panel.bands]
-    (column,) = [column for column in published if column]
-    by_p_keep = dict(zip(panels[0].x, column, strict=True))
-    assert (by_p_keep[0.2], by_p_keep[1.0]) == (0.4825, 0.9177)
+def test_runs_that_are_rarely_evaluated_are_drawn_where_they_are(drawn: list[list[Panel]]):
+    """A line would have a gap at every epoch between two evaluations, and nothing would show."""
+    grid = ["optimizer.lr=0.1", "trainer.max_epochs=9", "trainer.evaluate_every=3"]
+    study = own(grids={"one": grid}, figures=[{"title": "x"}])
+    nan = math.nan
+    curve = [nan, nan, 0.3, nan, nan, 0.6, nan, nan, 0.9]
+    draw(study, make(study, lambda _: {"test/accuracy": curve}))
+    ((panel,),) = drawn
+    assert list(panel.x) == [3, 6, 9]
+    assert [list(seed) for seed in panel.bands[0].values] == [[0.3, 0.6, 0.9]] * 3
 
 
-def test_the_network_that_overfits_is_drawn_by_p_keep():
-    def outcome(config: Config) -> Curves | None:
-        p_keep = config.dropout.p_keep or 0
-        curves = {"train/accuracy": [1 - p_keep / 9] * 30, "test/accuracy": [p_keep / 2] * 30}
-        return None if (config.seed, p_keep) == (2, 0.8) else curves
+def test_what_was_published_is_drawn_in_full_however_few_runs_there_are(
+    drawn: list[list[Panel]],
+):
+    study = shipped("losses")
+    draw(study, make_shipped("losses", lambda _: None))
+    ((_, accuracy),) = drawn
+    assert by_label(accuracy)["log-likelihood"] == [0.9108, 0.9093, 0.9191, 0.9189, 0.9191]
 
-    train, test = panels_of(make("claims", outcome))
-    assert list(train.x) == list(test.x) == list(range(1, 31))
-    labels = ["p(keep) = 0.5", "p(keep) = 0.8", "p(keep) = 1"]
-    assert [band.label for band in train.bands] == [band.label for band in test.bands] == labels
-    assert test.bands[0].values == [[0.25] * 30] * 3
-    assert train.bands[2].values == [[1 - 1 / 9] * 30] * 3
-    assert all(map(math.isnan, test.bands[1].values[2]))
+
+def test_lines_of_different_length_share_their_axis(drawn: list[list[Panel]]):
+    study = own(figures=[{"title": "x", "lines": {"all": {"optimizer.lr": 0.1}}}])
+    draw(study, make(study, lambda entry: {"test/accuracy": [0.5] * (3 + config_of(entry).seed)}))
+    ((panel,),) = drawn
+    assert list(panel.x) == [1, 2, 3, 4, 5]
+    assert [sum(map(math.isnan, seed)) for seed in panel.bands[0].values] == [2, 1, 0]
 
 
 def test_every_finished_run_of_the_sgd_network_is_drawn(monkeypatch: pytest.MonkeyPatch):
-    drawn: dict[str, Any] = {}
+    found: dict[str, Any] = {}
 
     def draw_runs(
         path: Path, curves: list[list[float]], groups: list[int], **words: object
     ) -> None:
-        drawn.update(words, path=path, curves=curves, groups=groups)
+        found.update(words, path=path, curves=curves, groups=groups)
 
-    def outcome(config: Config) -> Curves | None:
-        ignored = [5.0] * 29 + [float(config.seed)]
-        curves = {**as_printed(config), "test/ignored_classes": ignored}
-        return None if config.seed == 1 else curves
+    def outcome(entry: StudyJob) -> Curves | None:
+        seed = config_of(entry).seed
+        lost = [5.0] * 29 + [float(seed)]
+        curves = {**as_printed(study)(entry), "test/lost_classes": lost}
+        return None if seed == 1 else curves
 
-    monkeypatch.setattr(figures, "draw_runs", draw_runs)
-    draw_study(Path("figure.png"), make("sgd_network", outcome), REFERENCE)
-    published = [correct / 10_000 for correct in REFERENCE.sgd_network.correct]
-    assert drawn["curves"] == [published] * 2
-    assert drawn["groups"] == [0, 2]
-    assert drawn["published"] == published
+    study = shipped("sgd_network")
+    monkeypatch.setattr("pipeline.reproduce.bands.draw_runs", draw_runs)
+    draw(study, make_shipped("sgd_network", outcome))
+    published = study.published[0].values
+    assert found["curves"] == [published] * 2
+    assert found["groups"] == [0, 2]
+    assert found["published"] == published
 
 
-@pytest.mark.parametrize("study", [*PANELS, "sgd_network"])
-def test_every_study_has_a_figure_even_without_runs(tmp_path: Path, study: str):
-    draw_study(tmp_path / "figure.png", make(study, lambda _: None), REFERENCE)
-    pixels(tmp_path / "figure.png")
+@pytest.mark.parametrize("outcome", [lambda _: None, lambda _: 0.9], ids=["nothing", "all"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_figure_of_the_own_studies_is_drawn(name: str, outcome: Outcome, tmp_path: Path):
+    study = shipped(name)
+    files = draw_study(tmp_path, study, make_shipped(name, outcome))
+    assert sorted(files) == sorted(tmp_path.iterdir())
+    for file in files:
+        pixels(file)
+
+
+def test_every_figure_of_a_study_has_a_file_of_its_own(tmp_path: Path):
+    """Bands and a figure, too."""
+    bands = {"title": "x", "gap": 0.1, "counted": "test/lost_classes", "counts": "digit lost"}
+    curve = {"label": "x", "kind": "curve", "values": [0.9] * 5}
+    study = own(
+        grids={"one": ["optimizer.lr=0.1"]},
+        published=[curve],
+        bands=bands,
+        figures=[{"title": "y"}],
+    )
+    files = draw_study(tmp_path, study, make(study, lambda _: 0.9))
+    assert len(set(files)) == len(files) == 2

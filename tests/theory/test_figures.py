@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.theory.batch_size import Best, Comparison, Measurement
+from pipeline.theory.batch_size import Comparison
 from pipeline.theory.figures import (
     draw_batch_sizes,
     draw_cross_entropy,
@@ -15,16 +15,17 @@ from pipeline.theory.figures import (
     write_figures,
 )
 from tests.report.looking import pixels
+from tests.theory.batch_size.made_up import best, measurement
 
 SIZES = (1, 10, 100, 1000, 10_000)
 
 
 @pytest.fixture
 def comparison() -> Comparison:
-    measurements = tuple(
-        Measurement(size, 7e-5 + 4e-7 * size, 0.25 * n, 0.1, Best(0.3 + n, 0.2), Best(0.2, 2.0))
+    measurements = [
+        measurement(size, 7e-5 + 4e-7 * size, 0.25 * n, best(0.3 + n), best(0.2))
         for n, size in enumerate(SIZES)
-    )
+    ]
     return Comparison("mnist", 10_000, 1.0, measurements)
 
 
@@ -50,7 +51,7 @@ def test_batch_sizes_are_compared_by_time_noise_and_loss(comparison: Comparison)
     times, cosines, losses = draw_batch_sizes(comparison).axes
     assert all(axes.get_xlabel() == "mini-batch size" for axes in (times, cosines, losses))
     assert np.asarray(times.lines[0].get_ydata()) == pytest.approx(
-        [m.update_s * 1e6 for m in comparison.measurements]
+        [m.mean_update_s * 1e6 for m in comparison.measurements]
     )
     legend = losses.get_legend()
     assert legend is not None

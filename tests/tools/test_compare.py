@@ -52,6 +52,23 @@ def test_the_last_sweep_is_compared(root: Path):
     assert "5 seeds, paired" in done.stdout
 
 
+def test_runs_that_were_attacked_are_compared_by_what_became_of_them(tmp_path: Path):
+    grid = ("-m", "attack=fgsm", "attack.epsilon=0,0.05,0.25", "seed=0,1,2")
+    done = command.train(tmp_path, *grid, "trainer.max_epochs=3")
+    assert (done.code, done.stderr) == (0, "")
+    assert "9/9 members" in done.stdout  # one group
+    for run in command.children(tmp_path):
+        metrics = run.data.metrics
+        assert list(command.history(tmp_path, run, "test/adversarial_confidence")) == [1, 2, 3]
+        unperturbed = run.data.params["attack.epsilon"] == "0"
+        assert (metrics["test/adversarial_accuracy"] == metrics["test/accuracy"]) == unperturbed
+    found = answer(tmp_path, "--metric", "test/adversarial_accuracy")
+    means = [row["mean"] for row in found["rows"]]
+    assert means == sorted(means, reverse=True)
+    said = compare(tmp_path, "--metric", "test/adversarial_accuracy").stdout
+    assert "epsilon=0 is better than epsilon=0.25: its test adversarial accuracy is" in said
+
+
 def test_the_answer_is_part_of_what_the_sweep_printed(tmp_path: Path):
     done = command.train(tmp_path, *SWEEP)
     sweep_id = command.parent(tmp_path).info.run_id[:8]

@@ -29,6 +29,8 @@ OTHER_RESULTS: dict[str, Callable[[Config], None]] = {
     "data.num_train": lambda config: setattr(config.data, "num_train", 100),
     "trainer.max_epochs": lambda config: setattr(config.trainer, "max_epochs", 6),
     "trainer.precision": lambda config: setattr(config.trainer, "precision", "float64"),
+    "attack.name": lambda config: setattr(config.attack, "name", "fgsm"),
+    "attack.epsilon": lambda config: setattr(config.attack, "epsilon", 0.1),
 }
 
 SAME_RESULTS: dict[str, Callable[[Config], None]] = {
@@ -190,6 +192,7 @@ DEFAULTS = {
     "trainer.deterministic": False,
     "trainer.early_stopping": False,
     "trainer.patience": 3,
+    "attack.name": "none",
 }
 """What a run's identity leaves out: a changed value would give two different runs the same one."""
 

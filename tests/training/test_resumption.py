@@ -33,6 +33,7 @@ CASES = {
         "dropout=input",
         "dropout.p_keep=0.8",
     ),
+    "fused, attacked at evaluation": ("hydra/launcher=fused", "attack=fgsm"),
     "fused, schedules with a warm-up": (
         "hydra/launcher=fused",
         "optimizer=adam",

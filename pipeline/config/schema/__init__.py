@@ -6,6 +6,7 @@ torch is loaded.
 
 from __future__ import annotations
 
+from pipeline.config.schema.attack import AttackConfig
 from pipeline.config.schema.data import DataConfig
 from pipeline.config.schema.dropout import DropoutConfig
 from pipeline.config.schema.loss import LossConfig
@@ -19,6 +20,7 @@ from pipeline.config.schema.tracking import TrackingConfig
 from pipeline.config.schema.trainer import TrainerConfig
 
 __all__ = [
+    "AttackConfig",
     "Config",
     "DataConfig",
     "DropoutConfig",

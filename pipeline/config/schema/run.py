@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pipeline.config.rules import require
+from pipeline.config.schema.attack import AttackConfig
 from pipeline.config.schema.data import DataConfig
 from pipeline.config.schema.dropout import DropoutConfig
 from pipeline.config.schema.loss import NEED_SOFTMAX, LossConfig
@@ -34,6 +35,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    attack: AttackConfig = field(default_factory=AttackConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     resume: ResumeConfig = field(default_factory=ResumeConfig)
     dry_run: bool = False

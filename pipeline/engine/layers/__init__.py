@@ -30,7 +30,7 @@ class Layer(ABC):
     """In the order in which parameters are handed over. Regularizers act on "weight" alone."""
 
     reads_shared_inputs = False
-    """Whether `forward` takes SharedInputs as they are, when the layer is the first one."""
+    """Whether all methods take SharedInputs as they are, when the layer is the first one."""
 
     num_units: int
     """Length of an example's column after this layer."""

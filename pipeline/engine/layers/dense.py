@@ -40,10 +40,12 @@ class Dense(Layer):
         return (weight.to(units.dtype) @ units).to(weight.dtype).add_(bias.unsqueeze(-1))
 
     def backward(self, parameters: Tensors, units: SharedInputs | Units, error: Units) -> Units:
-        """Return Wᵀ δ (BP2)."""
-        assert isinstance(units, Tensor), "there is nothing below the inputs"
-        (weight, _), dtype = parameters, units.dtype
-        return (weight.to(dtype).mT @ error.to(dtype)).to(error.dtype)
+        """Return Wᵀ δ (BP2); of shared inputs ∂C/∂x, which lies in memory as they do."""
+        weight, _ = parameters
+        if isinstance(units, SharedInputs):
+            dtype = units.matrices.dtype
+            return (error.to(dtype).mT @ weight.to(dtype)).to(error.dtype).mT
+        return (weight.to(units.dtype).mT @ error.to(units.dtype)).to(error.dtype)
 
     def add_gradients(
         self,

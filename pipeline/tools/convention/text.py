@@ -42,6 +42,17 @@ makes the same steps. Where an option isn't said its own default counts; groups 
 is said are left out.
 
 {LETTERS}
+
+An attack perturbs the test examples, never those that are trained on. `attack=fgsm` makes \
+x' = x + ε sign(∂C/∂x), where ε is `attack.epsilon`, inputs lie in [0, 1] and C is the run's own \
+loss of that one example, without the regularizer. As in the paper (Goodfellow, Shlens and \
+Szegedy, 2015, section 4) x' isn't clipped; PyTorch's tutorial and torchattacks clip it to [0, 1], \
+CleverHans only to the `clip_min` and `clip_max` that it is told. `test/adversarial_accuracy` is \
+the share of the perturbed examples that are answered rightly, 1 less the paper's error rate. \
+`test/adversarial_confidence` is the mean, over those that are answered wrongly, of the output of \
+the class that is answered, with softmax outputs its probability: the paper's average confidence; \
+NaN if all are answered rightly. Where units are dropped at evaluation, the same ones are dropped \
+for the gradient and for x'.
 """
 
 
