@@ -14,6 +14,7 @@ ui: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python -m pipeline.reproduce --output docs/problem_set.md
+	$(BIN)/python -m pipeline.reproduce --search --output docs/problem_set.md
 
 bench: .venv/installed-test
 	$(BIN)/python -m benchmarks $(BUDGET)
