@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.reproduce.__main__ import STUDIES
 from pipeline.reproduce.expectations import EXPECTATIONS, accept, changed, verdicts_of
 from pipeline.reproduce.section import Section, read_section
 from pipeline.theory.claim import Claim, Outcome
 from tests import command
-from tests.reproduce.hand_made import NAMES, SLOW, config_of, make, noise, own, shipped
+from tests.reproduce.hand_made import SLOW, config_of, make, noise, own, shipped
 from tests.reproduce.hand_made import Outcome as Runs
 
 STUDY = own(
@@ -128,8 +129,8 @@ def test_greek_letters_survive_wherever_one_lives(tmp_path: Path):
 
 def test_all_that_is_expected_exists():
     expected = yaml.safe_load(EXPECTATIONS.read_text("utf-8"))
-    assert set(expected) == {*NAMES, "theory"}
-    for name in NAMES:
+    assert set(expected) == {*STUDIES, "theory"}
+    for name in STUDIES:
         study = shipped(name)
         found = verdicts_of([read_section(study, make(study, lambda _: None, name=name))], [])
         assert set(expected[name]) == set(found[name])
