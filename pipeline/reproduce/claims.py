@@ -1,7 +1,7 @@
 """Claims: statements about which runs are higher, each a test that the runs decide.
 
-Differences are paired: two runs with the same seed start from the same weights and see the same
-batches. What is not surely one way or the other is not decided.
+Differences are paired by seed: two runs of one seed have their random draws in common, as far as
+their networks and data allow. What is not surely one way or the other is not decided.
 """
 
 from __future__ import annotations
@@ -235,7 +235,8 @@ def _measure(worth: Worth) -> str:
 
 def _part_text(one: _Part, *, points: bool) -> str:
     scale, digits = (100, 2) if points else (1, 4)
-    text = f"{scale * one.center:+.{digits}f}"
+    sign = "" if isinstance(one, _SpreadOf) else "+"
+    text = f"{scale * one.center:{sign}.{digits}f}"
     if len(one.lead.values) > 1:
         ends = [f"{scale * end:.{digits}f}" for end in (one.interval.lower, one.interval.upper)]
         text += f" [{', '.join(ends)}]"

@@ -107,7 +107,7 @@ def _summary(findings: Findings) -> str:
     num_runs = sum(it.runs.num_runs - len(it.runs.missing) for it in sections)
     parts = [
         f"{num_runs} runs, {findings.num_trained} of them trained for this report, in "
-        f"{findings.seconds:.0f} s. Python {platform.python_version()}, {versions}; "
+        f"{findings.seconds:.0f} s. Written with Python {platform.python_version()}, {versions}; "
         f"{platform.system()} on {platform.machine()}, {_processor()}."
     ]
     if findings.overrides:
@@ -125,11 +125,18 @@ def _summary(findings: Findings) -> str:
         parts.append(f"Published numbers, a curve being one:\n\n{table.markdown()}")
     all_claims = [claim.decision for section in sections for claim in section.claims]
     if all_claims:
-        parts.append(f"Claims of the studies: {counted(all_claims)}.")
+        parts.append(
+            f"Claims of the studies: {counted(all_claims)}. A claim is supported if all that it "
+            "consists of surely holds, and contradicted if a part of it is surely the other way "
+            "round: t tests of differences that are paired by seed, chi-square tests of spreads, "
+            "at levels by Holm's procedure for the claims of a study. The brackets are 95 % "
+            "intervals of each difference alone, so one may leave out the bound and nothing be "
+            "decided."
+        )
     if findings.theory:
         outcomes = [claim.outcome for claim in findings.theory]
         parts.append(f"Problems 1 to 3: {counted(outcomes)}.")
-    found = [it for section in sections for it in section.discrimination.values()]
+    found = [next(iter(section.discrimination.values())) for section in sections]
     parts.append(_discriminates(found))
     return "\n\n".join(part for part in parts if part)
 
@@ -139,10 +146,13 @@ def _discriminates(found: Sequence[Discrimination]) -> str:
     if not mismatches:
         return ""
     rejected = sum(it.rejected for it in found)
+    own, own_rejected = (sum(it.matched for it in found), sum(it.matched_rejected for it in found))
     return (
         "Can the rule tell right from wrong? Every published number was also given to the runs of "
-        f"each other cell of its study. Of {mismatches} such mismatches with cells that really "
-        f"differ, {rejected} are rejected ({rejected / mismatches:.0%})."
+        "the other cells of its study, as far as their means are surely farther away than an "
+        f"interval may reach. Of these {mismatches} mismatches {rejected} are rejected "
+        f"({rejected / mismatches:.0%}); of the {own} numbers with their own runs {own_rejected} "
+        "are. Of a study with several readings, the first one counts."
     )
 
 

@@ -20,7 +20,7 @@ from pipeline.tracking.store import open_store
 __all__ = ["FLAT", "saturated_share", "saturated_shares"]
 
 FLAT = 0.01
-"""The slope σ′(z), at most 1/4, below which a neuron is saturated: it hardly learns."""
+"""The slope σ′(z), at most 1/4, below which a neuron that answers 0 is saturated."""
 
 
 def saturated_shares(runs: StudyRuns) -> dict[int, float | None]:
@@ -68,7 +68,7 @@ def saturated_share(
         None if no class is lost.
     """
     own = outputs[np.arange(len(labels)), labels]
-    is_flat = own * (1 - own) < FLAT
+    is_flat = (own < 0.5) & (own * (1 - own) < FLAT)  # not where it is sure of its own class
     is_right = outputs.argmax(1) == labels
     classes = [labels == label for label in np.unique(labels)]
     lost = [is_flat[of_class] for of_class in classes if is_right[of_class].mean() < LOST_BELOW]

@@ -1,10 +1,10 @@
 """Protocol search: of all that an underspecified protocol may mean, what fits what was published?
 
 Every combination of the options that a study lists under `search` is trained, with few seeds. A
-combination is ranked by the likelihood of the published numbers: the density of one more of our
-runs at them (Student's t), all cells together. The more combinations are tried, the better the
-best one fits by chance alone; so they are also chosen on one half of the numbers and judged on the
-other, where luck doesn't help.
+combination gets a score, how likely the published numbers are by it: the logarithm of the density
+of one more of our runs at them (Student's t), all cells together. The more combinations are tried,
+the better the best one fits by chance alone; so they are also chosen on one half of the numbers and
+judged on the other half.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ SHOWN = 10
 HEAD = (
     "# Which protocol was it?\n\nWhat a source leaves open may have been done in several ways. "
     "Every combination of those that a study lists was trained, with "
-    f"{SEEDS} seeds each, and is ranked by the likelihood of all published numbers of the study: "
-    "the density, by Student's t, of one more of our runs at them (of a curve, the mean of its "
-    "epochs'). A log likelihood that is lower by 10 means that the numbers are 20,000 times less "
-    "likely. The more readings are tried, the better the best one fits by luck alone, so readings "
-    "are also chosen on half of the numbers and judged on the other half.\n\n"
+    f"{SEEDS} seeds each, and gets a score: the logarithm of the density, by Student's t, of one "
+    "more of our runs at each published number, added up; of a curve, the mean of its epochs'. No "
+    f"number is taken to spread by less than {MIN_SPREAD[True]} of an accuracy or "
+    f"{MIN_SPREAD[False]:.0%} of a loss. Numbers of the same run are not independent, so the score "
+    "is no likelihood, and differences of a few units decide nothing. The more readings are tried, "
+    "the better the best one fits by luck alone, so readings are also chosen on half of the "
+    "numbers and judged on the other half.\n\n"
 )
 
 EXPERIMENT = "search"
@@ -135,7 +137,7 @@ def rank(tried: Sequence[Tried]) -> list[Tried]:
 
 def _tell(study: Study, ranked: Sequence[Tried]) -> str:
     rows = [[*it.options.values(), _against(it, ranked[0]), it.rejected] for it in ranked[:SHOWN]]
-    header = [*study.search, "log likelihood against the best", "numbers rejected"]
+    header = [*study.search, "score against the best", "numbers rejected"]
     table = Table(header, rows, " " * len(study.search) + "rr")
     return (
         f"## {study.title}\n\n{len(ranked)} readings were tried; the likeliest:\n\n"
@@ -144,13 +146,13 @@ def _tell(study: Study, ranked: Sequence[Tried]) -> str:
 
 
 def _against(tried: Tried, best: Tried) -> str:
-    return "" if math.isinf(tried.score) else f"{tried.score - best.score:.1f}"
+    return "" if math.isinf(tried.score) else f"{tried.score - best.score + 0.0:.1f}"
 
 
 def _held_out(ranked: Sequence[Tried]) -> str:
     """Say how what is the best on half of the numbers does on the other half."""
     if len(ranked[0].scores) < 2:
-        return "There is but one number, so that none is left to judge the choice by."
+        return "There is only one number, so none is left to judge the choice by."
     lines: list[str] = []
     for half in (0, 1):
         best = max(ranked, key=lambda it: it.part(half))
@@ -158,9 +160,7 @@ def _held_out(ranked: Sequence[Tried]) -> str:
         place = others.index(best.part(1 - half)) + 1
         said = ", ".join(f"{key}: {value}" for key, value in best.options.items())
         lines.append(
-            f"- chosen on the {('first', 'second')[half]} half of the numbers: {said}; on the "
-            f"other half it is number {place} of {len(ranked)}"
+            f"- chosen on the {('odd', 'even')[half]} numbers: {said}; on the others it is number "
+            f"{place} of {len(ranked)}"
         )
-    return "Chosen on half of the numbers (every other one), judged on the other half:\n\n" + (
-        "\n".join(lines)
-    )
+    return "Chosen on half of the numbers, judged on the other half:\n\n" + ("\n".join(lines))

@@ -56,6 +56,7 @@ class Section:
             + ", ".join(f"`python -m pipeline -m {_typed(it)}`" for it in study.grids.values())
             + ".",
             f"What was fitted: {study.fitted.strip()}" if study.fitted else "",
+            _searched(study, self.typed),
         ]
         for reading, found in self.answers.items():
             if found:
@@ -103,12 +104,22 @@ def _read_as(study: Study, reading: str) -> Study:
     return study.model_copy(update={"published": published})
 
 
+def _searched(study: Study, typed: str) -> str:
+    if not study.search:
+        return ""
+    number = math.prod(len(options) for options in study.search.values())
+    return (
+        f"What else the protocol may have been: `python -m pipeline.reproduce {shlex.quote(typed)} "
+        f"--search` tries {number} readings ({', '.join(study.search)})."
+    )
+
+
 def _typed(grid: Sequence[str]) -> str:
     return " ".join(shlex.quote(word) for word in grid)
 
 
 def _answers_table(found: Sequence[Numbered]) -> str:
-    header = ["", "what", "published", "ours", "interval", "n", "verdict"]
+    header = ["", "what", "published", "expected of ours", "interval", "seeds", "verdict"]
     return Table(header, [_row(one) for one in found], "  rrrr").markdown()
 
 
@@ -150,8 +161,9 @@ def _discriminates(found: Discrimination) -> str:
         return ""
     return (
         f"Of {found.mismatches} mismatches, each a published number given to the runs of another "
-        f"cell that really differs, the same rule rejects {found.rejected} ({found.share:.0%}); of "
-        f"the {found.matched} numbers with their own runs it rejects {found.matched_rejected}."
+        "cell whose mean is surely farther away than an interval may reach, the same rule rejects "
+        f"{found.rejected} ({found.share:.0%}); of the {found.matched} numbers with their own runs "
+        f"it rejects {found.matched_rejected}."
     )
 
 

@@ -14,7 +14,18 @@ from itertools import count, takewhile
 
 from pipeline.reproduce.estimate import MIN_SEEDS, Draws, Interval
 
-__all__ = ["ACCURACY_MARGIN", "LOSS_MARGIN", "RULE", "Answer", "Verdict", "holm", "judge_all"]
+__all__ = [
+    "ACCURACY_MARGIN",
+    "ALPHA",
+    "LOSS_MARGIN",
+    "RULE",
+    "Answer",
+    "Verdict",
+    "holm",
+    "judge",
+    "judge_all",
+    "margin",
+]
 
 ALPHA = 0.05
 """Chance, at most, that any of a study's numbers is called different though none is."""
@@ -22,6 +33,9 @@ ALPHA = 0.05
 ACCURACY_MARGIN = 0.01
 """One point: an interval must not be wider, to each side, for an agreement to mean something; and
 up to which a difference is a small one."""
+
+SHARE_OF_ROOM = 0.25
+"""The most of what is left to 0 or to 1 that such a margin may be: .0002 and .009 are not close."""
 
 LOSS_MARGIN = 0.05
 """The same of a loss, as a share of ours."""
@@ -45,16 +59,18 @@ class Verdict(StrEnum):
 
 RULE = (
     "A published number is judged by the interval in which one more run of ours (or the mean, the "
-    "best, the highest epoch of as many runs as it was made of) would fall; the intervals of a "
-    f"study are so wide (Holm's procedure) that with a chance of {1 - ALPHA:.0%} all of them hold "
-    "if all numbers are what ours are. "
+    "best, the highest epoch of as many runs as it was made of) would fall, seeds being taken for "
+    "normally distributed. The chance that any number of a study is called different, if none is, "
+    f"is at most {ALPHA:.0%} (Holm's procedure, whose level the intervals have). "
     f"**{Verdict.AGREES}**: it lies in the interval, and that reaches no more than "
-    f"{100 * ACCURACY_MARGIN:.0f} point of accuracy, or {LOSS_MARGIN:.0%} of a loss, to each side. "
+    f"{100 * ACCURACY_MARGIN:.0f} point of accuracy (near 0 or 1 a quarter of what is left to it), "
+    f"or {LOSS_MARGIN:.0%} of a loss, to each side. "
     f"**{Verdict.UNDECIDED}**: it lies in the interval, but that is wider, so that much else would "
-    f"too. **{Verdict.SLIGHT}**: it lies outside, but no farther than that from our mean. "
-    f"**{Verdict.DIFFERS}**: it lies outside and farther away. A curve is one number of the study: "
-    "it differs if one of its epochs does, at a level divided among them, and it agrees if most of "
-    "its intervals are narrow enough. "
+    f"too. **{Verdict.SLIGHT}**: it lies outside, but no farther from what is expected of ours "
+    f"than an interval may reach. **{Verdict.DIFFERS}**: it lies outside and farther away. A curve "
+    "is one number of the study: it differs if one of its epochs does, at a level divided among "
+    "them, slightly if all of them are near, and it agrees if most of its intervals are narrow "
+    "enough; the tables show the epoch that is the least like ours. "
     f"**{Verdict.TOO_FEW}**: fewer than {MIN_SEEDS} seeds. "
     f"**{Verdict.MISSING}**: a seed has no finished run, so nothing is said."
 )
@@ -136,13 +152,11 @@ def judge(
     level = 1 - alpha / len(ours)
     intervals = [draws.interval(level) for draws in ours]
     margins = [margin(draws, is_accuracy=is_accuracy) for draws in ours]
-    outside = [
-        index
-        for index, (value, interval) in enumerate(zip(published, intervals, strict=True))
-        if not interval.holds(value)
-    ]
-    if outside:
-        near = all(abs(published[i] - ours[i].center) <= margins[i] for i in outside)
+    if not all(one.holds(value) for value, one in zip(published, intervals, strict=True)):
+        near = all(
+            abs(value - one.center) <= most
+            for value, one, most in zip(published, ours, margins, strict=True)
+        )
         return Verdict.SLIGHT if near else Verdict.DIFFERS
     narrow = [one.half_width <= most for one, most in zip(intervals, margins, strict=True)]
     return Verdict.AGREES if 2 * sum(narrow) > len(narrow) else Verdict.UNDECIDED
@@ -150,7 +164,9 @@ def judge(
 
 def margin(draws: Draws, *, is_accuracy: bool) -> float:
     """Return the distance up to which a number is close to ours."""
-    return ACCURACY_MARGIN if is_accuracy else LOSS_MARGIN * abs(draws.center)
+    if not is_accuracy:
+        return LOSS_MARGIN * abs(draws.center)
+    return min(ACCURACY_MARGIN, SHARE_OF_ROOM * min(draws.center, 1 - draws.center))
 
 
 def _p_value(published: Sequence[float], ours: Sequence[Draws]) -> float:

@@ -180,7 +180,8 @@ def test_claims_follow_the_runs(good: Report, broken: Report, holes: Report):
         "with 5 epochs, log-likelihood and cross-entropy reach a higher test accuracy than mean "
         "squared error"
     )
-    faster = "mean squared error and cross-entropy converge faster than softmax log-likelihood"
+    (faster,) = set(claims(good, "4.1")) - {higher}
+    assert "converge faster" in faster
     assert claims(good, "4.1") == {faster: "contradicted", higher: "supported"}
     assert claims(broken, "4.1")[higher] != "supported"
     (sensitive,) = [says for says in claims(good, "4.2: penalties") if "sensitive" in says]
@@ -194,7 +195,7 @@ def test_the_summary_counts_the_claims(good: Report, broken: Report, holes: Repo
     num_claims = sum(len(shipped(name).claims) for name in NAMES)
     assert f"Claims of the studies: {num_claims} runs missing." in holes.markdown
     for found in (good, broken):
-        (said,) = re.findall(r"Claims of the studies: (.*)\.$", found.markdown, re.MULTILINE)
+        (said,) = re.findall(r"Claims of the studies: (.*?)\. ", found.markdown, re.MULTILINE)
         headings = ("1.3", "4.1", "4.2: penalties", "4.2: dropout", "4: does")
         listed = [one for heading in headings for one in claims(found, heading).values()]
         assert sorted(said.split(", ")) == sorted(
@@ -283,11 +284,11 @@ def test_the_summary_says_where_the_numbers_come_from(good: Report, holes: Repor
 
 
 def test_the_summary_says_how_well_the_rule_tells_apart(good: Report, holes: Report):
-    found = re.findall(r"Of (\d+) such mismatches .*?, (\d+) are rejected", good.markdown)
+    found = re.findall(r"Of these (\d+) mismatches (\d+) are rejected", good.markdown)
     ((mismatches, rejected),) = found
-    assert int(mismatches) > 50
+    assert int(mismatches) > 30
     assert int(rejected) >= 0.8 * int(mismatches)
-    assert "such mismatches" not in holes.markdown
+    assert "these mismatches" not in holes.markdown
 
 
 def test_what_was_typed_is_told_without_passwords(tmp_path: Path):

@@ -83,11 +83,9 @@ def test_the_true_protocol_is_ranked_first(monkeypatch: pytest.MonkeyPatch):
 
 def test_what_half_of_the_numbers_choose_is_judged_by_the_others(monkeypatch: pytest.MonkeyPatch):
     text = searched(monkeypatch, STUDY, true_one)
-    for half in ("first", "second"):
-        assert (
-            f"- chosen on the {half} half of the numbers: init: zero, batch: 50; on the other "
-            "half it is number 1 of 6"
-        ) in text
+    for half in ("odd", "even"):
+        said = f"- chosen on the {half} numbers: init: zero, batch: 50; on the others it is"
+        assert f"{said} number 1 of 6" in text
 
 
 def test_a_protocol_that_fits_by_luck_falls_behind_on_the_other_half():
@@ -97,14 +95,14 @@ def test_a_protocol_that_fits_by_luck_falls_behind_on_the_other_half():
     assert [it.options["init"] for it in rank([poor, lucky, steady])] == ["steady", "lucky", "poor"]
     text = search._held_out(rank([poor, lucky, steady]))
     first, second = text.splitlines()[-2:]
-    assert "init: lucky; on the other half it is number 3 of 3" in first
-    assert "init: steady; on the other half it is number 2 of 3" in second
+    assert "init: lucky; on the others it is number 3 of 3" in first
+    assert "init: steady; on the others it is number 2 of 3" in second
 
 
 def test_a_single_number_has_no_other_half(monkeypatch: pytest.MonkeyPatch):
     one = [{"label": "x", "where": {"optimizer.lr": 0.1}, "values": [0.8]}]
     study = own(published=one, search=CHOICES)
-    assert "other half" not in searched(monkeypatch, study, true_one)
+    assert "on the others" not in searched(monkeypatch, study, true_one)
 
 
 def test_a_protocol_whose_runs_fail_comes_last_and_shows_no_verdict(

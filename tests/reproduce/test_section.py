@@ -54,7 +54,7 @@ NUMBERS = own(
 def test_every_number_stands_beside_ours_with_its_interval_and_verdict():
     (numbers, claims) = tables(section(NUMBERS, lambda _: 0.9).markdown([], "folder"))
     assert numbers == [
-        ["", "what", "published", "ours", "interval", "n", "verdict"],
+        ["", "what", "published", "expected of ours", "interval", "seeds", "verdict"],
         ["alone", "single", "0.9000", "0.9000", "0.9000 to 0.9000", "5", "agrees"],
         ["three", "mean of 3", "0.9000", "0.9000", "0.9000 to 0.9000", "5", "agrees"],
         ["ten", "best of 10", "0.9000", "0.9000", "0.9000 to 0.9000", "5", "agrees"],
