@@ -26,7 +26,7 @@ test-slow: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --dist loadfile $(SELECT)
 
 test-cluster: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m cluster -rs --durations=10
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m cluster -rs --durations=10
 
 lint: .venv/installed-test
 	$(BIN)/ruff format --check

@@ -17,15 +17,6 @@ PYTHON_IMAGE = "docker.io/library/python:3.11-slim"
 """What the Dockerfile starts from."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares an image or a cluster; xdist gives such a group to one process."""
-    for item in items:
-        if isinstance(item, pytest.Function) and item.get_closest_marker("cluster"):
-            group = "containers" if "engine" in item.fixturenames else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Generator[Engine]:
     """A container engine that has the project's image, built as docs/containers.md says."""
