@@ -113,7 +113,7 @@ def test_a_job_that_is_queued_again_goes_on_in_the_same_runs(
 
 
 def test_a_job_whose_time_is_over_goes_on(sweeps: Sweeps):
-    longer = ("-m", "loss=ce,nll", "trainer.max_epochs=12000", "trainer.evaluate_every=1000")
+    longer = ("-m", "loss=ce,nll", "trainer.max_epochs=8000", "trainer.evaluate_every=1000")
     limits = ("hydra.launcher.time_min=1", "hydra.launcher.signal_delay_s=40")
     done = sweeps.run(*longer, *limits, limit_s=900)
     assert done.code == 0, done.stdout + done.stderr
