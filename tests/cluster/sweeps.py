@@ -17,8 +17,8 @@ from tests.command import Done
 
 SHORT = ("-m", "loss=mse,ce,nll", "seed=0,1", "trainer.max_epochs=2")
 
-LONG = ("-m", "loss=ce,nll", "trainer.max_epochs=1000", "trainer.evaluate_every=100")
-"""Some seconds of training, two runs; no checkpoint but where one is asked for."""
+LONG = ("-m", "loss=ce,nll", "trainer.max_epochs=2500", "trainer.evaluate_every=100")
+"""Ten seconds of training or more, two runs; no checkpoint but where one is asked for."""
 
 LIMIT_S = 300
 
