@@ -65,7 +65,8 @@ ROWS = (
     (
         "the report on all ten studies and the theory, from nothing"
         " (`python -m benchmarks.reproduce`)",
-        "1,782 runs: {reproduce[everything]:.0f} s; again {reproduce[again]:.0f} s",
+        "1,782 runs, other work beside them: {reproduce[everything]:.0f} s;"
+        " again {reproduce[again]:.0f} s",
     ),
     (
         "`python -m pipeline` from start to end, warm (`python -m benchmarks.end_to_end`)",

@@ -2,8 +2,8 @@
 
     python -m benchmarks.reproduce [--quick] [--data FOLDER]
 
-Claims, on 2 cores and warm: everything within 25 minutes. A second call has nothing to train. Even
-to be quick it needs MNIST, which the published numbers are about.
+Asked, on 2 free cores and warm: everything within 25 minutes. A second call has nothing to train.
+Even to be quick it needs MNIST, which the published numbers are about.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ EXPERIMENT = "reproduction"
 REPORTS = Path("reports")
 
 REPORT = "problem_set.md"
-"""Of all of the project's studies; a file of one's own gives its report its name."""
+"""The file of the report on the project's own studies; one on a file NAME.yaml is NAME.md."""
 
 QUICK_SEEDS = 3
 
@@ -153,13 +153,11 @@ def _names(typed: Sequence[str], *, quick: bool) -> list[str]:
 def _read(names: Sequence[str]) -> dict[str, Study]:
     """Read the studies; one's own is called as its file is."""
     paths = [FOLDER / f"{name}.yaml" if name in STUDIES else Path(name) for name in names]
-    own = [path for path, name in zip(paths, names, strict=True) if name not in STUDIES]
-    for path in own:
-        if (
-            path.stem in (*STUDIES, THEORY, EXPERIMENT)
-            or [it.stem for it in own].count(path.stem) > 1
-        ):
+    taken = {*STUDIES, THEORY, EXPERIMENT}
+    for path in (path for path in paths if path.parent != FOLDER):
+        if path.stem in taken:
             raise UserError(f"{path}: there is a study {path.stem} already. Rename the file.")
+        taken.add(path.stem)
     return {path.stem: read_study(path) for path in paths}
 
 
@@ -214,9 +212,8 @@ def _any_config(jobs: Mapping[str, Sequence[StudyJob]], overrides: Sequence[str]
     """Return a config that says where everything is; the theory alone has no study's."""
     if jobs:
         return next(iter(jobs.values()))[0].job.config
-    return compose_jobs(STUDIES[0], read_study(FOLDER / f"{STUDIES[0]}.yaml"), overrides)[
-        0
-    ].job.config
+    first = STUDIES[0]
+    return compose_jobs(first, _read([first])[first], overrides)[0].job.config
 
 
 def _report_name(studies: Mapping[str, Study]) -> str:

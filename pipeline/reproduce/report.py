@@ -36,7 +36,7 @@ class Findings:
     """All that a report tells."""
 
     sections: Sequence[Section]
-    """Of each study, in the report's order."""
+    """What each study tells, in the order of their training."""
     num_trained: int = 0
     """How many of the runs were trained this time; the others were there."""
     overrides: Sequence[str] = ()

@@ -39,7 +39,7 @@ class StudyJob:
 
     job: Job
     names: Mapping[str, str]
-    """Of its `grid`, and of its `reading`, if there are any."""
+    """The name of its `grid`, and of its `reading` if the study has any, by these two keys."""
 
     @cached_property
     def _values(self) -> dict[str, Any]:

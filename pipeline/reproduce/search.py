@@ -26,7 +26,7 @@ __all__ = ["HEAD", "Tried", "combinations", "rank", "search"]
 log = logging.getLogger("pipeline")
 
 SEEDS = 5
-"""Of every combination: enough for a spread, and quick."""
+"""How many seeds train each combination, at most: enough for a spread, and quick."""
 
 MIN_SPREAD = {True: 0.002, False: 0.01}
 """The least spread that a number is taken to have: what is printed once can't be known better. Of
@@ -56,17 +56,17 @@ class Tried:
 
     options: dict[str, str]
     scores: Sequence[float]
-    """The log likelihood of every published number."""
+    """How likely each published number is by it: the logarithm of a density."""
     rejected: str
-    """How many of the numbers differ by the report's rule; of a few, runs are missing."""
+    """How many of the numbers differ by the report's rule, or that runs are missing."""
 
     @property
     def score(self) -> float:
-        """The log likelihood of all of them."""
+        """The sum over all published numbers; -inf where runs are missing."""
         return math.fsum(self.scores)
 
     def part(self, half: int) -> float:
-        """Return that of every other number, from 0 or from 1 on."""
+        """Return the sum over every other number, from the first (0) or the second (1) on."""
         return math.fsum(self.scores[half::2])
 
 
@@ -110,7 +110,7 @@ def _as(study: Study, seeds: int, said: Sequence[str]) -> Study:
 def _judge(study: Study, names: dict[str, str], runs: StudyRuns) -> Tried:
     items = items_of(study)
     drawn = [draws_of(runs, item) for item in items]
-    scores = [_log_likelihood(item, runs) for item in items]
+    scores = [_score(item, runs) for item in items]
     numbers = [(item.values, ours) for item, ours in zip(items, drawn, strict=True)]
     answers = judge_all(numbers, are_accuracies=[is_accuracy(it.entry.metric) for it in items])
     rejected = sum(answer.verdict.rejects for answer in answers)
@@ -118,8 +118,8 @@ def _judge(study: Study, names: dict[str, str], runs: StudyRuns) -> Tried:
     return Tried(names, scores, f"{rejected} of {len(items)}" if is_judged else Verdict.MISSING)
 
 
-def _log_likelihood(item: Item, runs: StudyRuns) -> float:
-    """Return the mean over a curve's numbers: its epochs are far from independent."""
+def _score(item: Item, runs: StudyRuns) -> float:
+    """Return the log density of a number; of a curve the mean, its epochs not being independent."""
     drawn = draws_of(runs, item)
     if not all(draws.is_complete and len(draws.values) > 1 for draws in drawn):
         return -math.inf

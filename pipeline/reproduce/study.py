@@ -247,11 +247,11 @@ class Bands(_Entry):
     counts: StrictStr
     """What it counts, its first word in the singular, such as "digit lost"."""
     saturation: bool = False
-    """Of lost classes: whether to measure if the neurons that should answer them are saturated."""
+    """Whether to measure, on the kept weights, if the neurons of lost classes are saturated."""
 
 
 class Study(_Entry):
-    """All of it."""
+    """A study as its file says it; see docs/studies.md."""
 
     title: StrictStr
     question: StrictStr
