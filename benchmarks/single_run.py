@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.timing import Options, machine, make_parser, measure, ratio, report
 from pipeline.config.schema import Config, TrainerConfig
+from pipeline.config.schema.data import DataConfig
 from pipeline.data.tensors import Data, load
 from pipeline.engine.module import GroupModule
 from pipeline.training.fit import make_trainer
@@ -36,9 +37,9 @@ def gpu_name() -> str | None:
 def load_data(options: Options) -> Data:
     """Return MNIST, or digits to be quick; on the GPU, if there is one."""
     if options.quick:
-        data = load("digits", options.data, num_train=1_242, num_val=200, download=False)
+        data = load(DataConfig("digits", num_train=1_242, num_val=200))
     else:
-        data = load("mnist", options.data, num_train=55_000, num_val=5_000, download=True)
+        data = load(DataConfig("mnist", str(options.data)))
     return data.to("cuda" if gpu_name() else "cpu", torch.float32)
 
 

@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["be_ended_first", "limit_mb", "num_ended"]
+__all__ = ["be_ended_first", "free_mb", "limit_mb", "num_ended"]
 
 CGROUPS = Path("/sys/fs/cgroup")
 
 OWN_CGROUPS = Path("/proc/self/cgroup")
 """Lines such as `0::/` (version 2) and `4:memory:/a/b` (version 1)."""
+
+MEMINFO = Path("/proc/meminfo")
+OWN_PAGES = Path("/proc/self/statm")
 
 FILES = {
     "limit": ("memory.max", "memory.limit_in_bytes"),
@@ -29,6 +32,24 @@ def limit_mb() -> float | None:
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = min(limits, default=physical)
     return limit / 2**20 if limit < physical else None
+
+
+def free_mb() -> float:
+    """Return how much more memory this process may use: on the machine, and within its limits."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    free = [_available_mb() or os.sysconf("SC_AVPHYS_PAGES") * page / 2**20]
+    if (limit := limit_mb()) is not None:
+        own = int(OWN_PAGES.read_text().split()[1]) * page / 2**20
+        free.append(max(0, limit - own))
+    return min(free)
+
+
+def _available_mb() -> float:
+    """Return what the system could free for a new program; 0 if it doesn't say."""
+    if not MEMINFO.exists():
+        return 0
+    said = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines() if ":" in line)
+    return int(said.get("MemAvailable", "0 kB").split()[0]) / 1024
 
 
 def num_ended() -> int:

@@ -60,11 +60,11 @@ def test_a_file_of_another_kind_is_refused(root: Path, tmp_path: Path):
     assert (done.code, done.errors) == (1, [f"error: {file}: must end in .parquet or .csv."])
 
 
-def test_weights_say_what_pixels_are_divided_by_and_give_the_stored_accuracy(root: Path):
+def test_weights_say_how_pixels_are_scaled_and_give_the_stored_accuracy(root: Path):
     for run in command.children(root):
         weights = pipeline.weights(run.info.run_id, root=root)
         (_, _, images, labels), _ = read_digits()
-        inputs = torch.tensor(images).flatten(1).float() / weights.divide_pixels_by
+        inputs = weights.scaled(images)
         logits = inputs @ weights["layer1.weight"].T + weights["layer1.bias"]
         accuracy = (logits.argmax(1) == torch.tensor(labels)).float().mean().item()
         assert accuracy == pytest.approx(run.data.metrics["test/accuracy"])
@@ -77,7 +77,7 @@ def test_a_network_takes_raw_pixels_and_nothing_else(root: Path):
     probabilities = network(raw)
     assert probabilities.shape == (len(images), 10)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(len(images)))
-    with pytest.raises(UserError, match="raw ones"):
+    with pytest.raises(UserError, match="must be raw pixels"):
         network(raw.float() / 16)
     with pytest.raises(UserError, match="64 for each image"):
         network(raw[:, :4])

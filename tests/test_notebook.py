@@ -39,6 +39,6 @@ def test_every_cell_puts_out_what_its_text_says(executed: list[Any]):
     assert "is better than" in sweep.outputs[0].text
     assert "val/accuracy" in shown(table, "text/html")
     assert shown(curves, "image/png")
-    assert "divide_pixels_by=16" in shown(weights, "text/plain")
+    assert "max_pixel=16" in shown(weights, "text/plain")
     assert 0.9 < float(shown(accuracy, "text/plain").strip("tensor()")) <= 1
     assert shown(network, "text/plain").startswith("tensor([")

@@ -23,6 +23,7 @@ ROOMS = (
     "report",
     "comparison",
     "tracking",
+    "trained",
     "engine",
     "data",
     "config",
@@ -41,7 +42,7 @@ ONLY_HERE = {
     "hydra": {"__main__", "reproduce", "sweep", "config"},
     "omegaconf": {"__main__", "reproduce", "sweep", "config"},
     "pytorch_lightning": {"training", "engine"},
-    "torch": {"theory", "tools", "training", "engine", "data", "sweep"},
+    "torch": {"theory", "tools", "training", "trained", "engine", "data", "sweep"},
 }
 """Libraries that only these rooms import; sweep asks torch whether there is a GPU, and what tools
 promotes runs where nothing else of ours is."""

@@ -65,6 +65,8 @@ def to_config(config: DictConfig) -> Config:
     assert isinstance(checked, Config)
     checked.root = str(Path(checked.root).expanduser().absolute())
     checked.data.root = str(Path(checked.data.root).expanduser().absolute())
+    if checked.data.path is not None:
+        checked.data.path = str(Path(checked.data.path).expanduser().absolute())
     return checked
 
 

@@ -21,7 +21,7 @@ from pipeline.config.schema import Config
 
 __all__ = ["CheckedBase", "can_be_set_later"]
 
-MADE_ABSOLUTE = ("root", "data.root")
+MADE_ABSOLUTE = ("root", "data.root", "data.path")
 """Keys whose values are not taken as they are typed."""
 
 

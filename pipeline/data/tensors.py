@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.data.catalog import Dataset, IdxFile, check_sizes, find_dataset
-from pipeline.data.digits import read_digits
-from pipeline.data.fetching import prepare
-from pipeline.data.files import locate, read_checked
+from pipeline.config.schema.data import DataConfig
+from pipeline.data.dividing import divide
+from pipeline.data.facts import DIVIDE_KEYS
+from pipeline.data.layout import Layout
+from pipeline.data.pool import Pool
+from pipeline.data.reading import Asked, forget_large, read_pool
+from pipeline.data.scaling import Scaling, fit_scaling, joined
 
 __all__ = ["Data", "Split", "load"]
+
+ROWS = 4096
+"""So many rows are scaled at a time, in float64."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Split:
     """Examples for one purpose. The tensors may be views of shared memory: don't change them.
 
     Attributes:
-        inputs: one flattened image per row, values in [0, 1].
+        inputs: one example per row, scaled.
         labels: the class of each, int64.
     """
 
@@ -50,20 +52,24 @@ class Data:
     """A data set, split.
 
     Attributes:
-        name: as in the catalog.
+        name: an option of conf/data.
         train: what the network learns from.
         val: what choices are made by.
-        test: the data set's own test set, whole.
-        num_classes: labels go from 0 to this, exclusive.
+        test: what nothing is chosen by.
+        classes: their names; labels are positions in it.
+        layout: what the raw inputs are.
+        scaling: what has become of them.
         digest: SHA-256 that identifies the raw data.
-        source: the folder of the files, or the package that brings the data, for people.
+        source: the folder or file, or the package that brings the data, for people.
     """
 
     name: str
     train: Split
     val: Split
     test: Split
-    num_classes: int
+    classes: tuple[str, ...]
+    layout: Layout
+    scaling: Scaling
     digest: str
     source: str
 
@@ -71,6 +77,11 @@ class Data:
     def num_features(self) -> int:
         """Return the length of one input."""
         return self.train.inputs.shape[1]
+
+    @property
+    def num_classes(self) -> int:
+        """Return how many classes there are."""
+        return len(self.classes)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Data:
         """Return this data on a device, the inputs as `dtype`; labels stay int64."""
@@ -82,85 +93,68 @@ class Data:
         )
 
 
-def load(
-    name: str,
-    root: Path,
-    *,
-    num_train: int,
-    num_val: int,
-    download: bool,
-    dtype: torch.dtype = torch.float32,
-) -> Data:
-    """Return a data set, after `prepare` if files are missing.
+def load(data: DataConfig, dtype: torch.dtype = torch.float32) -> Data:
+    """Return the data that a config asks for, on the CPU; files that are missing are fetched.
 
-    The files' sizes and checksums are checked each time that they are read. They are read again
-    only when another data set or dtype was loaded in between, or when they have changed.
+    They are made again only when others were loaded in between, or when a file has changed.
+    Training, validation and test examples never overlap.
 
     Args:
-        name: one of `pipeline.data.catalog.DATASETS`.
-        root: the folder of the files; not used by `digits`.
-        num_train: how many examples to train on, at least 1: the first of the training set.
-        num_val: how many to validate on, at least 0: the last of the training set.
-        download: whether files that are missing may be fetched.
+        data: which, and how they are divided and scaled.
         dtype: what the inputs become.
 
-    Returns:
-        The data on the CPU. Training and validation examples never overlap.
-
     Raises:
-        UserError: the training set is too small for both counts, a count is out of range, or the
-            files are not to be had (see `prepare`).
+        UserError: there are no such data, they can't be used, or are too few.
     """
-    dataset = find_dataset(name)
-    check_sizes(name, num_train, num_val)
-    found = locate(dataset, root)
-    if len(found) < len(dataset.files):
-        prepare(name, root, download=download)
-        found = locate(dataset, root)
-    stamps = tuple(_stamp(path) for path in found.values())
-    train, test, digest = _read(dataset, tuple(found.items()), stamps, dtype)
-    return Data(
-        name=name,
-        train=train[:num_train],
-        val=train[len(train) - num_val :],
-        test=test,
-        num_classes=dataset.num_classes,
-        digest=digest,
-        source=str(root) if dataset.files else "scikit-learn",
-    )
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes when a file does."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None  # reading it will say what is wrong
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return _load(Asked.of(data, (*DIVIDE_KEYS, "scale")), dtype)
 
 
 @lru_cache(maxsize=1)
-def _read(
-    dataset: Dataset,
-    found: Sequence[tuple[IdxFile, Path]],
-    stamps: Sequence[object],  # part of the cache's key: a changed file is read again
-    dtype: torch.dtype,
-) -> tuple[Split, Split, str]:
-    """Return training and test set, whole, and the raw data's digest."""
-    del stamps
-    if dataset.files:
-        arrays = [_parse(file, read_checked(file, path)) for file, path in found]
-        digest = dataset.digest
-    else:
-        arrays, digest = read_digits()
-    train_images, train_labels, test_images, test_labels = map(torch.tensor, arrays)
-    train_inputs, test_inputs = (
-        images.flatten(1).to(dtype).div_(dataset.max_pixel)
-        for images in (train_images, test_images)
+def _load(asked: Asked, dtype: torch.dtype) -> Data:
+    data = asked.data
+    pool = read_pool(data)
+    division = divide(pool, data)
+    rows = np.concatenate([division.train, division.val, division.test])
+    num_train, num_val = len(division.train), len(division.val)
+    inputs, scaling = _scaled(pool, rows, num_train, data, dtype)
+    labels = torch.from_numpy(pool.labels[rows])
+    whole = Split(inputs, labels)
+    forget_large()
+    return Data(
+        name=data.name,
+        train=whole[:num_train],
+        val=whole[num_train : num_train + num_val],
+        test=whole[num_train + num_val :],
+        classes=pool.classes,
+        layout=pool.layout,
+        scaling=scaling,
+        digest=pool.digest,
+        source=pool.source,
     )
-    return Split(train_inputs, train_labels.long()), Split(test_inputs, test_labels.long()), digest
 
 
-def _parse(file: IdxFile, content: bytes) -> NDArray[np.uint8]:
-    """Return the values of a file, which follow its header."""
-    return np.frombuffer(content, np.uint8)[-math.prod(file.shape) :].reshape(file.shape)
+def _scaled(
+    pool: Pool,
+    rows: Int[np.ndarray, " examples"],
+    num_train: int,
+    data: DataConfig,
+    dtype: torch.dtype,
+) -> tuple[Float[Tensor, "examples features"], Scaling]:
+    """Return rows of the examples as inputs, and how they were scaled.
+
+    Blocks of features and of rows bound what is in memory beside the result.
+    """
+    inputs = torch.empty(len(rows), pool.layout.num_features, dtype=dtype)
+    scalings: list[Scaling] = []
+    first = 0
+    for block in pool.blocks():
+        scaling = fit_scaling(
+            block[rows[:num_train]], data.scale, pool.layout, fills=data.missing == "mean"
+        )
+        last = first + block.shape[1]
+        for start in range(0, len(rows), ROWS):
+            chunk = scaling.apply(block[rows[start : start + ROWS]])
+            inputs[start : start + ROWS, first:last] = torch.from_numpy(chunk)
+        scalings.append(scaling)
+        first = last
+    return inputs, joined(scalings)

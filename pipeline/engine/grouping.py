@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from pipeline.config.keys import plain
 from pipeline.config.schema import Config
-from pipeline.data.catalog import find_dataset
+from pipeline.data.facts import find_facts
 
 __all__ = [
     "MAX_MEMBERS",
@@ -19,6 +19,7 @@ __all__ = [
     "multiplications_in_all",
     "plan_groups",
     "plan_jobs",
+    "steps_per_epoch",
 ]
 
 MAX_MEMBERS = 1000
@@ -155,8 +156,12 @@ def plan_jobs(
 
 def multiplications_in_all(config: Config) -> int:
     """Return the multiplications of all steps of a run, as far as its config says."""
-    steps = -(-config.data.num_train // config.data.batch_size)
-    return config.trainer.num_steps(steps) * _multiplications_per_step(config)
+    return config.trainer.num_steps(steps_per_epoch(config)) * _multiplications_per_step(config)
+
+
+def steps_per_epoch(config: Config) -> int:
+    """Return how many mini-batches an epoch has."""
+    return -(-find_facts(config.data).num_train // config.data.batch_size)
 
 
 def _fill_cores(config: Config, num_runs: int, num_groups: int, num_cores: int) -> int:
@@ -187,8 +192,8 @@ def multiplications(config: Config) -> int:
 
 def _shapes(config: Config) -> list[tuple[int, int]]:
     """Return (inputs, units) of every layer."""
-    dataset = find_dataset(config.data.name)
-    return list(pairwise([dataset.num_features, *config.model.hidden, dataset.num_classes]))
+    facts = find_facts(config.data)
+    return list(pairwise([facts.num_features, *config.model.hidden, facts.num_classes]))
 
 
 def _multiplications_per_step(config: Config) -> int:

@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config.compose import register
@@ -265,8 +266,9 @@ def _train(name: str, jobs: Sequence[StudyJob], parent_run_id: str, *, fresh: bo
 
 
 def _load_data(config: DataConfig) -> Data:
-    root, num_train = Path(config.root), min(NUM_EXAMPLES, config.num_train)
-    return load(config.name, root, num_train=num_train, num_val=0, download=config.download)
+    assert config.num_train is not None
+    num_train = min(NUM_EXAMPLES, config.num_train)
+    return load(replace(config, num_train=num_train, num_val=0, batch_size=1))
 
 
 def _show(findings: Findings, files: Sequence[Path]) -> None:

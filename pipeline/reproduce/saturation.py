@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ from jaxtyping import Float, Integer
 from numpy.typing import NDArray
 
 from pipeline.config.schema import Config
-from pipeline.data.catalog import find_dataset
 from pipeline.data.tensors import Split, load
 from pipeline.engine.metrics.lost_classes import LOST_BELOW
 from pipeline.errors import UserError
@@ -40,18 +40,17 @@ def saturated_shares(runs: StudyRuns) -> dict[int, float | None]:
         except UserError:
             shares[config.seed] = None
             continue
-        test, scale = _test_split(config)
-        outputs = network((test.inputs * scale).round().byte())
-        shares[config.seed] = saturated_share(outputs.numpy(), test.labels.numpy())
+        test, divisor = _test_split(config)
+        pixels = np.rint(test.inputs.numpy() * divisor).astype(np.uint8)
+        outputs = network.outputs(pixels)
+        shares[config.seed] = saturated_share(outputs, test.labels.numpy())
     return shares
 
 
-def _test_split(config: Config) -> tuple[Split, int]:
+def _test_split(config: Config) -> tuple[Split, NDArray[np.float64]]:
     """Return the test examples, and what their pixels were divided by."""
-    data = config.data
-    root = Path(data.root)
-    loaded = load(data.name, root, num_train=1, num_val=0, download=data.download)
-    return loaded.test, find_dataset(data.name).max_pixel
+    loaded = load(replace(config.data, num_train=1, num_val=0, batch_size=1))
+    return loaded.test, loaded.scaling.divisor
 
 
 def saturated_share(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.config.schema import Config
-from pipeline.data.catalog import find_dataset
+from pipeline.data.facts import find_facts
 from pipeline.errors import UserError
 from pipeline.files import is_plain_name
 from pipeline.tracking import paths
@@ -169,8 +169,8 @@ def _changes(run: RunResult, config: Config) -> str:
     changes: list[str] = []
     if run.tags.get("code_hash") != code_hash():
         changes.append("code")
-    dataset = find_dataset(config.data.name)
-    if dataset.files and run.tags.get("data_hash") != dataset.digest:
+    digest = find_facts(config.data).digest
+    if digest and run.tags.get("data_hash") != digest:
         changes.append("data")
     return " and ".join(changes)
 

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 from pipeline import memory
 from pipeline.config.schema import Config
 from pipeline.data import missing_files, prepare
-from pipeline.data.catalog import check_sizes, find_dataset
+from pipeline.data.catalog import DATASETS, find_dataset
+from pipeline.data.facts import find_facts
 from pipeline.engine.grouping import multiplications, plan_groups
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
@@ -67,12 +68,12 @@ def check_surroundings(configs: Sequence[Config], *, train_here: bool = True) ->
         _check_tf32([config for config in configs if config.trainer.precision == "tf32"])
         for name in _distinct(config.data.name for config in configs):
             _check_memory(name)
-    data = [config.data for config in configs]
-    for name, num_train, num_val in _distinct((it.name, it.num_train, it.num_val) for it in data):
-        check_sizes(name, num_train, num_val)
     is_dry = any(config.dry_run for config in configs)
+    for config in {id(config.data): config for config in configs}.values():
+        _check_sizes(config)
+    data = [config.data for config in configs if config.data.name in DATASETS]
     for name, root, download in _distinct((it.name, it.root, it.download) for it in data):
-        _check_data(name, Path(root), download=download, is_dry=is_dry)
+        _check_files(name, Path(root), download=download, is_dry=is_dry)
 
 
 def check_search(sweeper: Mapping[str, Any], base: Config) -> None:
@@ -91,14 +92,24 @@ def check_search(sweeper: Mapping[str, Any], base: Config) -> None:
             "hydra.sweeper.direction=minimize: what a run returns is its validation accuracy. "
             "Say hydra.sweeper.direction=maximize."
         )
-    if base.data.num_val == 0:
+    if not base.data.has_validation:
         raise UserError(
-            "data.num_val=0: a search chooses by validation accuracy, never by the test examples. "
-            "Say data.num_val=5000, for example."
+            "there are no validation examples: a search chooses by validation accuracy, never by "
+            f"the test examples. Say {base.data.validation_key}, for example."
         )
 
 
-def _check_data(name: str, root: Path, *, download: bool, is_dry: bool) -> None:
+def _check_sizes(config: Config) -> None:
+    """Check that there are enough examples; a user's own data are read for that."""
+    facts = find_facts(config.data)
+    if config.trainer.early_stopping and not facts.num_val:
+        raise UserError(
+            f"trainer.early_stopping=true: {config.data.path} has no validation examples, whose "
+            f"loss it watches. Write val into the column {config.data.split_column} of some rows."
+        )
+
+
+def _check_files(name: str, root: Path, *, download: bool, is_dry: bool) -> None:
     """Check the files of a data set; fetch those that are missing, but for a dry run say so."""
     missing = missing_files(name, root) if is_dry and download else []
     if missing:
@@ -169,8 +180,10 @@ def _check_gpu(accelerator: str) -> None:
 
 def _check_memory(data: str) -> None:
     """Check that there is more memory than is used before the first step, data included."""
-    limit_mb, dataset = memory.limit_mb(), find_dataset(data)
-    data_mb = 4 * dataset.num_train * dataset.num_features / 2**20
+    limit_mb, data_mb = memory.limit_mb(), 0.0
+    if data in DATASETS:
+        dataset = find_dataset(data)
+        data_mb = 4 * dataset.num_train * dataset.num_features / 2**20
     if limit_mb is not None and limit_mb < MEMORY_MB + data_mb:
         raise UserError(
             f"data={data}: this container or job may use {limit_mb:.0f} MB of memory, and some "

@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.config.options import project_root
+from pipeline.config.schema.data import DataConfig
 from pipeline.data.tensors import load
 from pipeline.errors import UserError
 from pipeline.theory.batch_size import NUM_EXAMPLES, SECONDS, Comparison, compare_batch_sizes
@@ -50,7 +51,7 @@ def main() -> None:
     folder: Path = arguments.data.expanduser()
     try:
         log.info("training with batches of several sizes on %s", name)
-        data = load(name, folder, num_train=num_train, num_val=0, download=True)
+        data = load(DataConfig(name, str(folder), num_train=num_train, num_val=0))
         comparison = compare_batch_sizes(data, seconds=seconds)
         claims = check_all(comparison)
         figures = write_figures(arguments.figures, comparison) if arguments.figures else []

@@ -25,7 +25,7 @@ from pipeline.data.images import Picture, read_picture
 from pipeline.errors import UserError
 from pipeline.tools.trained import fetch_weights
 from pipeline.tracking.lookup import LAST, open_tracked
-from pipeline.training.classifier import Classifier
+from pipeline.trained.classifier import Classifier
 
 __all__ = ["main"]
 

@@ -12,8 +12,8 @@ from pipeline.files import CHECKSUMS, damaged_files
 from pipeline.tracking.lookup import open_tracked
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.store import Store
-from pipeline.training.classifier import Classifier
-from pipeline.training.weights import WEIGHTS_FILE, Weights, read_weights
+from pipeline.trained.classifier import Classifier
+from pipeline.trained.weights import WEIGHTS_FILE, Weights, read_weights
 
 __all__ = ["fetch_weights", "network", "weights"]
 

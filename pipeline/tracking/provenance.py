@@ -71,7 +71,7 @@ def config_hash(config: Config) -> str:
     Values that are the schema's defaults are left out, so that a key that is added later, with a
     default that does what was done before, leaves the identity of earlier runs as it is.
     """
-    values, defaults = plain(config), _defaults()
+    values, defaults = plain(config) | _placed(config), _defaults()
     relevant = {
         key: values.get(key)
         for key in values.keys() | defaults.keys()
@@ -79,6 +79,15 @@ def config_hash(config: Config) -> str:
         and not any(key == skip or key.startswith(skip + ".") for skip in CANNOT_CHANGE_RESULTS)
     }
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+
+
+def _placed(config: Config) -> dict[str, str]:
+    """Return where a user's own data lie as seen from the root, which may be moved with them."""
+    if config.data.path is None:
+        return {}
+    path = Path(config.data.path)
+    inside = path.is_relative_to(config.root)
+    return {"data.path": str(path.relative_to(config.root) if inside else path)}
 
 
 @cache

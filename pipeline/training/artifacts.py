@@ -10,16 +10,16 @@ from typing import cast
 
 from jaxtyping import Int
 from safetensors import SafetensorError
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
 from pipeline.config.schema import Config
+from pipeline.data.scaling import Scaling
 from pipeline.errors import UserError
 from pipeline.report.figures import draw_confusion, draw_curves
 from pipeline.secrets import without_password
 from pipeline.tracking.provenance import dump_yaml, provenance
 from pipeline.tracking.record import CURVES, curve
-from pipeline.training.weights import WEIGHTS_FILE, Header
+from pipeline.trained.weights import WEIGHTS_FILE, Header, write_weights
 
 __all__ = ["write_configs", "write_results"]
 
@@ -43,6 +43,7 @@ def write_results(
     counts: Int[Tensor, "classes classes"],
     *,
     header: Header,
+    scaling: Scaling,
     title: str,
     figures: bool,
 ) -> None:
@@ -54,6 +55,7 @@ def write_results(
         epochs: metrics by epoch, the first epoch first.
         counts: on the test examples, rows are the true classes.
         header: what the file of the weights says of the network.
+        scaling: how its inputs were scaled.
         title: of the figures.
         figures: draw curves.png and confusion.png now; else `python -m pipeline.figures` does.
 
@@ -61,8 +63,7 @@ def write_results(
         UserError: they can't be written.
     """
     try:
-        named = {name: tensor.cpu().contiguous() for name, tensor in parameters.items()}
-        save_file(named, folder / WEIGHTS_FILE, header.as_metadata())
+        write_weights(folder / WEIGHTS_FILE, parameters, header, scaling)
         rows = cast("list[list[int]]", counts.tolist())
         lines = [",".join(map(str, row)) + "\n" for row in rows]
         (folder / "confusion.csv").write_text("".join(lines))

@@ -18,6 +18,7 @@ from pipeline.data.tensors import Data, load
 from pipeline.engine.evaluation import Evaluation, confusion_counts
 from pipeline.engine.module import STEPS_PER_CALL, GroupModule
 from pipeline.engine.precision import parameter_dtype
+from pipeline.trained.weights import header_of
 from pipeline.training.artifacts import write_results
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.memory import (
@@ -27,7 +28,6 @@ from pipeline.training.memory import (
     is_lack_of_memory,
 )
 from pipeline.training.resumption import KeepCheckpoints
-from pipeline.training.weights import Header
 from pipeline.training.workers import Asking, num_threads
 
 __all__ = [
@@ -148,7 +148,8 @@ def _fit(task: Task, data: Data, say: Callable[[Event], None]) -> None:
                 module.parameters_of(member),
                 evaluation.epochs[member],
                 confusion_counts(module.data.test.labels, predictions, data.num_classes),
-                header=Header.of(task.configs[member]),
+                header=header_of(task.configs[member], data),
+                scaling=data.scaling,
                 title=task.titles[member],
                 figures=task.draws_figures,
             )
@@ -224,11 +225,4 @@ def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> T
 
 def load_data(config: Config) -> Data:
     """Return the data that a config asks for, in its precision."""
-    return load(
-        config.data.name,
-        Path(config.data.root),
-        num_train=config.data.num_train,
-        num_val=config.data.num_val,
-        download=config.data.download,
-        dtype=parameter_dtype(config.trainer),
-    )
+    return load(config.data, parameter_dtype(config.trainer))

@@ -11,7 +11,7 @@ import torch
 from pipeline.config.schema import Config
 from pipeline.data.tensors import Data
 from pipeline.engine.evaluation import Epochs, best_on_val
-from pipeline.engine.grouping import multiplications
+from pipeline.engine.grouping import multiplications, steps_per_epoch
 from pipeline.errors import InterruptedRunError, UserError
 from pipeline.process import is_asked_to_stop
 from pipeline.tracking.locks import process_lock
@@ -86,7 +86,7 @@ class Group:
     def size(self) -> GroupSize:
         """How much there is to do."""
         config = self._configs[0]
-        num_steps = -(-config.data.num_train // config.data.batch_size)
+        num_steps = steps_per_epoch(config)
         num_epochs = config.trainer.num_epochs(num_steps)
         return GroupSize(len(self._members), num_epochs, num_steps)
 
@@ -154,6 +154,7 @@ class Group:
     def _record(self, member: int, data: Data, record_id: str) -> Record:
         """Return the record of a member that starts, with all that is known of it."""
         job, config = self._members[member], self._configs[member]
+        sizes = {"data.num_train": str(len(data.train)), "data.num_val": str(len(data.val))}
         tags = {
             **config.tracking.tags,
             **origin_tags(),
@@ -168,7 +169,7 @@ class Group:
             experiment_name=config.tracking.experiment_name,
             name=run_name(job.overrides, job.fixed),
             tags=tags,
-            params=params(config),
+            params=params(config) | sizes,
             dataset=DatasetRecord(
                 data.name, data.digest, data.source, len(data.train), len(data.val), len(data.test)
             ),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from pipeline.config.compose import register, to_config
 from pipeline.config.options import conf_dir, options
 from pipeline.config.registry import names
+from pipeline.config.schema.data import DataConfig
 from pipeline.config.schema.dropout import PHASES
 from pipeline.config.schema.loss import REDUCTIONS
 from pipeline.config.schema.model import INITS, OUTPUTS
@@ -57,7 +57,7 @@ def configure(*overrides: str) -> Config:
 
 @cache
 def digits() -> Data:
-    return load("digits", Path(), num_train=300, num_val=100, download=False)
+    return load(DataConfig("digits", num_train=300, num_val=100, batch_size=1))
 
 
 def fit(config: Config) -> GroupModule:

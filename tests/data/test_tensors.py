@@ -1,14 +1,16 @@
 import pytest
 import torch
 
+from pipeline.config.schema.data import DataConfig
 from pipeline.data.catalog import DATASETS
 from pipeline.data.tensors import Data, load
 from pipeline.errors import UserError
 from tests.data.tiny_mnist import ARRAYS, TINY, write_gzipped, write_plain
 
 
-def load_tiny(root, num_train=30, num_val=10, **options) -> Data:
-    return load("tiny", root, num_train=num_train, num_val=num_val, download=False, **options)
+def load_tiny(root, num_train=30, num_val=10, dtype=torch.float32) -> Data:
+    asked = DataConfig("tiny", str(root), 1, num_train=num_train, num_val=num_val, download=False)
+    return load(asked, dtype)
 
 
 @pytest.fixture
@@ -76,13 +78,13 @@ def test_dangling_link_is_named(tiny_root):
         load_tiny(tiny_root)
 
 
-def test_more_examples_than_there_are(tmp_path):
+def test_more_examples_than_there_are():
     with pytest.raises(UserError, match="the training set of digits has 1442 examples"):
-        load("digits", tmp_path, num_train=1400, num_val=43, download=False)
+        load(DataConfig("digits", num_train=1400, num_val=43, batch_size=1))
 
 
-def test_digits(tmp_path):
-    data = load("digits", tmp_path / "absent", num_train=1142, num_val=300, download=False)
+def test_digits():
+    data = load(DataConfig("digits", num_train=1142, num_val=300, batch_size=1))
     assert (len(data.train), len(data.val), len(data.test)) == (1142, 300, 355)
     assert (data.num_features, data.num_classes) == (64, 10)
     assert data.source == "scikit-learn"
@@ -94,8 +96,8 @@ def test_digits(tmp_path):
     assert len(torch.cat([split.inputs for split in (data.train, data.val)]).unique(dim=0)) == 1442
 
 
-def test_to_changes_inputs_but_keeps_labels_int64(tmp_path):
-    data = load("digits", tmp_path, num_train=10, num_val=10, download=False)
+def test_to_changes_inputs_but_keeps_labels_int64():
+    data = load(DataConfig("digits", num_train=10, num_val=10, batch_size=1))
     moved = data.to("cpu", torch.bfloat16)
     assert moved.test.inputs.dtype == torch.bfloat16
     assert moved.test.labels.dtype == torch.int64

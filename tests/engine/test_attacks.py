@@ -7,7 +7,6 @@ with and without dropout, in test_equivalence.py.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,7 +103,7 @@ def fgsm(epsilon: float, **groups: Any) -> Config:
 def fit(configs: list[Config], network: Network | None = None) -> list[dict[str, float]]:
     """The metrics after the last epoch, config by config."""
     order = sort_members(configs)
-    data = load("digits", Path(), num_train=1000, num_val=200, download=False)
+    data = load(DataConfig("digits", num_train=1000, num_val=200, batch_size=1))
     module = GroupModule([configs[position] for position in order], data, network)
     evaluation = Evaluation(len(configs))
     make_trainer(configs[0].trainer, [evaluation]).fit(module)

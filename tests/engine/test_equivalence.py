@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from allpairspy import AllPairs
@@ -32,6 +33,8 @@ from pipeline.config.schema import (
 )
 from pipeline.config.schema.loss import NEED_SOFTMAX
 from pipeline.config.schema.model import INITS
+from pipeline.data.layout import Numbers
+from pipeline.data.scaling import Scaling
 from pipeline.data.tensors import Data, Split
 from pipeline.engine.evaluation import Epochs, Evaluation
 from pipeline.engine.grouping import plan_groups
@@ -177,8 +180,11 @@ def examples(seed: int, number: int) -> Split:
 
 
 def data_of(config: Config) -> Data:
+    assert config.data.num_train is not None
     train, val, test = examples(0, config.data.num_train), examples(1, 50), examples(2, 70)
-    return Data("random", train, val, test, NUM_CLASSES, "", "")
+    classes = tuple(map(str, range(NUM_CLASSES)))
+    scaling = Scaling(np.zeros(NUM_FEATURES), np.ones(NUM_FEATURES))
+    return Data("random", train, val, test, classes, Numbers(NUM_FEATURES), scaling, "", "")
 
 
 def together(configs: list[Config]) -> tuple[GroupModule, Evaluation]:

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +18,7 @@ pytestmark = pytest.mark.filterwarnings(
 def fit(*configs: Config, epochs: int = 1, **ending: Any) -> tuple[GroupModule, Evaluation]:
     trainer = TrainerConfig("cpu", max_epochs=epochs, **ending)
     configs = tuple(replace(config, trainer=trainer) for config in configs)
-    sizes = configs[0].data
-    data = load("digits", Path(), num_train=sizes.num_train, num_val=sizes.num_val, download=False)
+    data = load(configs[0].data)
     module, callback = GroupModule(configs, data), Evaluation(len(configs))
     make_trainer(trainer, [callback]).fit(module)
     return module, callback

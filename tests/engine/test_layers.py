@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 import torch
@@ -126,7 +125,7 @@ def test_a_layer_without_a_written_backward_trains_as_autograd_would(place: str,
         )
         for seed, strength, lr in [(0, 0.1, 0.1), (0, 0.0, 0.02), (3, 0.01, 0.1)]
     ]
-    data = load("digits", Path(), num_train=100, num_val=10, download=False, dtype=torch.float64)
+    data = load(DataConfig("digits", num_train=100, num_val=10, batch_size=1), torch.float64)
     layers = LAYERS[place]
     network = Network(layers, make_activation(configs[0].model))
     module = GroupModule(configs, data, network)

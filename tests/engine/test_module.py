@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,14 +45,7 @@ def make_config(*, batch_size: int = 20, epochs: int = 1, **groups: Any) -> Conf
 
 
 def digits(config: Config) -> Data:
-    return load(
-        "digits",
-        Path(),
-        num_train=config.data.num_train,
-        num_val=config.data.num_val,
-        download=False,
-        dtype=getattr(torch, config.trainer.precision),
-    )
+    return load(config.data, getattr(torch, config.trainer.precision))
 
 
 def fit(*configs: Config) -> tuple[GroupModule, Evaluation]:

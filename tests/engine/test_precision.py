@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ from pipeline.training.fit import make_trainer
 pytestmark = pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated")
 
 DEEP = ModelConfig([30, 20], "tanh", init="xavier")
-DATA = load("digits", Path(), num_train=1000, num_val=200, download=False)
+DATA = load(DataConfig("digits", num_train=1000, num_val=200, batch_size=1))
 
 
 def of_digits(precision: str, max_steps: int | None = None, **groups: Any) -> Config:

@@ -17,6 +17,7 @@ from sklearn.neural_network import MLPClassifier
 from torch import nn
 
 from pipeline.config.compose import configure
+from pipeline.config.schema.data import DataConfig
 from pipeline.data.tensors import Data, load
 from pipeline.engine.dropout import dropout_mask
 from pipeline.engine.module import GroupModule
@@ -44,7 +45,7 @@ NOT_QUITE = 1e-6
 
 @cache
 def digits() -> Data:
-    return load("digits", Path(), num_train=NUM_TRAIN, num_val=10, download=False)
+    return load(DataConfig("digits", num_train=NUM_TRAIN, num_val=10, batch_size=1))
 
 
 def configured(overrides: Sequence[str], hidden: str) -> GroupModule:

@@ -63,8 +63,8 @@ class Config:
                 f"dropout={self.dropout.name} with model.hidden=[]: there is no hidden layer to "
                 "drop units of. Say model=mlp or model.hidden=[30], or choose dropout=input."
             )
-        if self.trainer.early_stopping and self.data.num_val == 0:
+        if self.trainer.early_stopping and not self.data.has_validation:
             raise UserError(
-                "trainer.early_stopping=true with data.num_val=0: it watches the loss on the "
-                "validation examples. Set data.num_val, 5000 say."
+                "trainer.early_stopping=true without validation examples: it watches the loss on "
+                f"them. Set {self.data.validation_key}."
             )

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config.schema import Config
+from pipeline.engine.grouping import steps_per_epoch
 from pipeline.errors import UserError
 from pipeline.secrets import without_password
 from pipeline.sweep.search.choosing import pruner, sampler
@@ -68,8 +69,8 @@ class Study:
         self._settings = search.settings
         self._space = {key: str(dimension) for key, dimension in search.dimensions.items()}
         self._base = config_hash(base)
-        num_steps = -(-base.data.num_train // base.data.batch_size)
-        self._pruner = pruner(search.settings, base.trainer.num_epochs(num_steps))
+        num_epochs = base.trainer.num_epochs(steps_per_epoch(base))
+        self._pruner = pruner(search.settings, num_epochs)
         self._address = _address(search.settings.storage, Path(base.root))
         with self._used():
             self._storage = _open_storage(self._address, Path(base.root))

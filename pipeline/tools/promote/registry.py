@@ -19,7 +19,7 @@ from mlflow.types import Schema, TensorSpec
 from pipeline.errors import UserError
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.store import STORE_ERRORS, Store, reason
-from pipeline.training.classifier import Classifier
+from pipeline.trained.classifier import Classifier
 
 __all__ = ["register"]
 

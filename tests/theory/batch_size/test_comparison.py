@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from pipeline.config.schema.data import DataConfig
 from pipeline.data.tensors import Data, load
 from pipeline.theory.batch_size import Comparison, check_batch_sizes, compare_batch_sizes
 from pipeline.theory.claim import Outcome
 
 
 def digits_data() -> Data:
-    return load("digits", Path(), num_train=120, num_val=0, download=False)
+    return load(DataConfig("digits", num_train=120, num_val=0, batch_size=1))
 
 
 @pytest.fixture(scope="module")
