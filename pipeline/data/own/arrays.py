@@ -136,14 +136,14 @@ def _check_labels(setting: str, y: Header) -> None:
         )
 
 
-def _needed_bytes(headers: Headers) -> int:
+def _needed_bytes(headers: Headers) -> float:
     """Return what the examples take: as they are kept, one array as it is read, and as tensors."""
     x = [header for name, header in headers.items() if name.startswith("x")]
     y = [header for name, header in headers.items() if name.startswith("y")]
     num_values = sum(header.num_bytes // header.dtype.itemsize for header in x)
     kept = num_values * _kept_type(x[0]).itemsize
     read = max(header.num_bytes for header in x)
-    return kept + max(read, 4 * num_values) + 3 * sum(header.num_bytes for header in y)
+    return float(kept + max(read, 4 * num_values) + 3 * sum(header.num_bytes for header in y))
 
 
 def _kept_type(x: Header) -> np.dtype[Any]:

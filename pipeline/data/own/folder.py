@@ -81,7 +81,7 @@ def read_folder(data: DataConfig) -> Pool:
     parts = settled(np.array([file.part for file in files], np.int8))
     require_classes(setting, classes, labels, parts, ("train", "val", "test"))
     num_bytes = len(files) * layout.num_features
-    require_memory(setting, num_bytes + 4 * num_bytes)  # as bytes and as float32
+    require_memory(setting, num_bytes * (1 + 4.0))  # as bytes and as float32
     pixels, checksums = _read(files, layout)
     listing = "".join(
         f"{checksum}  {file.name}\n" for checksum, file in zip(checksums, files, strict=True)
