@@ -14,7 +14,7 @@ from pipeline.errors import UserError
 
 __all__ = ["Division", "divide"]
 
-Rows = Int[NDArray[np.int64], " rows"]
+Rows = Int[NDArray[np.int64], " _rows"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,9 @@ class Division:
 def divide(pool: Pool, data: DataConfig) -> Division:
     """Return which examples are for what.
 
-    Where nothing says, each class is divided by `val_share` and `test_share`, to the nearest
-    example, and examples come in an order that `split_seed` alone decides.
+    Where nothing says, each class gives `test_share` of its examples to testing and keeps
+    1 - `test_share` - `val_share` of them to train on, both to the nearest example; the rest is for
+    validation. Examples come in an order that `split_seed` alone decides.
 
     Raises:
         UserError: there are fewer examples than asked for, none to train on or test on, or a class
