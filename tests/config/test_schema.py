@@ -141,7 +141,7 @@ BAD = [
     ("data=digits data.num_train=1", "data.batch_size=20", "data.num_train=1"),
     ("data.num_train=0", "data.num_train=0", "≥ 1"),
     ("data.num_val=-1", "data.num_val=-1", "≥ 0"),
-    ("data=imagenet", "data=imagenet", "digits, fashion_mnist, mnist"),
+    ("data=imagenet", "data=imagenet", "data=imagenet: must be one of arrays"),
     # trainer
     ("trainer=tpu", "trainer=tpu", "auto, cpu, gpu"),
     ("trainer.accelerator=tpu", "trainer.accelerator=tpu", "cpu, gpu, auto"),

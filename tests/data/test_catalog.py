@@ -4,12 +4,13 @@ import sys
 import pytest
 
 from pipeline.config.options import options
+from pipeline.config.schema.data import DIVIDED_HERE
 from pipeline.data.catalog import DATASETS, check_sizes, find_dataset
 from pipeline.errors import UserError
 
 
 def test_every_option_of_data_is_a_data_set():
-    assert set(DATASETS) == set(options("data"))
+    assert {*DATASETS, *DIVIDED_HERE} == set(options("data"))
 
 
 def test_sizes_agree_with_files():
