@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.data.catalog import Dataset, IdxFile, check_sizes, find_dataset
 from pipeline.data.digits import read_digits
 from pipeline.data.fetching import prepare
-from pipeline.data.files import locate, read_checked
+from pipeline.data.files import locate
+from pipeline.data.idx import read_arrays
 
 __all__ = ["Data", "Split", "load"]
 
@@ -149,8 +147,7 @@ def _read(
     """Return training and test set, whole, and the raw data's digest."""
     del stamps
     if dataset.files:
-        arrays = [_parse(file, read_checked(file, path)) for file, path in found]
-        digest = dataset.digest
+        arrays, digest = read_arrays(dataset, dict(found)), dataset.digest
     else:
         arrays, digest = read_digits()
     train_images, train_labels, test_images, test_labels = map(torch.tensor, arrays)
@@ -159,8 +156,3 @@ def _read(
         for images in (train_images, test_images)
     )
     return Split(train_inputs, train_labels.long()), Split(test_inputs, test_labels.long()), digest
-
-
-def _parse(file: IdxFile, content: bytes) -> NDArray[np.uint8]:
-    """Return the values of a file, which follow its header."""
-    return np.frombuffer(content, np.uint8)[-math.prod(file.shape) :].reshape(file.shape)
