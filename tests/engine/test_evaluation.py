@@ -5,8 +5,16 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.config.schema import Config, DataConfig, DropoutConfig, ScheduleConfig, TrainerConfig
-from pipeline.data.tensors import load
+from pipeline.config.schema import (
+    AttackConfig,
+    Config,
+    DataConfig,
+    DropoutConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainerConfig,
+)
+from pipeline.data.tensors import Data, Split, load
 from pipeline.engine.evaluation import Epochs, Evaluation, best_on_val, confusion_counts, part
 from pipeline.engine.module import GroupModule
 from pipeline.training.fit import make_trainer
@@ -16,14 +24,19 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def fit(*configs: Config, epochs: int = 1, **ending: Any) -> tuple[GroupModule, Evaluation]:
+def fit(
+    *configs: Config, epochs: int = 1, data: Data | None = None, **ending: Any
+) -> tuple[GroupModule, Evaluation]:
     trainer = TrainerConfig("cpu", max_epochs=epochs, **ending)
     configs = tuple(replace(config, trainer=trainer) for config in configs)
-    sizes = configs[0].data
-    data = load("digits", Path(), num_train=sizes.num_train, num_val=sizes.num_val, download=False)
-    module, callback = GroupModule(configs, data), Evaluation(len(configs))
+    module, callback = GroupModule(configs, data or digits(configs[0])), Evaluation(len(configs))
     make_trainer(trainer, [callback]).fit(module)
     return module, callback
+
+
+def digits(config: Config) -> Data:
+    num_train, num_val = config.data.num_train, config.data.num_val
+    return load("digits", Path(), num_train=num_train, num_val=num_val, download=False)
 
 
 def of_digits(num_val: int = 200, **groups: object) -> Config:
@@ -99,6 +112,33 @@ def test_the_confusion_matrix_agrees_with_the_accuracy():
         assert counts.sum(1).tolist() == torch.bincount(labels).tolist()
         accuracy = callback.epochs[member][1]["test/accuracy"]
         assert counts.trace() / counts.sum() == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize("num_classes", [2, 256, 257, 300])
+def test_any_number_of_classes_is_told_apart(num_classes: int):
+    labels = torch.arange(num_classes)
+    one_of_each = Split(torch.eye(num_classes), labels)
+    others = Split(one_of_each.inputs, (labels + num_classes - 1) % num_classes)
+    data = replace(
+        digits(of_digits()),
+        train=one_of_each,
+        val=one_of_each,
+        test=others,
+        num_classes=num_classes,
+    )
+    config = Config(
+        data=DataConfig("digits", batch_size=num_classes, num_train=num_classes),
+        optimizer=OptimizerConfig("sgd", lr=500.0),
+        attack=AttackConfig("fgsm", epsilon=0.0),
+    )
+    _, callback = fit(config, epochs=5, data=data)
+    metrics = callback.epochs[0][5]
+    assert callback.test_predictions[0].tolist() == labels.tolist()
+    assert (metrics["train/accuracy"], metrics["test/accuracy"]) == (1, 0)
+    assert metrics["test/adversarial_accuracy"] == 0
+    assert metrics["test/lost_classes"] == num_classes
+    counts = confusion_counts(others.labels, callback.test_predictions[0], num_classes)
+    assert torch.equal(counts, torch.eye(num_classes, dtype=torch.int64).roll(-1, dims=0))
 
 
 def epochs_with(*val_losses: float) -> Epochs:
