@@ -10,14 +10,14 @@ from pipeline.config.schema import (
     Config,
     DataConfig,
     DropoutConfig,
-    OptimizerConfig,
     ScheduleConfig,
     TrainerConfig,
 )
-from pipeline.data.tensors import Data, Split, load
+from pipeline.data.tensors import Data, load
 from pipeline.engine.evaluation import Epochs, Evaluation, best_on_val, confusion_counts, part
 from pipeline.engine.module import GroupModule
 from pipeline.training.fit import make_trainer
+from tests.engine.many_classes import learning, one_of_each
 
 pytestmark = pytest.mark.filterwarnings(
     r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated"  # Lightning's, with this torch
@@ -116,29 +116,16 @@ def test_the_confusion_matrix_agrees_with_the_accuracy():
 
 @pytest.mark.parametrize("num_classes", [2, 256, 257, 300])
 def test_any_number_of_classes_is_told_apart(num_classes: int):
-    labels = torch.arange(num_classes)
-    one_of_each = Split(torch.eye(num_classes), labels)
-    others = Split(one_of_each.inputs, (labels + num_classes - 1) % num_classes)
-    data = replace(
-        digits(of_digits()),
-        train=one_of_each,
-        val=one_of_each,
-        test=others,
-        num_classes=num_classes,
-    )
-    config = Config(
-        data=DataConfig("digits", batch_size=num_classes, num_train=num_classes),
-        optimizer=OptimizerConfig("sgd", lr=500.0),
-        attack=AttackConfig("fgsm", epsilon=0.0),
-    )
-    _, callback = fit(config, epochs=5, data=data)
-    metrics = callback.epochs[0][5]
-    assert callback.test_predictions[0].tolist() == labels.tolist()
+    config = replace(learning(num_classes), attack=AttackConfig("fgsm", epsilon=0.0))
+    data = one_of_each(num_classes)
+    _, callback = fit(config, epochs=3, data=data)
+    predictions, metrics = callback.test_predictions[0], callback.epochs[0][3]
+    assert predictions.tolist() == data.train.labels.tolist()
     assert (metrics["train/accuracy"], metrics["test/accuracy"]) == (1, 0)
     assert metrics["test/adversarial_accuracy"] == 0
     assert metrics["test/lost_classes"] == num_classes
-    counts = confusion_counts(others.labels, callback.test_predictions[0], num_classes)
-    assert torch.equal(counts, torch.eye(num_classes, dtype=torch.int64).roll(-1, dims=0))
+    counts = confusion_counts(data.test.labels, predictions, num_classes)
+    assert torch.equal(counts, torch.eye(num_classes, dtype=torch.int64).roll(1, dims=0))
 
 
 def epochs_with(*val_losses: float) -> Epochs:
