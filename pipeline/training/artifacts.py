@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from jaxtyping import Int
 from safetensors import SafetensorError
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
+from pipeline.report.confusion import CONFUSION_FILE, write_confusion
 from pipeline.report.figures import draw_confusion, draw_curves
 from pipeline.secrets import without_password
 from pipeline.tracking.provenance import dump_yaml, provenance
@@ -42,6 +42,7 @@ def write_results(
     epochs: Mapping[int, dict[str, float]],
     counts: Int[Tensor, "classes classes"],
     *,
+    classes: Sequence[str],
     header: Header,
     title: str,
     figures: bool,
@@ -53,6 +54,7 @@ def write_results(
         parameters: by name, such as layer1.weight (out, in) and layer1.bias (out).
         epochs: metrics by epoch, the first epoch first.
         counts: on the test examples, rows are the true classes.
+        classes: the names of the classes.
         header: what the file of the weights says of the network.
         title: of the figures.
         figures: draw curves.png and confusion.png now; else `python -m pipeline.figures` does.
@@ -63,9 +65,7 @@ def write_results(
     try:
         named = {name: tensor.cpu().contiguous() for name, tensor in parameters.items()}
         save_file(named, folder / WEIGHTS_FILE, header.as_metadata())
-        rows = cast("list[list[int]]", counts.tolist())
-        lines = [",".join(map(str, row)) + "\n" for row in rows]
-        (folder / "confusion.csv").write_text("".join(lines))
+        write_confusion(folder / CONFUSION_FILE, counts.numpy(), classes)
         if figures:
             curves = {
                 key: curve((epoch, metrics[key]) for epoch, metrics in epochs.items())
@@ -73,7 +73,7 @@ def write_results(
                 if key in next(iter(epochs.values()))
             }
             draw_curves(folder / "curves.png", curves, title=title)
-            draw_confusion(folder / "confusion.png", counts.numpy(), title=title)
+            draw_confusion(folder / "confusion.png", counts.numpy(), classes=classes, title=title)
     except (OSError, SafetensorError) as error:
         raise UserError(
             f"{folder}: the run's files can't be written there ({error}). Make room and run again."

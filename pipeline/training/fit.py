@@ -148,6 +148,7 @@ def _fit(task: Task, data: Data, say: Callable[[Event], None]) -> None:
                 module.parameters_of(member),
                 evaluation.epochs[member],
                 confusion_counts(module.data.test.labels, predictions, data.num_classes),
+                classes=[str(number) for number in range(data.num_classes)],
                 header=Header.of(task.configs[member]),
                 title=task.titles[member],
                 figures=task.draws_figures,
