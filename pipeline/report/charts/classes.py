@@ -30,8 +30,8 @@ MAX_HEADER = 14
 IMAGE_SIDE = 88
 """Pixels of the longer side of a weight image."""
 
-MAX_IMAGES = 24
-"""Classes whose weights are shown."""
+MAX_IMAGES = 30
+"""Weight images, at most."""
 
 CHANNELS = ("red", "green", "blue")
 
@@ -67,7 +67,7 @@ def confusion_chart(counts: Int[np.ndarray, "classes classes"], classes: Sequenc
     color["scale"] = {"type": "pow", "exponent": 0.4, "scheme": "blues", "domain": [0, 1]}
     is_dark = {"condition": {"test": "datum.share > 0.3", "value": "white"}, "value": "black"}
     text: Spec = {
-        "mark": {"type": "text", "fontSize": 9},
+        "mark": {"type": "text", "fontSize": 9, "tooltip": TOLD},
         "encoding": {"text": {"field": "count"}, "color": is_dark},
     }
     x = _names("predicted", "predicted class", names)
@@ -147,25 +147,26 @@ def weights_chart(
     """
     if image_shape is None:
         return None
-    labels = distinct_labels(classes, lambda name: shortened(name, MAX_HEADER))[:MAX_IMAGES]
     largest = float(np.abs(weight).max()) or 1.0
     images = (weight / largest).reshape(-1, *image_shape)
     channels = CHANNELS if image_shape[-1] == len(CHANNELS) else ("grey",)
+    labels = distinct_labels(classes, lambda name: shortened(name, MAX_HEADER))
+    shown = labels[: MAX_IMAGES // len(channels)]
     data = [
         {"class": label, "channel": name, "image": _image(image[:, :, channel]), "x": 0, "y": 0}
-        for label, image in zip(labels, images, strict=False)
+        for label, image in zip(shown, images, strict=False)
         for channel, name in enumerate(channels)
     ]
-    is_part = len(classes) > len(labels)
+    which = f"the first {len(shown)} of {len(labels):,} classes" if len(shown) < len(labels) else ""
     height, width, _ = image_shape
     size = {
         "width": max(1, IMAGE_SIDE * width // max(height, width)),
         "height": max(1, IMAGE_SIDE * height // max(height, width)),
     }
     return {
-        **headed(f"the first {len(labels)} of {len(classes):,} classes" if is_part else ""),
+        **headed(which),
         "data": {"values": data},
-        **_facets(labels, channels),
+        **_facets(shown, channels),
         "spec": {
             **size,
             "mark": {"type": "image", **size},
