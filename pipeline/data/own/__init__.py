@@ -1,0 +1,1 @@
+"""Users' own files as examples: a table, a file of arrays, a folder of images."""
