@@ -39,6 +39,9 @@ NEEDED = {
     "dropout=hidden": ["model=mlp"],
     "dropout=both": ["model=mlp"],
     "model=sgd_network": ["loss=quadratic"],
+    "data=table": ["data.path=some.csv", "data.target=species"],
+    "data=arrays": ["data.path=some.npz"],
+    "data=images": ["data.path=some"],
 }
 """What else an option must be given with."""
 
@@ -69,7 +72,7 @@ def fit(config: Config) -> GroupModule:
 
 def test_every_group_of_conf_is_walked_here():
     folders = {path.name for path in conf_dir().iterdir() if path.is_dir()}
-    assert folders - {"hydra", "__pycache__"} == {*GROUPS, "experiment"}
+    assert folders - {"hydra", "usual", "__pycache__"} == {*GROUPS, "experiment"}
     assert all(options(group) for group in GROUPS)
 
 

@@ -54,8 +54,9 @@ class DataConfig:
     drop (leave the row out)."""
     split_column: str | None = None
     """table only: the column that says train, val or test; null to divide by split_seed."""
-    split_seed: int = 0
-    """≥ 0; it decides which examples are for what, with the same shares of each class."""
+    split_seed: int | None = 0
+    """≥ 0; it decides which examples are for what, with the same shares of each class. null: each
+    run's own seed does, so that intervals over seeds say what other examples would give, too."""
     val_share: float | None = None
     """Share of the examples for validation, 0 ≤ share < 1, where the data don't say."""
     test_share: float | None = None
@@ -72,9 +73,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         """Check names and ranges."""
         one_of("data.scale", self.scale, SCALES)
-        require(
-            0 <= self.split_seed < 2**63, "data.split_seed", self.split_seed, "a whole number ≥ 0"
-        )
+        in_range = self.split_seed is None or 0 <= self.split_seed < 2**63
+        allowed = "a whole number ≥ 0, or null for each run's own seed"
+        require(in_range, "data.split_seed", self.split_seed, allowed)
         self._check_sizes()
         self._check_shares()
         self._check_own()
@@ -87,16 +88,11 @@ class DataConfig:
         return self.name in DIVIDED_HERE
 
     @property
-    def has_validation(self) -> bool:
-        """Whether there are validation examples, as far as the config says."""
-        return self.num_val != 0 and self.val_share != 0
-
-    @property
-    def validation_key(self) -> str:
-        """What gives a config validation examples, as an example that can be typed."""
+    def without_validation(self) -> str:
+        """The key=value by which there are no validation examples; "" if there are some."""
         if self.num_val == 0:
-            return "data.num_val=null" if self.is_divided_here else "data.num_val=5000"
-        return "data.val_share=0.15"
+            return "data.num_val=0"
+        return "data.val_share=0" if self.val_share == 0 else ""
 
     def _check_sizes(self) -> None:
         """Check numbers of examples; those of data that are divided here may be left open."""
@@ -104,14 +100,11 @@ class DataConfig:
         for name, number, least in (("num_train", self.num_train, 1), ("num_val", self.num_val, 0)):
             in_range = self.is_divided_here if number is None else number >= least
             require(in_range, f"data.{name}", number, allowed.format(least))
-        require(self.batch_size >= 1, "data.batch_size", self.batch_size, "a whole number ≥ 1")
-        if self.num_train is not None:
-            require(
-                self.batch_size <= self.num_train,
-                "data.batch_size",
-                self.batch_size,
-                f"a whole number from 1 to data.num_train={self.num_train}",
-            )
+        most, allowed = self.num_train, f"from 1 to data.num_train={self.num_train}"
+        if most is None:
+            most, allowed = self.batch_size, "≥ 1"
+        in_range = 1 <= self.batch_size <= most
+        require(in_range, "data.batch_size", self.batch_size, f"a whole number {allowed}")
 
     def _check_shares(self) -> None:
         if not self.is_divided_here:

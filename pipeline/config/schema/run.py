@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.config.rules import require
 from pipeline.config.schema.attack import AttackConfig
@@ -43,6 +43,13 @@ class Config:
     root: str = ""
     """The project's root: mlflow.db, mlruns/ and data/ lie in it."""
 
+    @property
+    def divided_data(self) -> DataConfig:
+        """The data, with this run's seed in place of a split_seed that is left open."""
+        if self.data.split_seed is not None:
+            return self.data
+        return replace(self.data, split_seed=self.seed)
+
     def __post_init__(self) -> None:
         """Check the rules that tie keys of different groups together."""
         require(0 <= self.seed < 2**63, "seed", self.seed, "a whole number ≥ 0")
@@ -63,8 +70,8 @@ class Config:
                 f"dropout={self.dropout.name} with model.hidden=[]: there is no hidden layer to "
                 "drop units of. Say model=mlp or model.hidden=[30], or choose dropout=input."
             )
-        if self.trainer.early_stopping and not self.data.has_validation:
+        if self.trainer.early_stopping and self.data.without_validation:
             raise UserError(
-                "trainer.early_stopping=true without validation examples: it watches the loss on "
-                f"them. Set {self.data.validation_key}."
+                f"trainer.early_stopping=true with {self.data.without_validation}: it watches the "
+                "loss on the validation examples. Set another number of them."
             )
