@@ -4,15 +4,21 @@
 
 DATA is an option of conf/data, with what else it needs: digits, or "table data.path=FILE". Without
 any, the data sets that come with the project, or digits to be quick. N is the number of seeds.
-Every optimizer trains the models below for the data's own number of epochs.
+Every optimizer trains each model for the data's own number of epochs. A row is the default rate,
+its accuracy, how many points that is below the best of the grid, and the grid; "lost" is a little
+too large, for the best of so many is so by chance, too.
+
+Claim: the default loses at most 3 points on digits, by its 200 validation examples, and at most 2
+elsewhere.
 """
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -40,19 +46,25 @@ class DefaultsOptions(Options):
 
 @dataclass(frozen=True)
 class Worth:
-    """What the default learning rate of an optimizer is worth; accuracies in percent."""
+    """What the default learning rate is worth to a model; accuracies in percent."""
 
     optimizer: str
     model: str
     default: float
     accuracy: float
-    best: float
-    best_accuracy: float
+    by_rate: Mapping[float, float]
+    """Accuracies of the grid's learning rates."""
 
     @property
     def lost(self) -> float:
-        """Points of accuracy that a search over the grid would have brought."""
-        return self.best_accuracy - self.accuracy
+        """Points of accuracy that the best of the grid would have brought."""
+        return max(self.by_rate.values()) - self.accuracy
+
+    def __str__(self) -> str:
+        """Return its row of the table."""
+        grid = "".join(f"{accuracy:7.1f}" for accuracy in self.by_rate.values())
+        default = f"{self.default:8g}{self.accuracy:8.1f}{self.lost:8.1f}"
+        return f"  {self.optimizer:10}{self.model:9}{default}{grid}"
 
 
 def main() -> None:
@@ -60,13 +72,12 @@ def main() -> None:
     parser = make_parser(__doc__, rounds=3)
     parser.add_argument("data_sets", nargs="*", metavar="DATA", help="an option of conf/data")
     options = parser.parse_args(namespace=DefaultsOptions())
+    rates = "".join(f"{rate:7g}" for rate in options.rates)
     lost: list[float] = []
     for data in options.data_sets or _shipped(options):
-        print(f"{data.split()[0]:14}{'model':9}{'default':>9}{'best':>9}{'default':>10}{'best':>9}")
+        print(f"{shlex.split(data)[0]:21}{'default':>8}{'in %':>8}{'lost':>8}{rates}", flush=True)
         for worth in _measure(data, options):
-            rates = f"{worth.default:9g}{worth.best:9g}"
-            accuracies = f"{worth.accuracy:8.2f} %{worth.best_accuracy:7.2f} %"
-            print(f"  {worth.optimizer:12}{worth.model:9}{rates}{accuracies}{-worth.lost:+8.2f}")
+            print(worth, flush=True)
             lost.append(worth.lost)
     print(f"lost by the default: {median(lost):.2f} points in the median, {max(lost):.2f} at most")
     options.keep("defaults", {"median": median(lost), "largest": max(lost)})
@@ -83,13 +94,13 @@ def _shipped(options: Options) -> list[str]:
 def _measure(data: str, options: DefaultsOptions) -> Iterator[Worth]:
     """Train every model by every optimizer, with the default learning rate and with the grid's."""
     grid = f"optimizer.lr={','.join(map(str, options.rates))}"
+    seeds = f"seed=range(0,{options.num_rounds})"
     for model in MODELS:
-        chosen = [*f"data={data}".split(), f"model={model}", f"seed=range(0,{options.num_rounds})"]
+        chosen = [*shlex.split(f"data={data}"), f"model={model}", seeds]
         by_default, by_rate = _accuracies(*chosen), _accuracies(*chosen, grid)
         for name in OPTIMIZERS:
-            ((rate, accuracy),) = by_default[name].items()
-            best = max(by_rate[name], key=by_rate[name].__getitem__)
-            yield Worth(name, model, rate, accuracy, best, by_rate[name][best])
+            ((default, accuracy),) = by_default[name].items()
+            yield Worth(name, model, default, accuracy, by_rate[name])
 
 
 def _accuracies(*overrides: str) -> dict[str, dict[float, float]]:
