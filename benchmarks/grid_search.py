@@ -22,6 +22,7 @@ from statistics import mean, median
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.datasets import (  # pyright: ignore[reportMissingTypeStubs]  # has none
     make_classification,  # pyright: ignore[reportUnknownVariableType]
 )
@@ -120,7 +121,7 @@ def main() -> None:
 
 def write_table(path: Path, grid: Grid) -> None:
     """Write the table, with a column that says which rows are for what, the same for everybody."""
-    inputs, labels = make_classification(
+    made: tuple[NDArray[np.float64], NDArray[np.int64]] = make_classification(
         grid.num_examples,
         grid.num_features,
         n_informative=grid.num_features // 3,
@@ -129,6 +130,7 @@ def write_table(path: Path, grid: Grid) -> None:
         flip_y=0.02,
         random_state=0,
     )
+    inputs, labels = made
     frame = pd.DataFrame(inputs, columns=[f"x{number}" for number in range(grid.num_features)])
     frame[TARGET] = labels
     shares = [0.7, 0.15, 0.15]
