@@ -29,6 +29,7 @@ SCRIPTS = (
     "end_to_end",
     "resume",
     "compare",
+    "own_data",
     "reproduce",
 )
 

@@ -62,7 +62,7 @@ def require_file(path: Path) -> None:
 
 
 def check_names(path: Path, names: Sequence[str]) -> None:
-    """Check that each column has a name of its own.
+    """Check that each column has a name of its own, on one line.
 
     Raises:
         UserError: one has none, or two have the same.
@@ -70,6 +70,11 @@ def check_names(path: Path, names: Sequence[str]) -> None:
     for number, name in enumerate(names, start=1):
         if not name:
             raise UserError(f"{path}: column {number} has no name. Give it one, or remove it.")
+        if name.splitlines() != [name]:
+            raise UserError(
+                f"{path}: the name of column {number}, {shown(name)}, is of several lines. Write "
+                "it on one; or a quote isn't closed."
+            )
     name, times = Counter(names).most_common(1)[0]
     if times > 1:
         numbers = [str(number) for number, other in enumerate(names, start=1) if other == name]
