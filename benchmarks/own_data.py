@@ -31,7 +31,7 @@ from pipeline.memory import OWN_PAGES
 
 ROWS, COLUMNS = 1_000_000, 100
 QUICK_ROWS, QUICK_COLUMNS = 10_000, 20
-ROWS_AT_A_TIME = 10_000
+ROWS_AT_A_TIME = 100_000
 
 
 class Taken(NamedTuple):
@@ -88,8 +88,8 @@ def write_tables(folder: Path, rows: int, columns: int) -> tuple[Path, Path]:
         csv.CSVWriter(paths[0], schema) as as_csv,
         parquet.ParquetWriter(paths[1], schema) as as_parquet,
     ):
-        for _ in range(0, rows, ROWS_AT_A_TIME):
-            features = draws.normal(size=(columns, ROWS_AT_A_TIME))
+        for first in range(0, rows, ROWS_AT_A_TIME):
+            features = draws.normal(size=(columns, min(ROWS_AT_A_TIME, rows - first)))
             labels = (features[:3].argmax(axis=0)).astype(np.int64)
             table = pa.Table.from_arrays(
                 [*map(pa.array, features), pa.array(labels)], schema=schema

@@ -71,7 +71,7 @@ def write_results(
     try:
         write_weights(folder / WEIGHTS_FILE, parameters, header, scaling)
         if isinstance(header.inputs, Table):
-            (folder / COLUMNS_FILE).write_text(column_list(header.inputs))
+            (folder / COLUMNS_FILE).write_text(column_list(header.inputs), "utf-8")
         write_confusion(folder / CONFUSION_FILE, counts.numpy(), header.classes)
         if figures:
             curves = {

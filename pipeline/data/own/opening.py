@@ -73,7 +73,7 @@ def check_names(path: Path, names: Sequence[str]) -> None:
         if name.splitlines() != [name]:
             raise UserError(
                 f"{path}: the name of column {number}, {shown(name)}, is of several lines. Write "
-                "it on one; or a quote isn't closed."
+                "it on one, or close its quotes."
             )
     name, times = Counter(names).most_common(1)[0]
     if times > 1:
