@@ -54,6 +54,7 @@ def _drawn(pool: Pool, data: DataConfig) -> Division:
     """Return the parts that the data or `split_seed` say, each in an order of its own."""
     assert data.val_share is not None
     assert data.test_share is not None
+    assert data.split_seed is not None
     shuffled = np.argsort(_draws(data.split_seed, len(pool.labels)), kind="stable")
     parts = pool.parts[shuffled].copy()
     has_val, has_test = (bool((pool.parts == part).any()) for part in (VAL, TEST))
