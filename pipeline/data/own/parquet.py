@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data.own.arrow import ArrowError, pa, parquet, types
-from pipeline.data.own.opening import TableFile, check_names, shown
+from pipeline.data.own.opening import KEPT_BYTES, TableFile, check_names, shown
 from pipeline.data.pool import require_memory
 from pipeline.errors import UserError
 
 __all__ = ["open_parquet"]
 
 BUFFER_BYTES = 2**20
-
-KEPT_BYTES = 12
-"""Memory for each value: 8 bytes in float64 while they are read, 4 as a network reads them."""
 
 
 def open_parquet(path: Path, setting: str) -> TableFile:
