@@ -30,6 +30,8 @@ SCRIPTS = (
     "resume",
     "compare",
     "defaults",
+    "own_data",
+    "grid_search",
     "reproduce",
 )
 
