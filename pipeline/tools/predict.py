@@ -22,6 +22,7 @@ from pipeline.comparison.chosen import choose_run
 from pipeline.config.arguments import make_parser, parse
 from pipeline.data.catalog import Dataset, find_dataset
 from pipeline.data.images import Picture, read_picture
+from pipeline.data.layout import Images
 from pipeline.errors import UserError
 from pipeline.tools.trained import fetch_weights
 from pipeline.tracking.lookup import LAST, open_tracked
@@ -57,7 +58,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     dataset = find_dataset(run.params["data.name"])
-    predictions, errors = _predict(network, dataset, paths)
+    predictions, errors = _predict(network, paths)
     if arguments.json:
         images = [_as_json(prediction) for prediction in predictions]
         print(json.dumps({"run_id": run.run_id, "images": images}, indent=2))
@@ -73,14 +74,15 @@ def main() -> None:
 
 
 def _predict(
-    network: Classifier, dataset: Dataset, paths: Sequence[Path]
+    network: Classifier, paths: Sequence[Path]
 ) -> tuple[list[Prediction], list[UserError]]:
     """Return what a network says of the images, and what is wrong with those it can't read."""
+    assert isinstance(network.layout, Images)
     predictions: list[Prediction] = []
     errors: list[UserError] = []
     for path in paths:
         try:
-            picture = read_picture(path, dataset)
+            picture = read_picture(path, network.layout)
         except UserError as error:
             errors.append(error)
         else:

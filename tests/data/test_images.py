@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from pipeline.data.catalog import DATASETS
 from pipeline.data.images import read_picture
+from pipeline.data.layout import Images
 from pipeline.errors import UserError
 
-MNIST = DATASETS["mnist"]
+MNIST = Images(28, 28, margin=4, is_centred=True)
+GREY, COLOUR = Images(30, 20), Images(30, 20, channels=3)
 
 
 def drawn(size: tuple[int, int], ink: str, paper: str, mode: str = "RGB") -> Image.Image:
@@ -104,7 +105,7 @@ def test_more_bits_a_pixel_and_a_photo_that_lies_on_its_side(tmp_path: Path):
 
 def test_pixels_of_digits_go_up_to_sixteen(tmp_path: Path):
     drawn((100, 100), "black", "white").save(tmp_path / "l.png")
-    pixels = read_picture(tmp_path / "l.png", DATASETS["digits"]).pixels
+    pixels = read_picture(tmp_path / "l.png", Images(8, 8, max_pixel=16, is_centred=True)).pixels
     assert (pixels.shape, pixels.max()) == ((8, 8), 16)
 
 
@@ -120,3 +121,95 @@ def test_what_shows_nothing_or_is_no_image_is_refused(tmp_path: Path):
     }.items():
         with pytest.raises(UserError, match=f"{name}: .*{why}"):
             read_picture(tmp_path / name, MNIST)
+
+
+@pytest.mark.parametrize("layout", [GREY, COLOUR])
+def test_other_images_are_resized_as_they_are(tmp_path: Path, layout: Images):
+    halves = np.zeros((60, 40, 3), np.uint8)
+    halves[:30] = (255, 0, 0)
+    Image.fromarray(halves).save(tmp_path / "halves.png")
+    picture = read_picture(tmp_path / "halves.png", layout)
+    upper = 76 if layout is GREY else (255, 0, 0)  # 0.299 of white is the brightness of red
+    assert picture.pixels.shape[:2] == (30, 20)
+    assert np.all(picture.pixels[:14] == upper)
+    assert not picture.pixels[16:].any()
+    assert not picture.was_dark_on_light
+
+
+def test_pixels_are_averaged_where_an_image_shrinks(tmp_path: Path):
+    board = (np.indices((300, 200)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    Image.fromarray(board).save(tmp_path / "board.png")
+    pixels = read_picture(tmp_path / "board.png", GREY).pixels
+    assert np.abs(pixels.astype(int) - 127).max() <= 2
+
+
+def test_an_image_of_the_right_size_keeps_every_pixel(tmp_path: Path):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 20, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "own.png")
+    assert np.array_equal(read_picture(tmp_path / "own.png", COLOUR).pixels, pixels)
+    half = Images(30, 20, channels=3, max_pixel=51)
+    assert np.array_equal(
+        read_picture(tmp_path / "own.png", half).pixels, np.rint(pixels / 5).astype(np.uint8)
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "brightness"),
+    [
+        ("RGBA", (0, 0, 0, 0), 255),
+        ("RGBA", (0, 0, 0, 255), 0),
+        ("LA", (0, 128), 127),
+        ("I;16", 51 * 257, 51),
+        ("I;16", 255, 1),  # dark, not a byte
+        ("I", 65_535, 255),
+        ("F", 0.2, 51),
+        ("1", 1, 255),
+        ("CMYK", (0, 0, 0, 0), 255),
+    ],
+)
+def test_every_kind_of_pixel_becomes_a_byte_on_white(
+    tmp_path: Path, mode: str, colour: tuple[int, ...] | float, brightness: int
+):
+    path = tmp_path / "own.tiff"
+    Image.new(mode, (40, 60), colour).save(path)
+    for layout in (GREY, COLOUR):
+        assert np.all(read_picture(path, layout).pixels == brightness)
+
+
+def test_a_transparent_colour_of_a_palette_is_white(tmp_path: Path):
+    palette = Image.new("P", (40, 60), 1)
+    palette.putpalette([0, 0, 0, 10, 10, 10])
+    palette.save(tmp_path / "own.gif", transparency=1)
+    assert np.all(read_picture(tmp_path / "own.gif", GREY).pixels == 255)
+
+
+def test_a_photo_that_lies_on_its_side_is_turned(tmp_path: Path):
+    photo = np.zeros((400, 640), np.uint8)
+    photo[:, :320] = 255  # bright on the left, which is above after a quarter turn to the right
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(photo).save(tmp_path / "own.jpg", exif=exif, quality=95)
+    pixels = read_picture(tmp_path / "own.jpg", GREY).pixels
+    assert pixels[:14].min() > 250
+    assert pixels[16:].max() < 5
+
+
+@pytest.mark.parametrize("layout", [MNIST, GREY])
+@pytest.mark.parametrize("side", [10_000, 20_000])
+def test_an_image_that_takes_too_much_memory_is_refused(tmp_path: Path, layout: Images, side: int):
+    Image.new("1", (side, side)).save(tmp_path / "bomb.png")
+    with pytest.raises(UserError, match=r"bomb\.png: is too large"):
+        read_picture(tmp_path / "bomb.png", layout)
+
+
+def test_pixels_that_are_no_numbers_are_refused(tmp_path: Path):
+    Image.new("F", (10, 10), float("nan")).save(tmp_path / "nan.tiff")
+    for layout in (MNIST, GREY):
+        with pytest.raises(UserError, match="some of its pixels are no numbers"):
+            read_picture(tmp_path / "nan.tiff", layout)
+
+
+def test_no_other_program_is_run_for_an_image(tmp_path: Path):
+    Image.new("L", (10, 10)).save(tmp_path / "own.eps")
+    with pytest.raises(UserError, match="is no image that can be read"):
+        read_picture(tmp_path / "own.eps", GREY)
