@@ -79,7 +79,7 @@ def test_a_network_takes_raw_pixels_and_nothing_else(root: Path):
     torch.testing.assert_close(probabilities.sum(1), torch.ones(len(images)))
     with pytest.raises(UserError, match="must be raw pixels"):
         network(raw.float() / 16)
-    with pytest.raises(UserError, match="64 for each image"):
+    with pytest.raises(UserError, match="64 for each example"):
         network(raw[:, :4])
 
 

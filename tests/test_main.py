@@ -256,6 +256,15 @@ def test_the_kept_weights_are_those_of_the_network(run: Run):
     assert shapes == {"layer1.weight": (10, 64), "layer1.bias": (10,)}
 
 
+def test_the_kept_table_of_confusions_names_the_classes_and_counts_the_test_examples(run: Run):
+    with (command.artifacts(run) / "confusion.csv").open(newline="") as file:
+        (_, *classes), *rows = csv.reader(file)
+    assert classes == [name for name, *_ in rows] == list("0123456789")
+    counts = [[int(count) for count in row] for _, *row in rows]
+    right = sum(row[number] for number, row in enumerate(counts))
+    assert right / sum(map(sum, counts)) == pytest.approx(run.data.metrics["test/accuracy"])
+
+
 @pytest.mark.parametrize("name", ["curves.png", "confusion.png"])
 def test_the_kept_figures_are_figures(run: Run, name: str):
     assert is_figure(command.artifacts(run) / name)

@@ -34,7 +34,7 @@ WORD = re.compile(r"(?:\[[^\]]*\]|[^\s,])+")
 """One of the values that are named, such as lr=0.1 or hidden=[100, 30]."""
 
 MARGIN_ACCURACY = 0.002
-"""0.2 points: with 5,000 validation examples, ten of them."""
+"""0.2 points: ten of 5,000 validation examples, one of 500."""
 
 MARGIN_SHARE = 0.01
 """The margin of other metrics, as a share of the baseline's mean."""

@@ -14,7 +14,7 @@ from pipeline.errors import UserError
 
 __all__ = ["Division", "divide"]
 
-Rows = Int[NDArray[np.int64], " rows"]
+Rows = Int[NDArray[np.int64], " _rows"]
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def _read_dataset(dataset: Dataset, data: DataConfig) -> Pool:
     return Pool(
         labels=np.concatenate([train_labels, test_labels]).astype(np.int64),
         parts=parts,
-        classes=tuple(map(str, range(dataset.num_classes))),
+        classes=dataset.classes,
         layout=Images(
             *dataset.image_shape,
             max_pixel=dataset.max_pixel,

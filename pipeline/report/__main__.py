@@ -5,6 +5,7 @@ The page is one file that needs no other and no network. Of a sweep the files ar
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import tempfile
@@ -14,16 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.comparison.answer import answer
-from pipeline.comparison.comparison import Answer
+from pipeline.comparison.comparison import Answer, Chosen
 from pipeline.comparison.question import Question
 from pipeline.comparison.subject import Subject, find_subject
 from pipeline.config.arguments import make_parser, parse
 from pipeline.errors import UserError
+from pipeline.report.charts.classes import classes_chart, confusion_chart, weights_chart
 from pipeline.report.charts.comparison import comparison_chart, told_runs
-from pipeline.report.charts.digits import classes_chart, confusion_chart, weights_chart
 from pipeline.report.charts.effects import effects_chart, sensitivity_chart
 from pipeline.report.charts.gaps import gap_chart
 from pipeline.report.charts.spec import Spec
+from pipeline.report.confusion import Confusion, fetch_confusion
 from pipeline.report.page import Figure, write_report
 from pipeline.tracking.lookup import LAST, open_tracked
 from pipeline.tracking.record import RunResult
@@ -71,11 +73,7 @@ def _figures(store: Store, subject: Subject, found: Answer) -> list[Figure]:
         "gap": ("Training and validation", gap_chart(found)),
     }
     if found.chosen:
-        counts = _confusions(store, found.chosen.row.runs)
-        if counts is not None:
-            specs["confusion"] = ("What the chosen cell confuses", confusion_chart(counts))
-            specs["classes"] = ("The chosen cell, class by class", classes_chart(counts))
-        specs["weights"] = ("What the chosen run looks for", _weights(store, found.chosen.best_run))
+        specs |= _class_figures(store, found.chosen)
     return [Figure(name, title, spec) for name, (title, spec) in specs.items() if spec is not None]
 
 
@@ -87,20 +85,35 @@ def _answers(subject: Subject, found: Answer) -> list[Answer]:
         return [found]
 
 
-def _confusions(store: Store, runs: Sequence[RunResult]) -> np.ndarray | None:
-    """Return the confusions of runs, added up; None if one has none."""
-    total: np.ndarray | None = None
-    for run in runs[:MAX_CONFUSIONS]:
-        with tempfile.TemporaryDirectory() as folder:
-            if "confusion.csv" not in store.artifact_names(run.run_id):
-                return None
-            path = store.fetch_artifact(run.run_id, "confusion.csv", Path(folder))
-            counts = np.loadtxt(path, delimiter=",", dtype=np.int64)
-        total = counts if total is None else total + counts
-    return total
+def _class_figures(store: Store, chosen: Chosen) -> dict[str, tuple[str, Spec | None]]:
+    """Return the figures of the chosen cell, class by class; none if its runs lack their tables."""
+    try:
+        confusion = _added_up(store, chosen.row.runs)
+    except UserError as error:
+        print(f"The figures by class are left out: {error}", file=sys.stderr)
+        return {}
+    if confusion is None:
+        return {}
+    counts, classes = confusion.counts, confusion.classes
+    weights = _weights(store, chosen.best_run, classes)
+    return {
+        "confusion": ("What the chosen cell confuses", confusion_chart(counts, classes)),
+        "classes": ("The chosen cell, class by class", classes_chart(counts, classes)),
+        "weights": ("What the chosen run looks for", weights),
+    }
 
 
-def _weights(store: Store, run: RunResult) -> Spec | None:
+def _added_up(store: Store, runs: Sequence[RunResult]) -> Confusion | None:
+    """Return the confusions of runs, added up; None if one has none, or other classes."""
+    found = [fetch_confusion(store, run.run_id) for run in runs[:MAX_CONFUSIONS]]
+    first = found[0]
+    if first is None:
+        return None
+    counts = [it.counts for it in found if it is not None and it.classes == first.classes]
+    return Confusion(np.sum(counts, axis=0), first.classes) if len(counts) == len(found) else None
+
+
+def _weights(store: Store, run: RunResult, classes: Sequence[str]) -> Spec | None:
     """Return the weights of a network without a hidden layer as images."""
     from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
 
@@ -109,7 +122,10 @@ def _weights(store: Store, run: RunResult) -> Spec | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         tensors = load_file(store.fetch_artifact(run.run_id, name, Path(folder)))
-    return weights_chart(tensors["layer1.weight"])
+    weight = tensors["layer1.weight"]
+    side = math.isqrt(weight.shape[1])
+    is_square = side * side == weight.shape[1]
+    return weights_chart(weight, classes, (side, side, 1) if is_square else None)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipeline.report import style
+from pipeline.report.confusion import distinct_labels, shares_of_true, shown_classes
 
 __all__ = ["Curves", "draw_confusion", "draw_curves"]
 
@@ -21,6 +22,10 @@ Curves = Mapping[str, Sequence[float]]
 
 _WIDTH, _HEIGHT = 9.0, 3.2  # inches, of two panels
 _DPI = 100  # many of these are drawn: fewer pixels are quicker
+_MAX_NAME = 24  # letters of a class
+_PAD = 0.1  # inches, beside a text
+_CELL, _SMALL_CELL = 0.44, 0.2  # inches: one holds four figures, one a line of text beside it
+_MIN_SIDE, _MAX_SIDE = 3.5, 13.2  # inches, of all cells
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}
 _LOOKS: tuple[dict[str, Any], ...] = (
     {"marker": "o", "ms": 4.5},
@@ -57,41 +62,74 @@ def draw_curves(path: Path, curves: Curves, *, title: str) -> Figure:
 
 
 @style.styled()
-def draw_confusion(path: Path, counts: NDArray[np.integer], *, title: str) -> Figure:
-    """Draw a confusion matrix into a PNG file: counts as text, shares of the true digit as colour.
+def draw_confusion(
+    path: Path, counts: NDArray[np.integer], *, classes: Sequence[str], title: str
+) -> Figure:
+    """Draw a confusion matrix into a PNG file: counts as text, shares of the true class as colour.
 
     The colour follows a power of the share, so that rare confusions stay visible beside a diagonal
-    that holds nearly everything. Return the figure.
+    that holds nearly everything. Counts that don't fit into their cells are left out. Of more
+    classes than fit on an axis it shows those with the most frequent confusions. Return the figure.
 
     Args:
         path: The PNG to write.
-        counts: Examples by true digit (rows) and predicted digit (columns), (classes, classes).
+        counts: Examples by true class (rows) and predicted class (columns), (classes, classes).
+        classes: The names of the classes.
         title: Shown above the matrix, followed by the overall accuracy.
     """
-    total, digits = counts.sum(), range(len(counts))
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = 0.44 * max(len(digits), 8)  # inches: a cell holds four figures
-    figure = Figure((side + 1.7, side + 1), _DPI)
-    figure.subplots_adjust(left=0.1, right=1, bottom=0.11, top=0.91)
-    axes = figure.subplots()
+    shown, which = shown_classes(counts)
+    seen, shares = (table[np.ix_(shown, shown)] for table in (counts, shares_of_true(counts)))
+    labels = distinct_labels(classes, lambda name: style.legible(name, _MAX_NAME))
+    names = [labels[number] for number in shown]
+    count_width = style.text_width(str(seen.max())) + _PAD
+    cell = max(_CELL, count_width)
+    has_counts = cell * len(names) <= _MAX_SIDE
+    figure, axes, beside = _confusion_axes(names, cell if has_counts else _SMALL_CELL)
     norm = PowerNorm(0.4, 0, 1)  # a share of 0.01 gets 16 % of the colour range
     image = axes.imshow(shares, cmap="Blues", norm=norm, aspect="auto")
-    text: dict[str, Any] = {"size": style.SMALL, "ha": "center", "va": "center"}
-    for (row, column), count in np.ndenumerate(counts):
-        color = "0.7" if count == 0 else "0.1" if shares[row, column] < 0.3 else "1"
-        axes.text(column, row, str(count), color=color, **text)
-    axes.set(xlabel="predicted digit", ylabel="true digit", xticks=digits, yticks=digits)
-    axes.tick_params(length=0)
-    axes.grid(visible=False)
-    bar = figure.colorbar(
-        image, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1], format="%g", pad=0.03, aspect=35
-    )
-    bar.set_label("share of the true digit", size=style.SMALL)
+    if has_counts:
+        _write_counts(axes, seen, shares)
+    bar = figure.colorbar(image, beside, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1], format="%g")
+    bar.set_label("share of the true class", size=style.SMALL)
     for outline in (*axes.spines.values(), bar.outline):
         outline.set_visible(False)
-    accuracy = f"{np.trace(counts) / total:.4f}" if total else "unknown"
-    style.save(figure, path, title, f", accuracy {accuracy}")
+    total = counts.sum()
+    accuracy = f"accuracy {np.trace(counts) / total:.4f}" if total else "accuracy unknown"
+    style.save(figure, path, title, "".join(f", {it}" for it in (which, accuracy) if it))
     return figure
+
+
+def _confusion_axes(names: Sequence[str], cell: float) -> tuple[Figure, Axes, Axes]:
+    """Return a figure with the axes of a confusion matrix and, beside it, those of its colours.
+
+    Args:
+        names: Of the classes, as they are shown.
+        cell: The side of a cell in inches, at least.
+    """
+    side = max(cell * len(names), _MIN_SIDE)
+    longest = max(map(style.text_width, names))
+    is_turned = longest + _PAD > side / len(names)
+    left = 0.35 + longest
+    bottom = 0.35 + (longest if is_turned else 0.11)
+    width, height = left + side + 1.0, (bottom + side + 0.3) / 0.98  # 2 % lie above the title
+    figure = Figure((width, height), _DPI)  # fixed margins: finding them doubles the time
+    axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
+    beside = figure.add_axes(
+        ((left + side + 0.15) / width, bottom / height, 0.12 / width, side / height)
+    )
+    axes.set_xticks(range(len(names)), names, rotation=90 if is_turned else 0)
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    return figure, axes, beside
+
+
+def _write_counts(axes: Axes, counts: NDArray[np.integer], shares: NDArray[Any]) -> None:
+    """Write each count into its cell, light where the cell is dark."""
+    for (row, column), count in np.ndenumerate(counts):
+        color = "0.7" if count == 0 else "0.1" if shares[row, column] < 0.3 else "1"
+        axes.text(column, row, str(count), color=color, size=style.SMALL, ha="center", va="center")
 
 
 def _draw_panel(axes: Axes, name: str, lines: Curves, num_epochs: int) -> None:

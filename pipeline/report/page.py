@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -139,7 +139,7 @@ def _page(answer: Answer, figures: Sequence[Figure]) -> str:
     data = {figure.name: figure.spec for figure in figures}
     scripts = (
         f"<script>{_inline(vl_convert.javascript_bundle(LIBRARY))}</script>\n<script>\n"
-        f"const figures = {_inline(json.dumps(data))};\n"
+        f"const figures = {_literal(data)};\n"
         f"const looks = {json.dumps({'light': LIGHT, 'dark': DARK})};\n{SCRIPT}</script>\n"
     )
     return frame(body, title=answer.title, style=STYLE, scripts=scripts)
@@ -148,6 +148,11 @@ def _page(answer: Answer, figures: Sequence[Figure]) -> str:
 def _inline(script: str) -> str:
     """Return a script as it may stand inside a page."""
     return script.replace("</script", "<\\/script")
+
+
+def _literal(data: Mapping[str, Spec]) -> str:
+    """Return data as they may stand in a script inside a page: no text in them can end it."""
+    return json.dumps(data).replace("<", "\\u003c")
 
 
 def _cells(tag: str, texts: Sequence[str], styles: Sequence[str]) -> str:

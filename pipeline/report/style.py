@@ -14,6 +14,7 @@ from matplotlib import font_manager
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
@@ -95,10 +96,22 @@ def gaps(values: ArrayLike) -> NDArray[np.float64]:
     return np.where(np.abs(array) <= _LARGEST, array, np.nan)
 
 
+def text_width(text: str) -> float:
+    """Return how wide a text of small size is, in inches."""
+    font = _font()
+    font.set_size(SMALL, 72)
+    font.set_text(text)
+    return font.get_width_height()[0] / 64 / 72  # from 1/64 of a point
+
+
 def legible(text: str, num_characters: int = 64) -> str:
     """Return a text shortened in its middle, with a question mark for what the font lacks."""
     half = num_characters // 2
     if len(text) > num_characters:  # what sets runs apart is often at the end
         text = f"{text[: half - 1]}…{text[-half:]}"
-    font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
+    font = _font()
     return "".join(c if font.get_char_index(ord(c)) else "?" for c in text)
+
+
+def _font() -> FT2Font:
+    return font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))

@@ -92,10 +92,10 @@ def check_search(sweeper: Mapping[str, Any], base: Config) -> None:
             "hydra.sweeper.direction=minimize: what a run returns is its validation accuracy. "
             "Say hydra.sweeper.direction=maximize."
         )
-    if not base.data.has_validation:
+    if base.data.without_validation:
         raise UserError(
-            "there are no validation examples: a search chooses by validation accuracy, never by "
-            f"the test examples. Say {base.data.validation_key}, for example."
+            f"{base.data.without_validation}: a search chooses by validation accuracy, never by "
+            "the test examples. Set another number of validation examples."
         )
 
 

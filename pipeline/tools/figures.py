@@ -6,13 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Int
 from rich.progress import track
 
 from pipeline.config.arguments import make_parser, parse
 from pipeline.errors import UserError
-from pipeline.files import CHECKSUMS, damaged_files
+from pipeline.report.confusion import fetch_confusion
 from pipeline.report.figures import draw_confusion, draw_curves
 from pipeline.tracking.lookup import LAST, find_runs, open_tracked
 from pipeline.tracking.record import RunResult
@@ -30,28 +28,16 @@ def draw_figures(store: Store, run: RunResult) -> bool:
     Raises:
         UserError: its table of confusions is damaged.
     """
-    names = store.artifact_names(run.run_id)
-    if "confusion.png" in names or "confusion.csv" not in names:
+    has_figures = "confusion.png" in store.artifact_names(run.run_id)
+    confusion = None if has_figures else fetch_confusion(store, run.run_id)
+    if confusion is None:
         return False
-    with tempfile.TemporaryDirectory() as temporary:
-        fetched, drawn = Path(temporary, "fetched"), Path(temporary, "drawn")
-        fetched.mkdir()
-        drawn.mkdir()
-        counts = _fetch_confusions(store, run.run_id, fetched)
-        draw_curves(drawn / "curves.png", run.curves, title=run.name)
-        draw_confusion(drawn / "confusion.png", counts, title=run.name)
-        store.add_artifacts(run.run_id, list(drawn.iterdir()))
+    with tempfile.TemporaryDirectory() as folder:
+        curves, confusions = Path(folder, "curves.png"), Path(folder, "confusion.png")
+        draw_curves(curves, run.curves, title=run.name)
+        draw_confusion(confusions, confusion.counts, classes=confusion.classes, title=run.name)
+        store.add_artifacts(run.run_id, [curves, confusions])
     return True
-
-
-def _fetch_confusions(
-    store: Store, run_id: str, folder: Path
-) -> Int[np.ndarray, "classes classes"]:
-    """Copy a run's files into a folder and return its table of confusions, once that is checked."""
-    store.fetch_artifacts(run_id, folder)
-    if not (folder / CHECKSUMS).exists() or "confusion.csv" in damaged_files(folder):
-        raise UserError(f"{run_id}: its confusion.csv is damaged (its checksum is another).")
-    return np.loadtxt(folder / "confusion.csv", delimiter=",", dtype=np.int64)
 
 
 def main() -> None:

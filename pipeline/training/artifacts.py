@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from jaxtyping import Int
 from safetensors import SafetensorError
@@ -15,6 +14,7 @@ from torch import Tensor
 from pipeline.config.schema import Config
 from pipeline.data.scaling import Scaling
 from pipeline.errors import UserError
+from pipeline.report.confusion import CONFUSION_FILE, write_confusion
 from pipeline.report.figures import draw_confusion, draw_curves
 from pipeline.secrets import without_password
 from pipeline.tracking.provenance import dump_yaml, provenance
@@ -64,9 +64,7 @@ def write_results(
     """
     try:
         write_weights(folder / WEIGHTS_FILE, parameters, header, scaling)
-        rows = cast("list[list[int]]", counts.tolist())
-        lines = [",".join(map(str, row)) + "\n" for row in rows]
-        (folder / "confusion.csv").write_text("".join(lines))
+        write_confusion(folder / CONFUSION_FILE, counts.numpy(), header.classes)
         if figures:
             curves = {
                 key: curve((epoch, metrics[key]) for epoch, metrics in epochs.items())
@@ -74,7 +72,9 @@ def write_results(
                 if key in next(iter(epochs.values()))
             }
             draw_curves(folder / "curves.png", curves, title=title)
-            draw_confusion(folder / "confusion.png", counts.numpy(), title=title)
+            draw_confusion(
+                folder / "confusion.png", counts.numpy(), classes=header.classes, title=title
+            )
     except (OSError, SafetensorError) as error:
         raise UserError(
             f"{folder}: the run's files can't be written there ({error}). Make room and run again."

@@ -6,10 +6,15 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Dialog, Page
 
+from pipeline.comparison.answer import answer
+from pipeline.report.charts.classes import classes_chart, confusion_chart, weights_chart
+from pipeline.report.page import Figure, write_report
 from tests import command
+from tests.comparison.hand_made import grid, subject
 
 MAX_BYTES = 5 * 2**20
 
@@ -133,6 +138,43 @@ def test_a_learning_curve_is_the_mean_of_the_runs(root: Path, folder: Path):
     ]
     assert last["mean"] == pytest.approx(sum(of_cell) / 3)
     assert last["low"] < last["mean"] < last["high"]
+
+
+HOSTILE = [
+    "</script><script>alert(1)//",
+    "<!-- <script>",
+    "<img src=x onerror=alert(1)>",
+    "' + alert(1) + '",
+]
+
+
+def test_names_of_classes_are_text_wherever_they_are_shown(browser: Browser, tmp_path: Path):
+    found = answer(subject(grid([{"loss.name": "nll"}], 2, lambda _, seed: 0.9 + seed / 100)))
+    counts = np.diag([5] * len(HOSTILE))
+    drawn = [
+        Figure("confusion", "Confusions", confusion_chart(counts, HOSTILE)),
+        Figure("classes", "Class by class", classes_chart(counts, HOSTILE)),
+        Figure("weights", "Weights", weights_chart(np.eye(4), HOSTILE, (2, 2, 1)) or {}),
+    ]
+    write_report(tmp_path, found, drawn)
+    page = browser.new_page()
+    wrong: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        wrong.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("dialog", refuse)
+    page.goto((tmp_path / "report.html").as_uri())
+    for figure in drawn:
+        page.wait_for_selector(f"#{figure.name} svg")
+    page.locator("#confusion .mark-text text", has_text="5").nth(2).hover()
+    tip = page.wait_for_selector("#vg-tooltip-element.visible")
+    assert tip is not None
+    assert "<img src=x onerror=alert(1)>" in tip.inner_text()
+    assert wrong == []
+    page.close()
 
 
 def test_of_a_single_cell_there_is_a_report_too(tmp_path: Path):

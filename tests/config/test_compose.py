@@ -39,6 +39,9 @@ NEEDED = {
     "dropout=hidden": ["model=mlp"],
     "dropout=both": ["model=mlp"],
     "model=sgd_network": ["loss=quadratic"],
+    "data=table": ["data.path=some.csv", "data.target=species"],
+    "data=arrays": ["data.path=some.npz"],
+    "data=images": ["data.path=some"],
 }
 """What else an option must be given with."""
 

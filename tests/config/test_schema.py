@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from pipeline.config import schema
 from pipeline.config.compose import register, to_config
 from pipeline.config.explain import CONFIG_ERRORS, explain
-from pipeline.config.options import conf_dir
+from pipeline.config.options import conf_dir, options
 from pipeline.config.registry import names
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ BAD = [
     ("data=digits data.num_train=1", "data.batch_size=20", "data.num_train=1"),
     ("data.num_train=0", "data.num_train=0", "≥ 1"),
     ("data.num_val=-1", "data.num_val=-1", "≥ 0"),
-    ("data=imagenet", "data=imagenet", "digits, fashion_mnist, mnist"),
+    ("data=imagenet", "data=imagenet", ", ".join(options("data"))),
     # trainer
     ("trainer=tpu", "trainer=tpu", "auto, cpu, gpu"),
     ("trainer.accelerator=tpu", "trainer.accelerator=tpu", "cpu, gpu, auto"),

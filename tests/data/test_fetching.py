@@ -81,7 +81,7 @@ def test_download_leaves_the_plain_files(tmp_path, caplog):
     with serve(tmp_path / "served") as (address, _):
         prepare_tiny(root, address)
     assert contents(root) == CONTENTS
-    assert f"fetching 4 files of tiny from {address}" in caplog.text
+    assert f"fetching {', '.join(CONTENTS)} of tiny from {address}" in caplog.text
     assert f"wrote 0.0 MB to {root}" in caplog.text
 
 
@@ -181,7 +181,7 @@ def test_full_disk(tmp_path):
         result = run_in_namespace(script, [str(root), *fetch_command(root, address)])
     error = result.stderr.splitlines()[-1]
     assert f"data.root={root} can't be used (No space left on device)" in error
-    assert sorted(result.stdout.split()) == [".tiny.lock", "filler"]
+    assert sorted(result.stdout.split()) == [".download.lock", "filler"]
 
 
 @pytest.mark.parametrize("complete", [True, False])

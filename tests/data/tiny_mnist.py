@@ -30,6 +30,7 @@ TINY = Dataset(
     "tiny",
     num_train=40,
     image_shape=(4, 4),
+    classes=tuple("0123456789"),
     files=tuple(
         IdxFile(name, ARRAYS[name].shape, hashlib.sha256(content).hexdigest())
         for name, content in CONTENTS.items()

@@ -4,22 +4,31 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.config.schema import Config, DataConfig, DropoutConfig, ScheduleConfig, TrainerConfig
-from pipeline.data.tensors import load
+from pipeline.config.schema import (
+    AttackConfig,
+    Config,
+    DataConfig,
+    DropoutConfig,
+    ScheduleConfig,
+    TrainerConfig,
+)
+from pipeline.data.tensors import Data, load
 from pipeline.engine.evaluation import Epochs, Evaluation, best_on_val, confusion_counts, part
 from pipeline.engine.module import GroupModule
 from pipeline.training.fit import make_trainer
+from tests.engine.many_classes import learning, one_of_each
 
 pytestmark = pytest.mark.filterwarnings(
     r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated"  # Lightning's, with this torch
 )
 
 
-def fit(*configs: Config, epochs: int = 1, **ending: Any) -> tuple[GroupModule, Evaluation]:
+def fit(
+    *configs: Config, epochs: int = 1, data: Data | None = None, **ending: Any
+) -> tuple[GroupModule, Evaluation]:
     trainer = TrainerConfig("cpu", max_epochs=epochs, **ending)
     configs = tuple(replace(config, trainer=trainer) for config in configs)
-    data = load(configs[0].data)
-    module, callback = GroupModule(configs, data), Evaluation(len(configs))
+    module, callback = GroupModule(configs, data or load(configs[0].data)), Evaluation(len(configs))
     make_trainer(trainer, [callback]).fit(module)
     return module, callback
 
@@ -97,6 +106,20 @@ def test_the_confusion_matrix_agrees_with_the_accuracy():
         assert counts.sum(1).tolist() == torch.bincount(labels).tolist()
         accuracy = callback.epochs[member][1]["test/accuracy"]
         assert counts.trace() / counts.sum() == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize("num_classes", [2, 256, 257, 300])
+def test_any_number_of_classes_is_told_apart(num_classes: int):
+    config = replace(learning(num_classes), attack=AttackConfig("fgsm", epsilon=0.0))
+    data = one_of_each(num_classes)
+    _, callback = fit(config, epochs=3, data=data)
+    predictions, metrics = callback.test_predictions[0], callback.epochs[0][3]
+    assert predictions.tolist() == data.train.labels.tolist()
+    assert (metrics["train/accuracy"], metrics["test/accuracy"]) == (1, 0)
+    assert metrics["test/adversarial_accuracy"] == 0
+    assert metrics["test/lost_classes"] == num_classes
+    counts = confusion_counts(data.test.labels, predictions, num_classes)
+    assert torch.equal(counts, torch.eye(num_classes, dtype=torch.int64).roll(1, dims=0))
 
 
 def epochs_with(*val_losses: float) -> Epochs:

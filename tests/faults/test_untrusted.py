@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pickle
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,10 @@ from tests import command
 from tests.faults import moments, sweeps
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
+
+    from mlflow.entities import Run
 
     from tests.command import Done
 
@@ -132,20 +136,52 @@ def test_a_grid_that_makes_no_sense(root: Path, tmp_path: Path, content: str):
     check_refused(tmp_path, done, path)
 
 
-def test_a_table_of_confusions_that_is_a_pickle(root: Path, tmp_path: Path, payload: bytes):
+@contextmanager
+def replaced_confusions(run: Run, content: bytes, *, is_signed: bool) -> Generator[None]:
+    """Give a run another table of confusions for as long; signed, its checksum is that of it."""
+    table, sums = (command.artifacts(run) / name for name in ("confusion.csv", "SHA256SUMS"))
+    before = {path: path.read_bytes() for path in (table, sums)}
+    table.write_bytes(content)
+    if is_signed:
+        digests = [hashlib.sha256(it).hexdigest().encode() for it in (before[table], content)]
+        sums.write_bytes(before[sums].replace(digests[0], digests[1]))
+    yield
+    for path, kept in before.items():
+        path.write_bytes(kept)
+
+
+@pytest.mark.parametrize("is_signed", [False, True], ids=["", "with its checksum"])
+def test_a_table_of_confusions_that_is_a_pickle(
+    root: Path, tmp_path: Path, payload: bytes, is_signed: bool
+):
     run, other = command.children(root)
     for found in (run, other):
         (command.artifacts(found) / "confusion.png").unlink(missing_ok=True)
-    path = command.artifacts(run) / "confusion.csv"
-    before = path.read_bytes()
-    path.write_bytes(payload)
     sweep = command.parent(root).info.run_id
-    done = command.run(root, sweep, f"root={root}", module="pipeline.figures")
-    path.write_bytes(before)
+    with replaced_confusions(run, payload, is_signed=is_signed):
+        done = command.run(root, sweep, f"root={root}", module="pipeline.figures")
     assert not (tmp_path / "marker").exists()
     assert "Traceback" not in done.stdout + done.stderr
-    assert run.info.run_id in done.stdout + done.stderr
+    (line,) = done.errors
+    assert line.startswith(f"error: {run.info.run_id}: its confusion.csv is damaged (")
     assert (command.artifacts(other) / "confusion.png").is_file()
+
+
+@pytest.mark.parametrize("is_signed", [False, True], ids=["", "with its checksum"])
+def test_a_report_leaves_out_what_is_damaged(
+    root: Path, tmp_path: Path, payload: bytes, is_signed: bool
+):
+    (run, _), sweep = command.children(root), command.parent(root).info.run_id
+    typed = (sweep, "--output", str(tmp_path / "report"), f"root={root}")
+    with replaced_confusions(run, payload, is_signed=is_signed):
+        done = command.run(root, *typed, module="pipeline.report")
+    assert not (tmp_path / "marker").exists()
+    assert done.code == 0
+    (line,) = done.errors
+    assert f"left out: {run.info.run_id}: its confusion.csv is damaged (" in line
+    drawn = {path.name for path in (tmp_path / "report").iterdir()}
+    assert "comparison.png" in drawn
+    assert "confusion.png" not in drawn
 
 
 def test_a_store_that_is_a_pickle(tmp_path: Path, payload: bytes):

@@ -35,10 +35,28 @@ def curves(loss: Sequence[float], accuracy: Sequence[float]) -> Curves:
 
 
 def confusion(num_confused: int = 0, num_classes: int = 10) -> NDArray[np.integer]:
-    """A thousand examples of each digit, all right but for some ones taken for zeros."""
+    """A thousand examples of each class, all right but for some of the second one."""
     counts = np.diag([1000] * num_classes)
     counts[1, :2] += [num_confused, -num_confused]
     return counts
+
+
+def draw_classes(
+    path: Path,
+    counts: NDArray[np.integer],
+    classes: Sequence[str] | None = None,
+    title: str = "nll seed=0",
+) -> Figure:
+    """The figure of confusions, of classes that are called by their numbers if nobody says."""
+    names = [str(number) for number in range(len(counts))] if classes is None else classes
+    return draw_confusion(path, counts, classes=names, title=title)
+
+
+def axis_names(figure: Figure) -> tuple[list[str], list[str]]:
+    """The names of the classes along both axes."""
+    axes = figure.axes[0]
+    columns, rows = axes.get_xticklabels(), axes.get_yticklabels()
+    return [it.get_text() for it in columns], [it.get_text() for it in rows]
 
 
 @pytest.mark.parametrize("title", ["", "nll seed=0", "a $b$ _c 数字 \n λ", LONG * 3])
@@ -77,18 +95,106 @@ def test_curves_of_any_run_are_drawn(
 
 @pytest.mark.parametrize(
     "counts",
-    [confusion(), confusion(30), confusion(500, num_classes=2), np.zeros((10, 10), dtype=np.int64)],
-    ids=["perfect", "confused", "two classes", "nothing counted"],
+    [
+        confusion(),
+        confusion(30),
+        confusion(500, num_classes=2),
+        np.zeros((10, 10), dtype=np.int64),
+        100_000 * confusion(30),
+        confusion(30, num_classes=26),
+        confusion(30, num_classes=62),
+        1000 * confusion(30, num_classes=26),
+    ],
+    ids=["perfect", "confused", "two", "nothing counted", "a billion", "26", "62", "26 millions"],
 )
 def test_any_confusion_is_drawn(tmp_path: Path, counts: NDArray[np.integer]) -> None:
-    figure = draw_confusion(tmp_path / "confusion.png", counts, title=LONG)
+    figure = draw_classes(tmp_path / "confusion.png", counts, title=LONG)
     assert_nothing_overlaps(figure)
     pixels(tmp_path / "confusion.png")
+    assert max(figure.get_size_inches()) < 16
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        ["benign", "malignant"],
+        ["W" * 100, "i" * 100, "two\nlines", "$x$", ""],
+        ["数", "字", "naïve"],
+        ["T-shirt/top", *("a rather long name" + letter for letter in "abcdefghijklmnopqrstuvw")],
+    ],
+    ids=["short", "long", "not in the font", "two dozen"],
+)
+def test_classes_of_any_name_are_drawn(tmp_path: Path, classes: list[str]) -> None:
+    counts = confusion(30, num_classes=len(classes))
+    figure = draw_classes(tmp_path / "confusion.png", counts, classes)
+    assert_nothing_overlaps(figure)
+    pixels(tmp_path / "confusion.png")
+    names, of_rows = axis_names(figure)
+    assert names == of_rows
+    assert len(set(names)) == len(classes)
+
+
+def test_classes_keep_their_names_and_their_order(tmp_path: Path) -> None:
+    classes = ["zebra", "ant", "10", "9"]
+    figure = draw_classes(tmp_path / "it.png", confusion(5, num_classes=4), classes)
+    assert axis_names(figure) == (classes, classes)
+    assert figure.axes[0].get_xlabel() == "predicted class"
+    assert figure.axes[0].get_ylabel() == "true class"
+
+
+def test_names_are_turned_where_they_would_touch(tmp_path: Path) -> None:
+    counts = confusion(num_classes=5)
+    for classes, angle in ((list("abcde"), 0), (["a pair of boots", *"bcde"], 90)):
+        figure = draw_classes(tmp_path / "it.png", counts, classes)
+        assert {it.get_rotation() for it in figure.axes[0].get_xticklabels()} == {angle}
+
+
+@pytest.mark.parametrize(
+    ("counts", "are_told"),
+    [
+        (confusion(30, num_classes=26), True),
+        (confusion(30, num_classes=47), False),
+        (10_000 * confusion(30, num_classes=10), True),
+        (10_000 * confusion(30, num_classes=26), False),
+    ],
+    ids=["26 thousand", "47 thousand", "100 million", "260 million"],
+)
+def test_counts_are_told_where_they_fit(
+    tmp_path: Path, counts: NDArray[np.integer], are_told: bool
+) -> None:
+    figure = draw_classes(tmp_path / "it.png", counts)
+    told = [text.get_text() for text in figure.axes[0].texts]
+    assert told == (list(map(str, counts.ravel().tolist())) if are_told else [])
+
+
+def test_of_a_thousand_classes_the_most_confused_are_shown_and_the_title_says_so(
+    tmp_path: Path,
+) -> None:
+    counts = confusion(num_classes=1000)
+    counts[123, 987] = 5
+    figure = draw_classes(tmp_path / "it.png", counts, [f"class {it}" for it in range(1000)])
+    assert_nothing_overlaps(figure)
+    pixels(tmp_path / "it.png")
+    names, _ = axis_names(figure)
+    assert len(names) == 24
+    assert {"class 123", "class 987"} <= set(names)
+    title = figure.get_suptitle()
+    assert title == "nll seed=0, the 24 most confused of 1,000 classes, accuracy 1.0000"
+
+
+def test_a_share_is_one_of_all_examples_of_its_class(tmp_path: Path) -> None:
+    counts = confusion(num_classes=1000)
+    counts[0] = 1
+    figure = draw_classes(tmp_path / "it.png", counts)
+    (image,) = figure.axes[0].images
+    shares = image.get_array()
+    assert shares is not None
+    assert shares[0].max() == pytest.approx(0.001)
 
 
 def test_one_confusion_in_a_hundred_is_visible(tmp_path: Path) -> None:
-    draw_confusion(tmp_path / "perfect.png", confusion(0), title="")
-    draw_confusion(tmp_path / "confused.png", confusion(10), title="")
+    draw_classes(tmp_path / "perfect.png", confusion(0), title="")
+    draw_classes(tmp_path / "confused.png", confusion(10), title="")
     difference = np.abs(pixels(tmp_path / "perfect.png") - pixels(tmp_path / "confused.png"))
     num_visible = (difference.max(axis=-1) > 0.1).sum()
     assert num_visible > 1000  # most of a cell, far more than its text
@@ -128,7 +234,7 @@ def test_a_line_joins_the_epochs_that_were_evaluated_and_breaks_at_what_has_dive
 
 
 def test_the_title_keeps_both_its_ends_and_the_accuracy(tmp_path: Path) -> None:
-    figure = draw_confusion(tmp_path / "confusion.png", confusion(), title=f"first {LONG} last")
+    figure = draw_classes(tmp_path / "confusion.png", confusion(), title=f"first {LONG} last")
     title = figure.get_suptitle()
     assert title.startswith("first ")
     assert title.endswith("last, accuracy 1.0000")
@@ -163,7 +269,7 @@ def test_threads_draw_the_same_figures_as_one_thread(tmp_path: Path) -> None:
     def draw_all(name: str) -> list[bytes]:
         paths = [tmp_path / f"{name}-{i}.png" for i in range(2)]
         draw_curves(paths[0], curves(LOSS, ACCURACY), title="nll")
-        draw_confusion(paths[1], confusion(30), title="nll")
+        draw_classes(paths[1], confusion(30), title="nll")
         return [path.read_bytes() for path in paths]
 
     alone = draw_all("alone")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run
 
+from pipeline.config.options import options
 from pipeline.reproduce import __main__ as reproduce
 from pipeline.theory.claim import Claim, Outcome
 from tests import command
@@ -189,7 +190,7 @@ def test_a_third_call_trains_nothing(
         (["losses", "--seeds", "0"], "--seeds 0: must be at least 1"),
         (["--quick", "--seeds", "-1"], "--seeds -1: must be at least 1"),
         (["optimizer.lrr=1"], "optimizer.lrr: there is no such key"),
-        (["losses", "data=digit"], "data=digit: must be one of digits, fashion_mnist, mnist."),
+        (["losses", "data=digit"], "data=digit: must be one of " + ", ".join(options("data"))),
         (["losses", "seed=["], "seed=[: can't be read"),
         (["none.yaml"], "none.yaml: can't be read (No such file or directory)"),
         (["losses", "--accept", "optimizer.lr=0.1"], "optimizer.lr=0.1: what later reports"),

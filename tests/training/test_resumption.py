@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.config.schema import TrainerConfig
+from pipeline.engine.evaluation import Evaluation
+from pipeline.engine.module import GroupModule
+from pipeline.training.checkpoint import Checkpoint, load_newest
+from pipeline.training.fit import make_trainer
+from pipeline.training.resumption import KeepCheckpoints
 from tests import command
+from tests.engine.many_classes import learning, one_of_each
 from tests.faults import moments, sweeps
 
 EPOCHS = 60
@@ -147,3 +155,23 @@ def test_what_is_left_of_a_group_goes_on_from_the_groups_checkpoint(tmp_path: Pa
     epochs = [line.split()[1] for line in lines if line.startswith("epoch ")]
     assert epochs == ["9/10", "10/10"]
     sweeps.check_whole(root, 2)
+
+
+def fit_many_classes(folder: Path, start: Checkpoint | None) -> Evaluation:
+    trainer = TrainerConfig("cpu", max_epochs=5, evaluate_every=4, checkpoint_every_epochs=1)
+    config = replace(learning(300), trainer=trainer)
+    evaluation = Evaluation(1)
+    keep = KeepCheckpoints(folder, ["only"], start, trainer, evaluation)
+    make_trainer(trainer, [evaluation, keep]).fit(GroupModule([config], one_of_each(300)))
+    return evaluation
+
+
+@pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated")
+def test_a_checkpoint_holds_predictions_of_more_than_256_classes(tmp_path: Path):
+    whole = fit_many_classes(tmp_path / "whole", start=None)
+    kept = load_newest(tmp_path / "whole")
+    assert kept is not None
+    assert kept.tensors["test_predictions"].tolist() == [list(range(300))]
+    resumed = fit_many_classes(tmp_path / "resumed", start=kept)
+    assert resumed.test_predictions.tolist() == whole.test_predictions.tolist()
+    assert resumed.epochs == whole.epochs

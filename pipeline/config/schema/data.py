@@ -87,16 +87,11 @@ class DataConfig:
         return self.name in DIVIDED_HERE
 
     @property
-    def has_validation(self) -> bool:
-        """Whether there are validation examples, as far as the config says."""
-        return self.num_val != 0 and self.val_share != 0
-
-    @property
-    def validation_key(self) -> str:
-        """What gives a config validation examples, as an example that can be typed."""
+    def without_validation(self) -> str:
+        """The key=value by which there are no validation examples; "" if there are some."""
         if self.num_val == 0:
-            return "data.num_val=null" if self.is_divided_here else "data.num_val=5000"
-        return "data.val_share=0.15"
+            return "data.num_val=0"
+        return "data.val_share=0" if self.val_share == 0 else ""
 
     def _check_sizes(self) -> None:
         """Check numbers of examples; those of data that are divided here may be left open."""
@@ -104,14 +99,11 @@ class DataConfig:
         for name, number, least in (("num_train", self.num_train, 1), ("num_val", self.num_val, 0)):
             in_range = self.is_divided_here if number is None else number >= least
             require(in_range, f"data.{name}", number, allowed.format(least))
-        require(self.batch_size >= 1, "data.batch_size", self.batch_size, "a whole number ≥ 1")
-        if self.num_train is not None:
-            require(
-                self.batch_size <= self.num_train,
-                "data.batch_size",
-                self.batch_size,
-                f"a whole number from 1 to data.num_train={self.num_train}",
-            )
+        most, allowed = self.num_train, f"from 1 to data.num_train={self.num_train}"
+        if most is None:
+            most, allowed = self.batch_size, "≥ 1"
+        in_range = 1 <= self.batch_size <= most
+        require(in_range, "data.batch_size", self.batch_size, f"a whole number {allowed}")
 
     def _check_shares(self) -> None:
         if not self.is_divided_here:

@@ -63,8 +63,8 @@ class Config:
                 f"dropout={self.dropout.name} with model.hidden=[]: there is no hidden layer to "
                 "drop units of. Say model=mlp or model.hidden=[30], or choose dropout=input."
             )
-        if self.trainer.early_stopping and not self.data.has_validation:
+        if self.trainer.early_stopping and self.data.without_validation:
             raise UserError(
-                "trainer.early_stopping=true without validation examples: it watches the loss on "
-                f"them. Set {self.data.validation_key}."
+                f"trainer.early_stopping=true with {self.data.without_validation}: it watches the "
+                "loss on the validation examples. Set another number of them."
             )

@@ -7,14 +7,14 @@ from math import isnan
 from typing import cast
 
 import torch
-from jaxtyping import Float, Int, Integer, UInt8
+from jaxtyping import Float, Int, Integer
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from pipeline.data.tensors import Split
 from pipeline.engine.attacks import adversarial_metrics
 from pipeline.engine.early_stopping import has_stopped
-from pipeline.engine.evaluation.part import Part, divide
+from pipeline.engine.evaluation.part import Part, class_dtype, divide
 from pipeline.engine.metrics import metrics_of_split
 from pipeline.engine.module import GroupModule
 
@@ -41,7 +41,7 @@ class Evaluation(Callback):
     def __init__(self, num_members: int) -> None:
         self.epochs: list[Epochs] = [{} for _ in range(num_members)]
         """Metrics member by member."""
-        self.test_predictions: UInt8[Tensor, "members examples"] = torch.empty(0, 0)
+        self.test_predictions: Integer[Tensor, "members examples"] = torch.empty(0, 0)
         """The classes that each member predicts at its last evaluation."""
         self._parts: list[Part] = []
 
@@ -51,8 +51,7 @@ class Evaluation(Callback):
         assert isinstance(pl_module, GroupModule)
         self._parts = divide(pl_module)
         if self.test_predictions.numel() == 0:
-            shape = len(self.epochs), len(pl_module.data.test)
-            self.test_predictions = torch.zeros(shape, dtype=torch.uint8, device=pl_module.device)
+            self.test_predictions = _no_predictions(pl_module, pl_module.data.test)
 
     @torch.no_grad()
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -86,10 +85,10 @@ class Evaluation(Callback):
 
     def _evaluate(
         self, module: GroupModule, split: Split, epoch: int
-    ) -> tuple[Float[Tensor, " members"], UInt8[Tensor, "members examples"]]:
+    ) -> tuple[Float[Tensor, " members"], Integer[Tensor, "members examples"]]:
         """Return every member's mean loss over a split, and the classes that it predicts."""
         losses = torch.zeros(len(module.configs), dtype=torch.float64, device=module.device)
-        predictions = torch.empty(len(losses), len(split), dtype=torch.uint8, device=module.device)
+        predictions = _no_predictions(module, split)
         for part in self._parts:
             losses[part.rows], predictions[part.rows] = part.evaluate(split, epoch)
         return losses / len(split), predictions
@@ -117,6 +116,12 @@ class Evaluation(Callback):
         if due:
             module.stop(due)
             trainer.should_stop = not module.active
+
+
+def _no_predictions(module: GroupModule, split: Split) -> Integer[Tensor, "members examples"]:
+    """Return room for the classes that each member predicts, for now the first one."""
+    dtype = class_dtype(module.data.num_classes)
+    return torch.zeros(len(module.configs), len(split), dtype=dtype, device=module.device)
 
 
 def _by_member(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from pipeline.data.tensors import Split
@@ -18,7 +18,7 @@ from pipeline.engine.members import Members, input_p_keep
 from pipeline.engine.module import GroupModule
 from pipeline.engine.network import Forward, Masks, Parameters
 
-__all__ = ["Part", "divide"]
+__all__ = ["Part", "class_dtype", "divide"]
 
 CHUNK = 10_000
 """Examples at once, at most."""
@@ -41,6 +41,15 @@ def divide(module: GroupModule) -> list[Part]:
     for members in parts.values():
         members.sort(key=lambda position: input_p_keep(module.configs[position], "evaluate"))
     return [Part(module, members, seed) for (_, seed), members in parts.items()]
+
+
+def class_dtype(num_classes: int) -> torch.dtype:
+    """Return the narrowest type that holds the numbers of so many classes."""
+    return next(
+        dtype
+        for dtype in (torch.uint8, torch.int16, torch.int32)
+        if num_classes - 1 <= torch.iinfo(dtype).max
+    )
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ class Part:
 
     def evaluate(
         self, split: Split, epoch: int
-    ) -> tuple[Float[Tensor, " part"], UInt8[Tensor, "part examples"]]:
+    ) -> tuple[Float[Tensor, " part"], Integer[Tensor, "part examples"]]:
         """Return the sums of the losses and the predicted classes over a split."""
         sums = torch.zeros(len(self._members), dtype=torch.float64, device=split.inputs.device)
         predicted: list[Tensor] = []
@@ -96,7 +105,7 @@ class Part:
 
     def attack(
         self, split: Split, epoch: int
-    ) -> tuple[UInt8[Tensor, "part examples"], Float[Tensor, "part examples"]]:
+    ) -> tuple[Integer[Tensor, "part examples"], Float[Tensor, "part examples"]]:
         """Return the classes predicted for a split's perturbed examples, and their outputs."""
         parameters = self._parameters
         loss, _ = self._members.losses[0]  # all have the same output function
@@ -211,7 +220,7 @@ class Part:
         return sums
 
 
-def _likeliest(logits: Float[Tensor, "part classes chunk"]) -> UInt8[Tensor, "part chunk"]:
+def _likeliest(logits: Float[Tensor, "part classes chunk"]) -> Integer[Tensor, "part chunk"]:
     """Return the class with the largest logit, the first of several.
 
     As argmax, which is thirty times slower along this dimension; comparing into floats is six
@@ -221,4 +230,5 @@ def _likeliest(logits: Float[Tensor, "part classes chunk"]) -> UInt8[Tensor, "pa
     from_last = torch.arange(num_classes, 0, -1, dtype=logits.dtype, device=logits.device)
     is_largest = torch.eq(logits, logits.amax(1, keepdim=True), out=torch.empty_like(logits))
     places = num_classes - is_largest.mul_(from_last.unsqueeze(-1)).amax(1)
-    return places.clamp_(max=num_classes - 1).to(torch.uint8)  # none is largest if one is NaN
+    places.clamp_(max=num_classes - 1)  # none is largest if one is NaN
+    return places.to(class_dtype(num_classes))

@@ -10,14 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import cast
 
-from jaxtyping import Float, Integer, UInt8
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from pipeline.config import registry
 
 __all__ = ["Labels", "Metric", "PerMember", "Predictions", "metrics_of_split"]
 
-Predictions = UInt8[Tensor, "members examples"]
+Predictions = Integer[Tensor, "members examples"]
 """The class that each member finds likeliest."""
 Labels = Integer[Tensor, " examples"]
 """The right classes."""

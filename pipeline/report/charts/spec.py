@@ -14,6 +14,7 @@ __all__ = [
     "MAX_LABEL",
     "TOLD",
     "Spec",
+    "headed",
     "interval",
     "quantity",
     "save_png",
@@ -46,6 +47,11 @@ def shortened(label: str, length: int) -> str:
     """Return a text cut in its middle: what sets cells apart is often at the end."""
     half = length // 2
     return label if len(label) <= length else f"{label[: half - 1]}…{label[-half:]}"
+
+
+def headed(text: str) -> Spec:
+    """Return what puts a line of text above a figure; nothing for ""."""
+    return {"title": {"text": text, "anchor": "start", "fontWeight": "normal"}} if text else {}
 
 
 def quantity(field: str, title: str, *, from_zero: bool = False) -> Spec:

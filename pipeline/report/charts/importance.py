@@ -1,0 +1,68 @@
+"""The figure of which columns a network needs: what it loses where one tells nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.report.charts.spec import MAX_LABEL, TOLD, Spec, headed, interval, quantity
+
+__all__ = ["Importance", "importance_chart"]
+
+MAX_COLUMNS = 30
+
+
+@dataclass(frozen=True)
+class Importance:
+    """By how much the validation accuracy falls when the values of a column are shuffled."""
+
+    name: str
+    """The column."""
+    drop: float
+    """In points of accuracy; below 0 if the accuracy rises."""
+    low: float
+    """Where the 95 % interval of the drop begins; NaN where nobody knows."""
+    high: float
+    """Where it ends."""
+
+
+def importance_chart(importances: Sequence[Importance]) -> Spec | None:
+    """Return the drop for each column with its interval, the largest first; None without columns.
+
+    Args:
+        importances: in any order; of many, the largest are shown.
+    """
+    if not importances:
+        return None
+    ranked = sorted(importances, key=lambda it: -it.drop)
+    data = [
+        {"column": it.name, **interval(it.drop, it.low, it.high)} for it in ranked[:MAX_COLUMNS]
+    ]
+    left_out = len(ranked) - len(data)
+    which = f"the {MAX_COLUMNS} most important columns; {left_out:,} more are left out"
+    x = quantity(
+        "mean", "points of validation accuracy lost by shuffling, 95 % interval", from_zero=True
+    )
+    y: Spec = {"field": "column", "type": "nominal", "title": None}
+    y["scale"] = {"domain": [it["column"] for it in data]}
+    y["axis"] = {"labelLimit": MAX_LABEL}
+    return {
+        **headed(which if left_out else ""),
+        "width": 400,
+        "height": {"step": 20},
+        "data": {"values": data},
+        "layer": [
+            {
+                "mark": {"type": "rule", "color": "gray", "strokeDash": [4, 3]},
+                "encoding": {"x": {"datum": 0}},
+            },
+            {
+                "mark": "rule",
+                "encoding": {"y": y, "x": x | {"field": "low"}, "x2": {"field": "high"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 60, "tooltip": TOLD},
+                "encoding": {"y": y, "x": x},
+            },
+        ],
+    }
