@@ -1,0 +1,337 @@
+"""What becomes of each column of a table, and the same for new rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from pipeline.config.options import did_you_mean
+from pipeline.data.layout import CATEGORY, NUMBER, Column, Table
+from pipeline.data.own.arrow import types
+from pipeline.data.own.opening import TableFile, require_file, shown
+from pipeline.data.own.roles import TARGET
+from pipeline.data.own.values import UNKNOWN, Values, whole_number
+from pipeline.data.pool import Block
+from pipeline.errors import UserError
+
+__all__ = [
+    "MAX_CATEGORIES",
+    "Input",
+    "blocks",
+    "check_values",
+    "column_list",
+    "gather",
+    "make_input",
+    "open_table",
+    "read_rows",
+    "values_of",
+]
+
+FORMATS = (".csv", ".tsv", ".parquet")
+
+MAX_CATEGORIES = 100
+"""More different texts than this are hardly categories, but names or sentences."""
+
+BLOCK_FEATURES = 8
+"""Neighbouring features that are made at a time: 64 bytes, a line of a processor's cache."""
+
+DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./]\d\d?[./]\d{4}( .*)?|\d\d?:\d\d(:\d\d.*)?")
+
+
+@dataclass(frozen=True)
+class Input:
+    """A column that a network reads."""
+
+    column: Column
+    cells: NDArray[np.float64] | NDArray[np.int32]
+    """Numbers, NaN where one is missing; or positions in the column's values, UNKNOWN there."""
+
+
+def open_table(path: Path, setting: str) -> TableFile:
+    """Open a file of the format that its suffix says.
+
+    Args:
+        path: where it lies.
+        setting: what named it, for messages about memory.
+
+    Raises:
+        UserError: there is none, or it is no table.
+    """
+    require_file(path)
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise UserError(
+            f"{path}: its name must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. "
+            "Save it as one of these."
+        )
+    try:
+        if suffix == ".parquet":
+            from pipeline.data.own.parquet import open_parquet
+
+            return open_parquet(path, setting)
+        from pipeline.data.own.delimited import open_delimited
+
+        return open_delimited(path, setting)
+    except OSError as error:
+        raise UserError(f"{path}: can't be read ({error.strerror or error}).") from error
+
+
+def values_of(file: TableFile, name: str, *, is_text: bool, max_texts: float) -> Values:
+    """Return what gathers the values of a column.
+
+    Raises:
+        UserError: it holds dates or lists, say, which are neither numbers nor texts.
+    """
+    kind = file.types[file.names.index(name)]
+    names_only = types.is_boolean(kind) or types.is_dictionary(kind)
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    is_usable = (
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_decimal(kind)
+        or types.is_boolean(kind)
+        or types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
+        or types.is_null(kind)
+    )
+    if not is_usable:
+        raise UserError(
+            f"{file.path}: the column {shown(name)} holds {kind}, neither numbers nor texts. Leave "
+            f"it out (data.drop=[{name}]), or write what matters of it as numbers of its own."
+        )
+    return Values(
+        is_text=is_text or names_only, max_texts=max_texts, decimal_comma=file.decimal_comma
+    )
+
+
+def gather(file: TableFile, wanted: Mapping[str, Values]) -> tuple[int, dict[str, int]]:
+    """Read a file once, into what gathers the values of the columns that are wanted.
+
+    Returns:
+        How many rows there are, and how many values are missing by column, also of the others.
+
+    Raises:
+        UserError: it can't be read, or has no row.
+    """
+    num_rows = 0
+    missing = dict.fromkeys(file.names, 0)
+    for name, cells in file.pieces():
+        num_rows += len(cells) if name == file.names[0] else 0
+        missing[name] += cells.null_count
+        if name in wanted:
+            wanted[name].add(cells)
+    if not num_rows:
+        raise UserError(f"{file.path}: has names of columns, but no row. Add some.")
+    return num_rows, missing | {name: values.num_missing for name, values in wanted.items()}
+
+
+def check_values(file: TableFile, name: str, values: Values, *, named: bool) -> None:
+    """Refuse a column from which no features can be made.
+
+    Args:
+        file: that it is of.
+        name: of the column.
+        values: what it holds.
+        named: it is one of `data.categories`.
+
+    Raises:
+        UserError: numbers and texts are mixed, texts are too many, or a number is infinite.
+    """
+    where = f"{file.path}: the column {shown(name)}"
+    if values.are_mixed:
+        odd = "text" if values.num_texts <= values.num_numbers else "number"
+        row, value = values.first[odd]
+        others = "numbers" if odd == "text" else "texts"
+        raise UserError(
+            f"{where} has the {odd} {shown(value)} in {file.place(row)}, but {others} elsewhere. "
+            f"Put it right, or say data.categories=[{name}] if all are names of categories."
+        )
+    if "infinite" in values.first:
+        row, value = values.first["infinite"]
+        raise UserError(
+            f"{where} has {value} in {file.place(row)}. Inputs must be finite: write a number "
+            "there, or leave it empty."
+        )
+    if named or values.are_numbers:
+        return
+    if values.texts and all(map(DATE.fullmatch, values.texts)):
+        raise UserError(
+            f"{where} holds dates or times, such as {shown(next(iter(values.texts)))}. Leave it "
+            f"out (data.drop=[{name}]), or write what matters of it as numbers of its own."
+        )
+    if values.are_too_many:
+        raise UserError(
+            f"{where} has more than {MAX_CATEGORIES} different texts, such as "
+            f"{shown(next(iter(values.texts)))}. Leave it out (data.drop=[{name}]), or say "
+            f"data.categories=[{name}] to have a feature for each of them."
+        )
+
+
+def make_input(name: str, texts: Sequence[str], cells: NDArray[Any], num_missing: int) -> Input:
+    """Return a column as a network reads it, its categories sorted; those of no row are left out.
+
+    Args:
+        name: of the column.
+        texts: the different ones, if it holds texts.
+        cells: numbers, or positions in `texts`; see `Values.take`.
+        num_missing: rows of the file that have no value there.
+    """
+    if cells.dtype == np.float64:
+        return Input(Column(name, NUMBER, num_missing=num_missing), cells)
+    is_used = np.bincount(cells + 1, minlength=len(texts) + 1)[1:] > 0
+    names = sorted(text for text, used in zip(texts, is_used, strict=True) if used)
+    place = {text: at for at, text in enumerate(names)}
+    places = np.array([*(place.get(text, UNKNOWN) for text in texts), UNKNOWN], np.int32)
+    return Input(Column(name, CATEGORY, tuple(names), num_missing), places[cells])
+
+
+def blocks(inputs: Sequence[Input]) -> Iterator[Block]:
+    """Yield the features, some neighbouring ones at a time; see `Pool.blocks`."""
+    numbers: list[NDArray[Any]] = []
+    for it in inputs:
+        is_number = it.column.kind == NUMBER
+        if numbers and (len(numbers) == BLOCK_FEATURES or not is_number):
+            yield np.stack(numbers, axis=1)
+            numbers = []
+        if is_number:
+            numbers.append(it.cells)
+        else:
+            yield from _one_hot(it)
+    if numbers:
+        yield np.stack(numbers, axis=1)
+
+
+def _one_hot(it: Input) -> Iterator[Block]:
+    is_missing = it.cells == UNKNOWN
+    for first in range(0, len(it.column.values), BLOCK_FEATURES):
+        last = min(first + BLOCK_FEATURES, len(it.column.values))
+        features = it.cells[:, None] == np.arange(first, last)
+        if is_missing.any():
+            yield np.where(is_missing[:, None], np.nan, features)
+        else:
+            yield features.view(np.uint8)
+
+
+def column_list(layout: Table) -> str:
+    """Return what became of each column, for people: a table as CSV.
+
+    The values are those of a category, or the classes.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["column", "kind", "features", "missing", "values"])
+    for column in layout.columns:
+        sizes = (len(column.features), column.num_missing)
+        writer.writerow([column.name, column.kind, *sizes, ", ".join(column.values)])
+    return text.getvalue()
+
+
+def read_rows(
+    path: Path, columns: Table, *, fills: bool
+) -> tuple[Float[NDArray[np.float64], "rows features"], list[str] | None]:
+    """Return new rows of a table as a trained network takes them.
+
+    Args:
+        path: a .csv, .tsv or .parquet file; columns that are no inputs are ignored.
+        columns: what the network was trained on.
+        fills: whether a value may be missing, as NaN.
+
+    Returns:
+        The raw features, and the class of each row by name where the target column is there.
+
+    Raises:
+        UserError: the file can't be read, a column is missing, or a value is none that the network
+            knows.
+    """
+    file = open_table(path, str(path))
+    inputs = columns.inputs
+    (target,) = (column for column in columns.columns if column.kind == TARGET)
+    for column in inputs:
+        _require_column(file, column.name)
+    wanted = {
+        column.name: values_of(
+            file, column.name, is_text=column.kind == CATEGORY, max_texts=float("inf")
+        )
+        for column in inputs
+    }
+    if target.name in file.names:
+        wanted[target.name] = values_of(file, target.name, is_text=True, max_texts=float("inf"))
+    gather(file, wanted)
+    read = [_as_trained(file, column, wanted[column.name], fills=fills) for column in inputs]
+    labels = _labels(file, target, wanted[target.name]) if target.name in wanted else None
+    return np.concatenate(list(blocks(read)), axis=1, dtype=np.float64), labels
+
+
+def _require_column(file: TableFile, name: str) -> None:
+    if name not in file.names:
+        raise UserError(
+            f"{file.path}: has no column {shown(name)}, which the network reads."
+            f"{did_you_mean(name, file.names)}"
+        )
+
+
+def _as_trained(file: TableFile, column: Column, values: Values, *, fills: bool) -> Input:
+    """Return a column of new rows, checked against what the network knows."""
+    where = f"{file.path}: the column {shown(column.name)}"
+    if values.num_missing and not fills:
+        raise UserError(
+            f"{where} has no value in {file.place(values.first['missing'][0])}. The network was "
+            "trained without missing values: write one, or leave the row out."
+        )
+    if column.kind == NUMBER:
+        if not values.are_numbers:
+            row, value = values.first["text"]
+            raise UserError(f"{where} has {shown(value)} in {file.place(row)}: must be a number.")
+        check_values(file, column.name, values, named=True)
+        return Input(column, values.take())
+    known = [_position(text, column.values) for text in values.texts]
+    positions = values.take()
+    for at, text in enumerate(values.texts):
+        if known[at] == UNKNOWN:
+            row = int((positions == at).argmax())
+            raise UserError(
+                f"{where} has {shown(text)} in {file.place(row)}, which the network doesn't know. "
+                f"It knows {', '.join(column.values[:MAX_CATEGORIES])}."
+                f"{did_you_mean(text, column.values)}"
+            )
+    return Input(column, np.array([*known, UNKNOWN], np.int32)[positions])
+
+
+def _labels(file: TableFile, target: Column, values: Values) -> list[str]:
+    if values.num_missing:
+        raise UserError(
+            f"{file.path}: the target {shown(target.name)} has no value in "
+            f"{file.place(values.first['missing'][0])}. Write one, or leave the column out."
+        )
+    names = [
+        text if (at := _position(text, target.values)) == UNKNOWN else target.values[at]
+        for text in values.texts
+    ]
+    return [names[position] for position in values.take()]
+
+
+def _position(text: str, known: Sequence[str]) -> int:
+    """Return where a text, or another way to write the same, stands among the known ones."""
+    if text in known:
+        return known.index(text)
+    plain = [_plain(other) for other in known]
+    return plain.index(_plain(text)) if _plain(text) in plain else UNKNOWN
+
+
+def _plain(text: str) -> str:
+    """Return what different ways to write a whole number, true or false have in common."""
+    number = whole_number(text)
+    if number is not None:
+        return str(number)
+    return text.lower() if text.lower() in ("true", "false") else text
