@@ -24,9 +24,9 @@ from pipeline.data.catalog import Dataset, find_dataset
 from pipeline.data.images import Picture, read_picture
 from pipeline.data.layout import Images
 from pipeline.errors import UserError
-from pipeline.tools.trained import fetch_weights
 from pipeline.tracking.lookup import LAST, open_tracked
 from pipeline.trained.classifier import Classifier
+from pipeline.trained.stored import fetch_weights
 
 __all__ = ["main"]
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.stats import t
+from scipy import stats  # pyright: ignore[reportMissingTypeStubs]
 from torch import Tensor
 
-from pipeline.data.layout import Images, Layout, Table
+from pipeline.data.layout import Numbers, Table
 from pipeline.data.tensors import Split
+from pipeline.engine.threads import num_threads
 from pipeline.trained.classifier import Classifier
 
 __all__ = ["Importance", "features_by_column", "permutation_importance"]
@@ -47,7 +49,7 @@ class Importance:
     """Where it ends."""
 
 
-def features_by_column(layout: Layout) -> dict[str, slice]:
+def features_by_column(layout: Numbers | Table) -> dict[str, slice]:
     """Return which features each input column has become.
 
     >>> from pipeline.data.layout import Column
@@ -57,12 +59,7 @@ def features_by_column(layout: Layout) -> dict[str, slice]:
 
     Args:
         layout: of a table, or of numbers without names, which are called x0, x1 and so on.
-
-    Raises:
-        ValueError: it is that of images.
     """
-    if isinstance(layout, Images):
-        raise ValueError("an image has no columns")
     if not isinstance(layout, Table):
         return {f"x{number}": slice(number, number + 1) for number in range(layout.num_features)}
     found: dict[str, slice] = {}
@@ -106,14 +103,15 @@ def permutation_importance(
     orders = torch.stack(
         [torch.randperm(len(used), generator=generator) for _ in range(num_shuffles)]
     )
-    weighted = network.first_weighted(inputs).contiguous()
-    accuracy = _are_right(network, weighted, used.labels).double().mean()
     found: list[Importance] = []
-    for name, features in columns.items():
-        own, values = weight[:, features].T, inputs[:, features]
-        shuffled = _Shuffled(weighted - values @ own, values, own, orders)
-        drops = accuracy - shuffled.accuracies(network, used.labels)
-        found.append(_importance(name, drops))
+    with num_threads(1):  # the pieces are small: threads would wait for each other
+        weighted = network.first_weighted(inputs).contiguous()
+        accuracy = _are_right(network, weighted, used.labels).double().mean()
+        for name, features in columns.items():
+            own, values = weight[:, features].T, inputs[:, features]
+            shuffled = _Shuffled(weighted - values @ own, values, own, orders)
+            drops = accuracy - shuffled.accuracies(network, used.labels)
+            found.append(_importance(name, drops))
     return found
 
 
@@ -151,7 +149,7 @@ def _are_right(
 
 def _importance(name: str, drops: Float[Tensor, " shuffles"]) -> Importance:
     """Return the mean over shuffles with Student's interval, in points."""
-    quantile = t.ppf((1 + CONFIDENCE) / 2, len(drops) - 1)
+    quantile = float(cast("Any", stats).t.ppf((1 + CONFIDENCE) / 2, len(drops) - 1))
     mean = 100 * drops.mean().item()
-    margin = 100 * float(quantile) * drops.std().item() / len(drops) ** 0.5
+    margin = 100 * quantile * drops.std().item() / len(drops) ** 0.5
     return Importance(name, mean, mean - margin, mean + margin)

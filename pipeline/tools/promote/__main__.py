@@ -18,9 +18,9 @@ from pipeline.errors import UserError
 from pipeline.report.answer import as_markdown
 from pipeline.secrets import without_password
 from pipeline.tools.promote.registry import register
-from pipeline.tools.trained import fetch_weights
 from pipeline.tracking.lookup import LAST, open_tracked
 from pipeline.tracking.record import RunResult
+from pipeline.trained.stored import fetch_weights
 
 __all__ = ["main"]
 
