@@ -74,6 +74,16 @@ class Classifier(nn.Module):
         """Return how many outputs there are."""
         return len(self.classes)
 
+    @property
+    def fills_missing(self) -> bool:
+        """Return whether a value may be missing (NaN): the mean of training takes its place."""
+        return self._fill is not None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the type in which it computes."""
+        return self.get_parameter("layer1.weight").dtype
+
     def forward(self, inputs: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
         """Return the outputs: probabilities that sum to 1 (softmax), or each for itself (sigmoid).
 
@@ -91,8 +101,7 @@ class Classifier(nn.Module):
     def logits(self, inputs: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
         """Return the weighted inputs of the last layer; see `forward`."""
         self._check(inputs)
-        dtype = self.get_parameter("layer1.weight").dtype
-        scaled = self._scaled(inputs.flatten(1).double()).to(dtype)
+        scaled = self._scaled(inputs.flatten(1).double()).to(self.dtype)
         return self.logits_above(self.first_weighted(scaled))
 
     def first_weighted(

@@ -7,6 +7,8 @@ It needs mlflow, numpy, pandas and torch alone. What the network can't read is r
 from __future__ import annotations
 
 import json
+import math
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +24,8 @@ MAX_EXAMPLES = 10_000
 
 MAX_NAMED = 20
 """Values of a column that an error lists."""
+
+WHOLE = re.compile(r"([+-]?\d{1,4000})(\.0*)?", re.ASCII)
 
 
 class Served(PythonModel):
@@ -41,7 +45,7 @@ class Served(PythonModel):
         self._classes: list[str] = takes["classes"]
         self._fills: bool = takes["fills"]
 
-    def predict(  # pyright: ignore[reportUnknownParameterType]
+    def predict(  # pyright: ignore
         self,
         context: PythonModelContext,
         model_input,  # MLflow would take a type here for a schema  # pyright: ignore
@@ -65,17 +69,15 @@ class Served(PythonModel):
             MlflowException: they are none that the network can read.
         """
         del context, params
-        if not 0 < len(model_input) <= MAX_EXAMPLES:
+        examples = cast("Any", model_input)
+        if not 0 < len(examples) <= MAX_EXAMPLES:
             raise _refusal(
-                f"a request must have 1 to {MAX_EXAMPLES:,} examples; got {len(model_input):,}"
+                f"a request must have 1 to {MAX_EXAMPLES:,} examples; got {len(examples):,}"
             )
         if self._inputs["kind"] == "table":
-            outputs = self._outputs(self._encoded(model_input))
-            return pd.DataFrame(outputs, columns=self._classes)
-        array = np.asarray(cast("Any", model_input))
-        if self._inputs["kind"] == "images":
-            return self._outputs(self._pixels(array))
-        return self._outputs(self._numbers(array))
+            return pd.DataFrame(self._outputs(self._encoded(examples)), columns=self._classes)
+        read = self._pixels if self._inputs["kind"] == "images" else self._numbers
+        return self._outputs(read(np.asarray(examples)))
 
     def _outputs(self, inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         with torch.inference_mode():
@@ -110,62 +112,71 @@ class Served(PythonModel):
         """Return rows as the network takes them: categories as a 0 or 1 for each value."""
         blocks: list[np.ndarray[Any, Any]] = []
         for column in self._inputs["columns"]:
-            if column["kind"] not in ("number", "category"):
+            encode = ENCODINGS.get(column["kind"])
+            if encode is None:  # it is no input
                 continue
-            name = column["name"]
-            values = frame[name] if name in frame else pd.Series([None] * len(frame))
-            if not self._fills and values.isna().any():
-                row = int(values.isna().to_numpy().argmax())
+            name: str = column["name"]
+            values: list[Any] = [None] * len(frame)
+            if name in frame:
+                values = cast("Any", frame[name]).tolist()
+            is_missing = [value is None or value != value for value in values]
+            if any(is_missing) and not self._fills:
                 raise _refusal(
-                    f"the column {name} has no value in example {row}; the network was trained "
-                    "without missing values"
+                    f"the column {name} has no value in example {is_missing.index(True)}; the "
+                    "network was trained without missing values"
                 )
-            encode = _number if column["kind"] == "number" else _one_hot
-            blocks.append(encode(column, values))
+            known = [None if gone else it for it, gone in zip(values, is_missing, strict=True)]
+            blocks.append(encode(column, known))
         return np.concatenate(blocks, axis=1)
 
 
-def _number(column: dict[str, Any], values: pd.Series) -> np.ndarray[Any, Any]:
-    """Return a column of numbers as a feature."""
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    is_bad = np.isinf(numbers) | (np.isnan(numbers) & values.notna().to_numpy())
-    if is_bad.any():
-        row = int(is_bad.argmax())
-        raise _refusal(
-            f"the column {column['name']} has {values.iloc[row]!r} in example {row}: must be a "
-            "finite number"
-        )
-    return numbers[:, np.newaxis]
+def _number(column: dict[str, Any], values: list[Any]) -> np.ndarray[Any, Any]:
+    """Return a column of numbers as a feature, NaN where a value is missing."""
+    feature = np.full((len(values), 1), np.nan)
+    for row, value in enumerate(values):
+        if value is None:
+            continue
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise _refusal(
+                f"the column {column['name']} has {value!r} in example {row}: must be a finite "
+                "number"
+            )
+        feature[row] = value
+    return feature
 
 
-def _one_hot(column: dict[str, Any], values: pd.Series) -> np.ndarray[Any, Any]:
-    """Return a column of categories as a feature for each, NaN in all where none is known."""
+def _one_hot(column: dict[str, Any], values: list[Any]) -> np.ndarray[Any, Any]:
+    """Return a column of categories as a feature for each, NaN in all where a value is missing."""
     known: list[str] = column["values"]
+    positions = {_plain(text): at for at, text in reversed([*enumerate(known)])}
+    positions |= {text: at for at, text in enumerate(known)}
     features = np.zeros((len(values), len(known)))
     for row, value in enumerate(values):
-        if pd.isna(value):
+        if value is None:
             features[row] = np.nan
             continue
-        text = _as_text(value)
-        if text not in known:
+        text = str(value).strip()
+        at = positions.get(text, positions.get(_plain(text)))
+        if at is None:
+            more = "" if len(known) <= MAX_NAMED else ", …"
             raise _refusal(
                 f"the column {column['name']} has {text!r} in example {row}, which the network "
-                f"doesn't know: must be one of {', '.join(known[:MAX_NAMED])}"
-                + ("" if len(known) <= MAX_NAMED else ", …")
+                f"doesn't know: must be one of {', '.join(known[:MAX_NAMED])}{more}"
             )
-        features[row, known.index(text)] = 1
+        features[row, at] = 1
     return features
 
 
-def _as_text(value: object) -> str:
-    """Return a value as the name of a category, as the reader of tables does."""
-    match value:
-        case bool() | np.bool_():
-            return str(value).lower()
-        case float() | int() | np.number() if value == int(value):
-            return str(int(value))
-        case _:
-            return str(value).strip()
+ENCODINGS = {"number": _number, "category": _one_hot}
+"""What a column becomes, by its kind."""
+
+
+def _plain(text: str) -> str:
+    """Return what different ways to write a whole number, true or false have in common."""
+    whole = WHOLE.fullmatch(text)
+    if whole:
+        return str(int(whole[1]))
+    return text.lower() if text.lower() in ("true", "false") else text
 
 
 def _refusal(why: str) -> MlflowException:
