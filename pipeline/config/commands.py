@@ -19,7 +19,7 @@ COMMANDS = {
     "ui": "MLflow's pages over the runs",
     "export": "runs as a tidy table: Parquet or CSV",
     "promote": "the chosen run as a registered MLflow model",
-    "predict": "the class that a trained network sees in image files",
+    "predict": "the class of new examples: image files, rows of a table, numbers",
     "figures": "the figures that runs of large groups lack",
     "doctor": "dead runs, records that a server missed, moved folders, damaged files",
     "convention": "settings of other libraries as overrides of ours, and back",

@@ -72,6 +72,11 @@ class Column:
             return [self.name]
         return [f"{self.name}={value}" for value in self.values] if self.kind == CATEGORY else []
 
+    @property
+    def is_boolean(self) -> bool:
+        """Return whether its values are true and false, or one of these."""
+        return bool(self.values) and {value.lower() for value in self.values} <= {"true", "false"}
+
 
 @dataclass(frozen=True)
 class Table:

@@ -5,11 +5,10 @@ The page is one file that needs no other and no network. Of a sweep the files ar
 
 from __future__ import annotations
 
-import math
 import re
 import sys
-import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,14 @@ from pipeline.comparison.question import Question
 from pipeline.comparison.subject import Subject, find_subject
 from pipeline.config.arguments import make_parser, parse
 from pipeline.errors import UserError
-from pipeline.report.charts.classes import classes_chart, confusion_chart, weights_chart
+from pipeline.report.charts.classes import classes_chart, confusion_chart
 from pipeline.report.charts.comparison import comparison_chart, told_runs
 from pipeline.report.charts.effects import effects_chart, sensitivity_chart
 from pipeline.report.charts.gaps import gap_chart
 from pipeline.report.charts.spec import Spec
 from pipeline.report.confusion import Confusion, fetch_confusion
 from pipeline.report.page import Figure, write_report
+from pipeline.report.reading import reading_figure
 from pipeline.tracking.lookup import LAST, open_tracked
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.store import Store
@@ -53,7 +53,11 @@ def main() -> None:
         name = subject.sweep_id[:8] if subject.sweep_id else named
         folder: Path = arguments.output or place.root / "reports" / name
         folder.mkdir(parents=True, exist_ok=True)
-        files = write_report(folder, found, _figures(store, subject, found))
+        figures = _figures(store, subject, found)
+        if found.chosen:
+            notes = _note_or_add(figures, store, found.chosen.best_run)
+            found = replace(found, notes=[*found.notes, *notes])
+        files = write_report(folder, found, figures)
         if subject.sweep_id:
             store.add_artifacts(subject.sweep_id, files)
     except UserError as error:
@@ -95,11 +99,9 @@ def _class_figures(store: Store, chosen: Chosen) -> dict[str, tuple[str, Spec | 
     if confusion is None:
         return {}
     counts, classes = confusion.counts, confusion.classes
-    weights = _weights(store, chosen.best_run, classes)
     return {
         "confusion": ("What the chosen cell confuses", confusion_chart(counts, classes)),
         "classes": ("The chosen cell, class by class", classes_chart(counts, classes)),
-        "weights": ("What the chosen run looks for", weights),
     }
 
 
@@ -113,19 +115,15 @@ def _added_up(store: Store, runs: Sequence[RunResult]) -> Confusion | None:
     return Confusion(np.sum(counts, axis=0), first.classes) if len(counts) == len(found) else None
 
 
-def _weights(store: Store, run: RunResult, classes: Sequence[str]) -> Spec | None:
-    """Return the weights of a network without a hidden layer as images."""
-    from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
-
-    name = "weights.safetensors"
-    if run.params.get("model.hidden") != "[]" or name not in store.artifact_names(run.run_id):
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        tensors = load_file(store.fetch_artifact(run.run_id, name, Path(folder)))
-    weight = tensors["layer1.weight"]
-    side = math.isqrt(weight.shape[1])
-    is_square = side * side == weight.shape[1]
-    return weights_chart(weight, classes, (side, side, 1) if is_square else None)
+def _note_or_add(figures: list[Figure], store: Store, run: RunResult) -> list[str]:
+    """Add the figure of what a run's network reads; return a note if something is in its way."""
+    try:
+        figure = reading_figure(store, run)
+    except UserError as error:
+        return [f"There is no figure of what the chosen run reads: {error}"]
+    if figure is not None:
+        figures.append(figure)
+    return []
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from pipeline.data.tensors import Split, load
 from pipeline.engine.metrics.lost_classes import LOST_BELOW
 from pipeline.errors import UserError
 from pipeline.reproduce.runs import StudyRuns
-from pipeline.tools.trained import fetch_weights
 from pipeline.tracking.store import open_store
+from pipeline.trained.stored import fetch_weights
 
 __all__ = ["FLAT", "saturated_share", "saturated_shares"]
 

@@ -1,51 +1,26 @@
-"""The trained network of a run, for a notebook and for the commands that use it."""
+"""The trained network of a run, for a notebook."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from pipeline.comparison.chosen import choose_run
 from pipeline.config.arguments import Place
-from pipeline.errors import UserError
-from pipeline.files import CHECKSUMS, damaged_files
 from pipeline.tracking.lookup import open_tracked
-from pipeline.tracking.record import RunResult
-from pipeline.tracking.store import Store
 from pipeline.trained.classifier import Classifier
-from pipeline.trained.weights import WEIGHTS_FILE, Weights, read_weights
+from pipeline.trained.stored import fetch_weights
+from pipeline.trained.weights import Weights
 
-__all__ = ["fetch_weights", "network", "weights"]
-
-
-def fetch_weights(store: Store, run: RunResult) -> Weights:
-    """Return the weights of a finished run.
-
-    Raises:
-        UserError: it has none, or they are damaged.
-    """
-    if run.status != "FINISHED" or WEIGHTS_FILE not in store.artifact_names(run.run_id):
-        raise UserError(f"{run.run_id}: is {run.status} and has no weights. Name a finished run.")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        for name in (WEIGHTS_FILE, CHECKSUMS):
-            store.fetch_artifact(run.run_id, name, folder)
-        if WEIGHTS_FILE in damaged_files(folder):
-            raise UserError(
-                f"{run.run_id}: its {WEIGHTS_FILE} is damaged (its checksum is another). Train it "
-                "again."
-            )
-        try:
-            return read_weights(folder / WEIGHTS_FILE)
-        except UserError as error:
-            raise UserError(f"{run.run_id}: its {error}. Train it again.") from error
+__all__ = ["network", "weights"]
 
 
 def weights(run: str, *, root: Path | str | None = None, uri: str | None = None) -> Weights:
     """Return the weights of a trained network, for plain PyTorch.
 
-    Feed them with raw pixels divided by the result's `divide_pixels_by`, a row of them for each
-    image; anything else makes the network worse without a word.
+    They read scaled inputs: feed them with `weights.scaled(inputs)`, whose inputs are raw, a row
+    for each example; anything else makes the network worse without a word. Raw inputs are pixels
+    as they are in an image, numbers as they are in an array, and of a table the features that
+    `weights.header.inputs` lists: its numbers, and 0 or 1 for each value of a category.
 
     Args:
         run: a run's id or how it begins, or its name; of a sweep, or `last` for the newest one, the
@@ -54,7 +29,8 @@ def weights(run: str, *, root: Path | str | None = None, uri: str | None = None)
         uri: another tracking store than that, such as a server's address.
 
     Returns:
-        The tensors by name (layer1.weight, layer1.bias, …), with `divide_pixels_by` and `header`.
+        The tensors by name (layer1.weight, layer1.bias, …), with `header`, which says what the
+        inputs and the classes are, and `scaling`.
 
     Raises:
         UserError: there is no such run, nothing can be chosen, or its file is damaged.
@@ -64,7 +40,7 @@ def weights(run: str, *, root: Path | str | None = None, uri: str | None = None)
 
 
 def network(run: str, *, root: Path | str | None = None, uri: str | None = None) -> Classifier:
-    """Return a trained network as a torch.nn.Module that takes raw pixels and scales them itself.
+    """Return a trained network as a torch.nn.Module that takes raw inputs and scales them itself.
 
     Args:
         run: see `weights`.
@@ -72,8 +48,10 @@ def network(run: str, *, root: Path | str | None = None, uri: str | None = None)
         uri: see `weights`.
 
     Returns:
-        The network. `network(pixels)` takes uint8 images (batch, …) and returns the values of its
-        output function (batch, classes); `network.logits(pixels)` what goes into that.
+        The network. `network(inputs)` returns the values of its output function (batch, classes),
+        `network.logits(inputs)` what goes into that. Inputs are uint8 pixels (batch, …) of images;
+        of a table or of arrays raw numbers (batch, features) of a floating point type, in the order
+        of `network.layout`. `network.classes` names the outputs.
 
     Raises:
         UserError: see `weights`.

@@ -5,6 +5,7 @@ What queries need are tags, the rest is a file, so that MLflow's tables stay rea
 
 from __future__ import annotations
 
+import ast
 import getpass
 import hashlib
 import json
@@ -12,23 +13,26 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 
 from pipeline.config.keys import plain
 from pipeline.config.options import project_root
 from pipeline.config.schema import Config
+from pipeline.config.schema.data import DataConfig
+from pipeline.errors import UserError
 from pipeline.secrets import without_password
 from pipeline.tracking.locks import job_tags, machine_tags
 
 __all__ = [
     "code_hash",
     "config_hash",
+    "data_config",
     "dump_yaml",
     "origin_tags",
     "params",
@@ -112,6 +116,32 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def data_config(params: Mapping[str, str]) -> DataConfig:
+    """Return the config of the data that a run's params tell of.
+
+    What was left open (null) of data.num_train and data.num_val is what it came to.
+
+    Args:
+        params: as `params` returns them, with the sizes that were found.
+
+    Raises:
+        UserError: they are those of something else.
+    """
+    kinds = get_type_hints(DataConfig)
+    said = {name: params[f"data.{name}"] for name in kinds if f"data.{name}" in params}
+    try:
+        return DataConfig(**{name: _value(text, kinds[name]) for name, text in said.items()})
+    except (SyntaxError, TypeError, ValueError) as error:
+        raise UserError(f"the run's params don't say what its data are ({error})") from error
+
+
+def _value(text: str, kind: object) -> Any:
+    """Return the value that `_text` has written."""
+    if kind is bool:
+        return text == "true"
+    return text if kind in (str, str | None) else ast.literal_eval(text)
 
 
 def run_name(overrides: Sequence[str], fixed: Collection[str] = ()) -> str:

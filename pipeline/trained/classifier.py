@@ -15,6 +15,7 @@ from pipeline.config.schema import ModelConfig
 from pipeline.data.layout import Images, Layout
 from pipeline.data.scaling import Scaling
 from pipeline.engine.activations import make_activation
+from pipeline.engine.layers import Layer
 from pipeline.engine.network import make_layers
 from pipeline.errors import UserError
 
@@ -73,6 +74,16 @@ class Classifier(nn.Module):
         """Return how many outputs there are."""
         return len(self.classes)
 
+    @property
+    def fills_missing(self) -> bool:
+        """Return whether a value may be missing (NaN): the mean of training takes its place."""
+        return self._fill is not None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the type in which it computes."""
+        return self.get_parameter("layer1.weight").dtype
+
     def forward(self, inputs: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
         """Return the outputs: probabilities that sum to 1 (softmax), or each for itself (sigmoid).
 
@@ -90,16 +101,36 @@ class Classifier(nn.Module):
     def logits(self, inputs: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
         """Return the weighted inputs of the last layer; see `forward`."""
         self._check(inputs)
-        own = [
-            [self.get_parameter(f"layer{number}.{name}") for name in layer.parameter_names]
+        scaled = self._scaled(inputs.flatten(1).double()).to(self.dtype)
+        return self.logits_above(self.first_weighted(scaled))
+
+    def first_weighted(
+        self, scaled: Float[Tensor, "batch features"]
+    ) -> Float[Tensor, "batch units"]:
+        """Return the weighted inputs of the first layer for inputs that are scaled already."""
+        (first, parameters), *_ = self._layers_with_parameters()
+        return first.forward(parameters, scaled.T.unsqueeze(0)).squeeze(0).T
+
+    def logits_above(
+        self, weighted: Float[Tensor, "batch units"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Return the logits that follow from the weighted inputs of the first layer."""
+        units = weighted.T.unsqueeze(0)  # as layers have it: one member, an example per column
+        for layer, parameters in self._layers_with_parameters()[1:]:
+            units = layer.forward(parameters, self._activation(units))
+        return units.squeeze(0).T
+
+    def _layers_with_parameters(self) -> list[tuple[Layer, list[Tensor]]]:
+        return [
+            (
+                layer,
+                [
+                    self.get_parameter(f"layer{number}.{name}").unsqueeze(0)
+                    for name in layer.parameter_names
+                ],
+            )
             for number, layer in enumerate(self._layers, start=1)
         ]
-        scaled = self._scaled(inputs.flatten(1).double()).to(own[0][0].dtype)
-        units = scaled.T.unsqueeze(0)  # as the layers have it: one member, an example per column
-        for number, (layer, parameters) in enumerate(zip(self._layers, own, strict=True)):
-            read = units if number == 0 else self._activation(units)
-            units = layer.forward([parameter.unsqueeze(0) for parameter in parameters], read)
-        return units.squeeze(0).T
 
     def _check(self, inputs: Tensor) -> None:
         is_image = isinstance(self.layout, Images)

@@ -18,6 +18,7 @@ from pipeline.data.tensors import Data, load
 from pipeline.engine.evaluation import Evaluation, confusion_counts
 from pipeline.engine.module import STEPS_PER_CALL, GroupModule
 from pipeline.engine.precision import parameter_dtype
+from pipeline.engine.threads import num_threads
 from pipeline.trained.weights import header_of
 from pipeline.training.artifacts import write_results
 from pipeline.training.checkpoint import Checkpoint
@@ -28,7 +29,7 @@ from pipeline.training.memory import (
     is_lack_of_memory,
 )
 from pipeline.training.resumption import KeepCheckpoints
-from pipeline.training.workers import Asking, num_threads
+from pipeline.training.workers import Asking
 
 __all__ = [
     "Epoch",

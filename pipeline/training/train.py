@@ -11,13 +11,14 @@ from contextlib import closing
 from pipeline import memory
 from pipeline.engine.grouping import MAX_MEMBERS, MAX_MEMORY_MB, plan_groups
 from pipeline.engine.members import sort_members
+from pipeline.engine.threads import num_threads
 from pipeline.tracking.record import RunResult
 from pipeline.training.fit import Epoch, Event, Fitted, Steps, Task, fit
 from pipeline.training.gpus import pick_gpus, visible_gpus
 from pipeline.training.group import Group, Job, Judge, is_on_cpu
 from pipeline.training.memory import MemoryRanOutError
 from pipeline.training.progress import Progress, make_progress
-from pipeline.training.workers import Ended, Workers, num_cores, num_threads
+from pipeline.training.workers import Ended, Workers, num_cores
 
 __all__ = ["Job", "train_runs"]
 

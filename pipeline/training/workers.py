@@ -31,7 +31,7 @@ from pipeline.errors import UserError
 from pipeline.process import ask_to_stop, end_with_parent, exits_held, is_asked_to_stop
 from pipeline.training.memory import MemoryRanOutError
 
-__all__ = ["Asking", "Ended", "Workers", "num_cores", "num_threads"]
+__all__ = ["Asking", "Ended", "Workers", "num_cores"]
 
 ON_LINUX = sys.platform == "linux"
 """Elsewhere system libraries don't survive a fork, and no process ends with its parent."""
@@ -50,17 +50,6 @@ def num_cores() -> int:
     of threads allow, which follows OMP_NUM_THREADS.
     """
     return max(1, min(joblib.cpu_count(), torch.get_num_threads()))
-
-
-@contextmanager
-def num_threads(number: int) -> Generator[None]:
-    """Let torch compute with so many threads in this block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

@@ -135,9 +135,9 @@ def _names(field: str, title: str, names: Sequence[str]) -> Spec:
 def weights_chart(
     weight: Float[np.ndarray, "classes features"],
     classes: Sequence[str],
-    image_shape: tuple[int, int, int] | None,
-) -> Spec | None:
-    """Return what each class looks for, an image for each channel; None where inputs are no images.
+    image_shape: tuple[int, int, int],
+) -> Spec:
+    """Return what each class looks for, an image for each channel.
 
     Args:
         weight: of a network without a hidden layer.
@@ -145,8 +145,6 @@ def weights_chart(
         image_shape: height, width and channels (1 for grey, 3 for colour) of the images, which are
             flattened in this order.
     """
-    if image_shape is None:
-        return None
     largest = float(np.abs(weight).max()) or 1.0
     images = (weight / largest).reshape(-1, *image_shape)
     channels = CHANNELS if image_shape[-1] == len(CHANNELS) else ("grey",)

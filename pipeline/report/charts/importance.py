@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeline.report.charts.spec import MAX_LABEL, TOLD, Spec, headed, interval, quantity
 
-__all__ = ["Importance", "importance_chart"]
+if TYPE_CHECKING:
+    from pipeline.trained.importance import Importance
+
+__all__ = ["importance_chart"]
 
 MAX_COLUMNS = 30
 
 
-@dataclass(frozen=True)
-class Importance:
-    """By how much the validation accuracy falls when the values of a column are shuffled."""
-
-    name: str
-    """The column."""
-    drop: float
-    """In points of accuracy; below 0 if the accuracy rises."""
-    low: float
-    """Where the 95 % interval of the drop begins; NaN where nobody knows."""
-    high: float
-    """Where it ends."""
-
-
-def importance_chart(importances: Sequence[Importance]) -> Spec | None:
-    """Return the drop for each column with its interval, the largest first; None without columns.
+def importance_chart(importances: Sequence[Importance], part: str) -> Spec:
+    """Return the drop for each column with its interval, the largest first.
 
     Args:
-        importances: in any order; of many, the largest are shown.
+        importances: one or more, in any order; of many, the largest are shown.
+        part: which examples they were found on: validation or test.
     """
-    if not importances:
-        return None
     ranked = sorted(importances, key=lambda it: -it.drop)
     data = [
         {"column": it.name, **interval(it.drop, it.low, it.high)} for it in ranked[:MAX_COLUMNS]
     ]
     left_out = len(ranked) - len(data)
     which = f"the {MAX_COLUMNS} most important columns; {left_out:,} more are left out"
-    x = quantity(
-        "mean", "points of validation accuracy lost by shuffling, 95 % interval", from_zero=True
-    )
+    title = f"points of {part} accuracy lost by shuffling, 95 % interval"
+    x = quantity("mean", title, from_zero=True)
     y: Spec = {"field": "column", "type": "nominal", "title": None}
     y["scale"] = {"domain": [it["column"] for it in data]}
     y["axis"] = {"labelLimit": MAX_LABEL}

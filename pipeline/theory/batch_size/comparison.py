@@ -13,10 +13,10 @@ import torch
 from torch.nn import functional as F  # noqa: N812  (torch's own convention)
 
 from pipeline.data.tensors import Data, Split
+from pipeline.engine.threads import num_threads
 from pipeline.theory.batch_size.cost import update_bytes, update_seconds
 from pipeline.theory.batch_size.softmax_layer import SoftmaxLayer
 from pipeline.theory.batch_size.training import Losses, batches, best_rate, train
-from pipeline.training.workers import num_threads
 
 __all__ = [
     "NUM_EPOCHS",

@@ -1,7 +1,8 @@
 """`python -m pipeline.promote [SWEEP|RUN]`: the chosen run becomes a registered MLflow model.
 
 Of a sweep that is the run that the validation examples choose: in the cell with the highest mean,
-the best run. The model takes raw pixels, scales them itself and drops nothing.
+the best run. The model takes raw inputs (a table's columns by name, numbers or pixels), scales them
+itself and drops nothing.
 """
 
 from __future__ import annotations
@@ -17,15 +18,22 @@ from pipeline.config.arguments import make_parser, parse
 from pipeline.errors import UserError
 from pipeline.report.answer import as_markdown
 from pipeline.secrets import without_password
+from pipeline.tools.promote.example import how_to_ask, what_it_takes
 from pipeline.tools.promote.registry import register
-from pipeline.tools.trained import fetch_weights
 from pipeline.tracking.lookup import LAST, open_tracked
 from pipeline.tracking.record import RunResult
+from pipeline.trained.classifier import Classifier
+from pipeline.trained.stored import fetch_weights
 
 __all__ = ["main"]
 
 MAX_DESCRIPTION = 5_000
 """Characters that any of MLflow's stores takes."""
+
+MAX_NAMED = 10
+"""Classes that are named."""
+
+PORT = 5001
 
 EVIDENCE = ("config_hash", "data_hash", "code_hash", "git.commit", "mlflow.parentRunId")
 """Tags of the run that the model gets, too."""
@@ -53,7 +61,7 @@ def main() -> None:
             name=name,
             alias=arguments.alias,
             evidence=_evidence(choice.run),
-            description=_description(choice.run, choice.answer),
+            description=_description(choice.run, network, choice.answer),
         )
     except UserError as error:
         sys.exit(f"error: {error}")
@@ -64,7 +72,10 @@ def main() -> None:
     print("Serve it:")
     command = f"mlflow models serve -m models:/{name}@{arguments.alias} --env-manager local"
     uri = shlex.quote(without_password(store.uri))
-    print(f"  MLFLOW_TRACKING_URI={uri} {command} --port 5001")
+    print(f"  MLFLOW_TRACKING_URI={uri} {command} --port {PORT}")
+    print("Ask it:")
+    print(f"  {how_to_ask(choice.run, network, f'http://127.0.0.1:{PORT}')}")
+    print(f"It takes {what_it_takes(network.layout)} and returns {_told_outputs(network)}.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,16 +94,28 @@ def _evidence(run: RunResult) -> dict[str, str]:
     return {**tags, **metrics, "data.name": run.params["data.name"]}
 
 
-def _description(run: RunResult, answer: Answer | None) -> str:
+def _description(run: RunResult, network: Classifier, answer: Answer | None) -> str:
     """Return what the model is and why it was chosen."""
-    data = run.params["data.name"]
     told = (
-        f"`{run.name}`, trained on {data}. Takes raw pixels, a row for each image, and returns the "
-        "values of the output function, a column for each class."
+        f"`{run.name}`, trained on {run.params['data.name']}. Takes "
+        f"{what_it_takes(network.layout)} and returns {_told_outputs(network)}."
     )
     why = as_markdown(answer) if answer else "It was named, not chosen from a comparison."
     text = f"{told}\n\n{why}"
     return text if len(text) <= MAX_DESCRIPTION else text[: MAX_DESCRIPTION - 1] + "…"
+
+
+def _told_outputs(network: Classifier) -> str:
+    """Return what comes back, for people."""
+    names = ", ".join(network.classes[:MAX_NAMED]) + (
+        "" if len(network.classes) <= MAX_NAMED else ", …"
+    )
+    what = (
+        "a probability for each class"
+        if network.output == "softmax"
+        else "a sigmoid output for each class, each for itself: they don't sum to 1"
+    )
+    return f"{what} ({names})"
 
 
 if __name__ == "__main__":

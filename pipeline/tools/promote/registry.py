@@ -12,10 +12,12 @@ from pathlib import Path
 
 import mlflow.pyfunc
 import numpy as np
+import torch
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.types import Schema, TensorSpec
+from mlflow.types import ColSpec, Schema, TensorSpec
 
+from pipeline.data.layout import CATEGORY, NUMBER, Table, as_json
 from pipeline.errors import UserError
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.store import STORE_ERRORS, Store, reason
@@ -23,7 +25,10 @@ from pipeline.trained.classifier import Classifier
 
 __all__ = ["register"]
 
-REQUIREMENTS = ("mlflow", "numpy", "torch")
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "torch")
+
+TYPES = {NUMBER: "double", CATEGORY: "string"}
+"""What MLflow takes for a column; its "boolean" would take the text "False" for true."""
 
 FOLDER = "model"
 """Among the artifacts of the run."""
@@ -79,11 +84,10 @@ def _make_model(store: Store, name: str) -> None:
 
 def _save(network: Classifier, folder: Path) -> None:
     """Write the model's folder: the graph, the code that serves it, what that needs."""
-    pixels = TensorSpec(np.dtype(np.float64), (-1, network.num_features))
-    outputs = TensorSpec(np.dtype(np.float32), (-1, network.num_classes))
     takes = {
-        "num_features": network.num_features,
-        "divide_pixels_by": network.divide_pixels_by,
+        "inputs": as_json(network.layout),
+        "classes": network.classes,
+        "fills": network.fills_missing,
     }
     hints = StringIO()  # for those who write models by hand
     with tempfile.TemporaryDirectory() as temporary, redirect_stderr(hints):
@@ -94,6 +98,24 @@ def _save(network: Classifier, folder: Path) -> None:
             folder,
             python_model=str(Path(__file__).with_name("served.py")),
             artifacts={"network": str(graph), "takes": str(said)},
-            signature=ModelSignature(Schema([pixels]), Schema([outputs])),
+            signature=_signature(network),
             pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
         )
+
+
+def _signature(network: Classifier) -> ModelSignature:
+    """Return what the model takes and gives: arrays, or a table's columns and classes by name."""
+    if isinstance(network.layout, Table):
+        takes: list[ColSpec | TensorSpec] = [
+            ColSpec(TYPES[column.kind], column.name, required=not network.fills_missing)
+            for column in network.layout.inputs
+        ]
+        gives = "double" if network.dtype == torch.float64 else "float"
+        return ModelSignature(
+            Schema(takes), Schema([ColSpec(gives, name) for name in network.classes])
+        )
+    output = np.dtype(np.float64 if network.dtype == torch.float64 else np.float32)
+    return ModelSignature(
+        Schema([TensorSpec(np.dtype(np.float64), (-1, network.num_features))]),
+        Schema([TensorSpec(output, (-1, network.num_classes))]),
+    )
