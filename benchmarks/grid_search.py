@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -121,7 +122,7 @@ def main() -> None:
 
 def write_table(path: Path, grid: Grid) -> None:
     """Write the table, with a column that says which rows are for what, the same for everybody."""
-    made: tuple[NDArray[np.float64], NDArray[np.int64]] = make_classification(
+    made = cast("Any", make_classification)(
         grid.num_examples,
         grid.num_features,
         n_informative=grid.num_features // 3,
@@ -130,7 +131,7 @@ def write_table(path: Path, grid: Grid) -> None:
         flip_y=0.02,
         random_state=0,
     )
-    inputs, labels = made
+    inputs, labels = cast("tuple[NDArray[np.float64], NDArray[np.int64]]", made)
     frame = pd.DataFrame(inputs, columns=[f"x{number}" for number in range(grid.num_features)])
     frame[TARGET] = labels
     shares = [0.7, 0.15, 0.15]
