@@ -43,6 +43,7 @@ ELSEWHERE = {
     "python -m docs": "tests/browser/test_screenshots.py",
     "python -m pipeline.reproduce": "tests/reproduce/test_main.py",
     "python -m pipeline.theory": "tests/theory/test_main.py",
+    "python -m pipeline -m data=table": "tests/test_own_data.py",
     "python -m pipeline.ui": "tests/tools/test_ui.py",
     "mlflow ui": "tests/tools/test_ui.py",
     "mlflow models serve": "tests/tools/test_promote.py",
@@ -51,8 +52,11 @@ ELSEWHERE = {
 }
 """Commands that serve, install or take long, and the file that runs them."""
 
-ON_CLUSTERS = {"docs/cluster.md": "tests/cluster/test_docs.py"}
-"""Pages whose commands need a cluster, and the file that runs them."""
+IN_ORDER = {
+    "docs/cluster.md": "tests/cluster/test_docs.py",
+    "docs/own_data.md": "tests/test_own_data.py",
+}
+"""Pages whose commands follow from each other or need a cluster, and the file that runs them."""
 
 NOT_RUN = ("pip install",)
 """Commands that need a registry while the tests run; `make` has installed the same with the extra
@@ -82,7 +86,7 @@ ALL = dict(commands())
 RUN_HERE = [
     typed
     for typed, page in ALL.items()
-    if page not in ON_CLUSTERS and not typed.startswith((*ELSEWHERE, *NOT_RUN))
+    if page not in IN_ORDER and not typed.startswith((*ELSEWHERE, *NOT_RUN))
 ]
 
 

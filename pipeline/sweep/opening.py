@@ -18,7 +18,15 @@ from pipeline.files import is_plain_name
 from pipeline.secrets import without_password
 from pipeline.sweep.grid import Grid, has_grid, read_grid, write_grid
 from pipeline.sweep.parent import time_paused, varied_params
-from pipeline.sweep.plan import ANY, LAST, Plan, check_same_grid, make_plan, take_finished
+from pipeline.sweep.plan import (
+    ANY,
+    LAST,
+    Plan,
+    check_same_data,
+    check_same_grid,
+    make_plan,
+    take_finished,
+)
 from pipeline.sweep.sweep import Sweep, cell_of
 from pipeline.tracking import paths
 from pipeline.tracking.locks import Heartbeats, alone, heartbeats_in, hold, is_alive, process_lock
@@ -162,6 +170,7 @@ def _reopen(store: Store, grid: Grid, parent: RunResult) -> Sweep | None:
             children = store.children(parent.run_id)
     plan = Plan()
     if cells:
+        check_same_data(cells, children, parent.run_id)
         plan = make_plan(cells, children, owned=owned, queued=queued, heartbeats=heartbeats)
     if study and study.prunes:  # which members had stopped, no checkpoint says
         plan.start_anew()

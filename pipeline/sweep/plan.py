@@ -16,7 +16,15 @@ from pipeline.tracking.locks import Heartbeats, is_alive
 from pipeline.tracking.provenance import code_hash
 from pipeline.tracking.record import RunResult
 
-__all__ = ["ANY", "LAST", "Plan", "check_same_grid", "make_plan", "take_finished"]
+__all__ = [
+    "ANY",
+    "LAST",
+    "Plan",
+    "check_same_data",
+    "check_same_grid",
+    "make_plan",
+    "take_finished",
+]
 
 LAST, ANY = "last", "any"
 
@@ -209,6 +217,33 @@ def check_same_grid(
     lines += _listed("only in that sweep", only_then)
     lines.append("Type that sweep's grid, or resume=any to use what is finished of any sweep.")
     raise UserError("\n".join(lines))
+
+
+def check_same_data(cells: Mapping[str, Config], runs: Sequence[RunResult], sweep_id: str) -> None:
+    """Refuse to mix runs on data that have changed since, unless the user says what counts.
+
+    Args:
+        cells: every cell's config by its config_hash.
+        runs: of the sweep that is resumed.
+        sweep_id: its run id.
+
+    Raises:
+        UserError: with how many runs were made with other data.
+    """
+    config = next(iter(cells.values()))
+    others = [
+        run
+        for run in runs
+        if (key := run.tags.get("config_hash", "")) in cells and "data" in _changes(run, cells[key])
+    ]
+    if not others or config.resume.code != "warn":
+        return
+    raise UserError(
+        f"resume.sweep={sweep_id}: {len(others)} of its runs were made with other data: "
+        f"{config.data.path or config.data.root} has changed since. Leave resume out for a sweep "
+        "of its own, or say what counts: resume.code=strict trains them anew in their place, "
+        "resume.code=ignore takes them as they are."
+    )
 
 
 def _listed(what: str, cells: Collection[str]) -> list[str]:
