@@ -29,6 +29,9 @@ SCRIPTS = (
     "end_to_end",
     "resume",
     "compare",
+    "defaults",
+    "own_data",
+    "grid_search",
     "reproduce",
 )
 

@@ -49,8 +49,9 @@ from pipeline.engine.first_layer import times_transposed
 from pipeline.engine.grouping import plan_groups
 from pipeline.engine.members import sort_members
 from pipeline.engine.module import GroupModule
+from pipeline.engine.threads import num_threads
 from pipeline.training.fit import make_trainer
-from pipeline.training.workers import Ended, Workers, num_cores, num_threads
+from pipeline.training.workers import Ended, Workers, num_cores
 
 STRENGTHS = (0.0, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 0.1)
 TRAINER = TrainerConfig("auto", max_epochs=1)

@@ -83,6 +83,12 @@ ROWS = (
         "the answer to 1,000 runs, over that to two (`python -m benchmarks.compare`)",
         "{compare[local]:.1f} s from the local store, {compare[server]:.1f} s from a server",
     ),
+    (
+        "validation accuracy that the default learning rates lose against the best of twelve: every"
+        " optimizer, softmax and mlp, digits, MNIST and Fashion-MNIST"
+        " (`python -m benchmarks.defaults`)",
+        "{defaults[median]:.1f} points in the median, {defaults[largest]:.1f} at most",
+    ),
 )
 
 

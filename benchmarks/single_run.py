@@ -21,8 +21,8 @@ from pipeline.config.schema import Config, TrainerConfig
 from pipeline.config.schema.data import DataConfig
 from pipeline.data.tensors import Data, load
 from pipeline.engine.module import GroupModule
+from pipeline.engine.threads import num_threads
 from pipeline.training.fit import make_trainer
-from pipeline.training.workers import num_threads
 
 BATCH = 100
 LR = 0.5

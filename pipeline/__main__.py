@@ -21,6 +21,7 @@ from pipeline.config.commands import run_command
 from pipeline.config.compose import register, to_config
 from pipeline.config.explain import CONFIG_ERRORS, explain
 from pipeline.config.options import conf_dir
+from pipeline.config.usual import hide_usual
 from pipeline.errors import UserError
 from pipeline.process import exit_on_signals, leave
 from pipeline.secrets import password_to_environment
@@ -79,6 +80,7 @@ def main() -> None:
     logging.raiseExceptions = False  # a log file on a full disk is no reason for a traceback
     exit_on_signals()
     refuse_other_calls()
+    hide_usual()
     register()
     arguments = sorted(sys.argv[1:], key=_place_in_line)
     sys.argv[1:] = [_in_full(password_to_environment(argument)) for argument in arguments]

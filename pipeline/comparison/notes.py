@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.comparison.cells import Cells, Hole
 from pipeline.comparison.comparison import Comparison, Verdict
@@ -29,6 +29,9 @@ FEW_SEEDS = 5
 MAX_SEEDS = 1_000
 """More are not proposed: a difference that needs them hardly matters."""
 
+FEW_EXAMPLES = 2_000
+"""So many validation examples leave an accuracy uncertain by half a point, or less."""
+
 MORE_SEEDS = "more seeds"
 
 RESUME = "the missing runs"
@@ -43,6 +46,7 @@ def find(cells: Cells, whole: Comparison, metric: Metric) -> list[str]:
     if metric.split == "test" or metric.name.startswith("test_"):
         found.append("Compared by test examples, so don't choose by this what you then report.")
     found += _few_seeds(whole)
+    found += _few_examples(runs)
     if cells.num_repeated:
         found.append(
             f"{_runs(cells.num_repeated)} are left out, since newer ones have the same config and "
@@ -98,6 +102,27 @@ def _few_seeds(whole: Comparison) -> list[str]:
         f"{fewest} seeds a cell: an interval reaches {width:.1f} standard deviations to each side "
         f"({enough:.1f} with {FEW_SEEDS} seeds), so only large differences can be told."
     ]
+
+
+def _few_examples(runs: Sequence[RunResult]) -> list[str]:
+    """Return what intervals over seeds leave out where one division of few examples decides."""
+    counts = {
+        int(row["data.num_val"]) for row in (run.params for run in runs) if _is_divided_once(row)
+    }
+    fewest = min(counts - {0}, default=FEW_EXAMPLES)
+    if fewest >= FEW_EXAMPLES:
+        return []
+    return [
+        f"{fewest} validation examples, one of them {100 / fewest:.1g} points: the intervals say "
+        "what other seeds would give on these, not what other examples would. With "
+        "data.split_seed=null each seed divides the data anew, and they say both."
+    ]
+
+
+def _is_divided_once(params: Mapping[str, str]) -> bool:
+    """Return whether a run's data are divided here, and not by the run's own seed."""
+    is_drawn = "data.val_share" in params and "data.split_column" not in params
+    return is_drawn and "data.split_seed" in params
 
 
 def _standardised(count: int) -> list[float]:

@@ -14,10 +14,11 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pipeline.config.commands import overview
-from pipeline.config.explain import CONFIG_ERRORS, explain, no_such_key
+from pipeline.config.explain import CONFIG_ERRORS, explain, no_such_key, not_one_option
 from pipeline.config.options import conf_dir, options, project_root
 from pipeline.config.reference import reference
 from pipeline.config.schema import Config
+from pipeline.config.usual import check_usual
 from pipeline.errors import UserError
 
 __all__ = ["configure", "register", "to_config", "without_hydra"]
@@ -86,13 +87,15 @@ def _fields(schema: type) -> dict[str, Any]:
 
 
 def _check_choices(config: DictConfig) -> None:
-    """Refuse `loss=[mse,ce]`, of which Hydra silently takes the last, and `~loss`."""
+    """Refuse `loss=[mse,ce]`, of which Hydra silently takes the last, `~loss`, and `usual=NAME`."""
     choices: dict[str, Any] | None = OmegaConf.select(config, "hydra.runtime.choices")
+    if choices is None:
+        return
     for group, kind in _fields(Config).items():
-        known = options(group) if is_dataclass(kind) else ()
-        if known and choices is not None and not isinstance(choices.get(group), str):
-            listed = ", ".join(known)
-            raise UserError(f"{group}: must be exactly one of {listed}. To try several, sweep: -m.")
+        is_choice = is_dataclass(kind) and options(group)
+        if is_choice and not isinstance(choices.get(group), str):
+            raise UserError(not_one_option(group))
+    check_usual(choices)
 
 
 def _unknown_keys(node: DictConfig, schema: type, prefix: str = "") -> Iterator[str]:

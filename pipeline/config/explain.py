@@ -16,7 +16,7 @@ from pipeline.config.options import did_you_mean, options
 from pipeline.config.schema import Config
 from pipeline.errors import UserError
 
-__all__ = ["CONFIG_ERRORS", "explain", "no_such_key"]
+__all__ = ["CONFIG_ERRORS", "explain", "no_such_key", "not_one_option"]
 
 CONFIG_ERRORS = (UserError, HydraException, OmegaConfBaseException, YAMLError)
 """What composing and checking a config can raise."""
@@ -74,6 +74,18 @@ def no_such_key(key: str) -> str:
     if elsewhere:
         hint = f" Did you mean {' or '.join(elsewhere)}?"
     return f"{key}: there is no such key, only {', '.join(known)}.{hint}"
+
+
+def not_one_option(group: str) -> str:
+    """Explain that a group was given no option, or several."""
+    listed = ", ".join(options(group))
+    return f"{group}: must be exactly one of {listed}. To try several, sweep: -m."
+
+
+def _no_choice(name: str, chosen: str) -> str:
+    """Explain that a config named after choices lacks one of them."""
+    named = re.findall(r"\$\{(\w+)\}", name)
+    return not_one_option(next(group for group in named if group not in chosen.split(", ")))
 
 
 def _keys(kind: Any) -> list[str]:
@@ -143,6 +155,7 @@ _KINDS = {"list": "a list", "float": "a number", "bool": "true or false", "int":
 _DESCRIPTIONS: list[tuple[str, Callable[..., str]]] = [
     (r"Could not find '([\w/]+)/([^/']*)'", _no_such_option),
     (r"Could not override '([^']+)'", no_such_key),
+    (r"Error resolving interpolation '(.*)', possible interpolation keys: (.*)", _no_choice),
     (r"full_key: (\S+)(?s:.*)Key '[^']+' (?:is )?not in", no_such_key),
     (r"Value '(.*)' of type '\w+' could not be converted to \w+\s+full_key: (\S+)", _bad_type),
     (r"Value '(.*)' is not a valid bool.*\s+full_key: (\S+)", _bad_type),

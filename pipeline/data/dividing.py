@@ -29,8 +29,9 @@ class Division:
 def divide(pool: Pool, data: DataConfig) -> Division:
     """Return which examples are for what.
 
-    Where nothing says, each class is divided by `val_share` and `test_share`, to the nearest
-    example, and examples come in an order that `split_seed` alone decides.
+    Where nothing says, each class gives `test_share` of its examples to testing and keeps
+    1 - `test_share` - `val_share` of them to train on, both to the nearest example; the rest is for
+    validation. Examples come in an order that `split_seed` alone decides.
 
     Raises:
         UserError: there are fewer examples than asked for, none to train on or test on, or a class
@@ -54,6 +55,7 @@ def _drawn(pool: Pool, data: DataConfig) -> Division:
     """Return the parts that the data or `split_seed` say, each in an order of its own."""
     assert data.val_share is not None
     assert data.test_share is not None
+    assert data.split_seed is not None
     shuffled = np.argsort(_draws(data.split_seed, len(pool.labels)), kind="stable")
     parts = pool.parts[shuffled].copy()
     has_val, has_test = (bool((pool.parts == part).any()) for part in (VAL, TEST))

@@ -69,7 +69,8 @@ def check_surroundings(configs: Sequence[Config], *, train_here: bool = True) ->
         for name in _distinct(config.data.name for config in configs):
             _check_memory(name)
     is_dry = any(config.dry_run for config in configs)
-    for config in {id(config.data): config for config in configs}.values():
+    alike = {(id(it.data), it.divided_data.split_seed): it for it in configs}
+    for config in alike.values():
         _check_sizes(config)
     data = [config.data for config in configs if config.data.name in DATASETS]
     for name, root, download in _distinct((it.name, it.root, it.download) for it in data):
@@ -101,7 +102,7 @@ def check_search(sweeper: Mapping[str, Any], base: Config) -> None:
 
 def _check_sizes(config: Config) -> None:
     """Check that there are enough examples; a user's own data are read for that."""
-    facts = find_facts(config.data)
+    facts = find_facts(config.divided_data)
     if config.trainer.early_stopping and not facts.num_val:
         raise UserError(
             f"trainer.early_stopping=true: {config.data.path} has no validation examples, whose "

@@ -12,6 +12,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from pipeline.config.schema import Config
+from pipeline.data.layout import Table
+from pipeline.data.own.columns import column_list
 from pipeline.data.scaling import Scaling
 from pipeline.errors import UserError
 from pipeline.report.confusion import CONFUSION_FILE, write_confusion
@@ -22,6 +24,8 @@ from pipeline.tracking.record import CURVES, curve
 from pipeline.trained.weights import WEIGHTS_FILE, Header, write_weights
 
 __all__ = ["write_configs", "write_results"]
+
+COLUMNS_FILE = "columns.csv"
 
 
 def write_configs(folder: Path, config: Config, overrides: Sequence[str], device: str) -> None:
@@ -49,6 +53,8 @@ def write_results(
 ) -> None:
     """Write weights.safetensors and confusion.csv of a trained network, and its two figures.
 
+    What became of a table's columns is listed in columns.csv.
+
     Args:
         folder: where they go.
         parameters: by name, such as layer1.weight (out, in) and layer1.bias (out).
@@ -64,6 +70,8 @@ def write_results(
     """
     try:
         write_weights(folder / WEIGHTS_FILE, parameters, header, scaling)
+        if isinstance(header.inputs, Table):
+            (folder / COLUMNS_FILE).write_text(column_list(header.inputs), "utf-8")
         write_confusion(folder / CONFUSION_FILE, counts.numpy(), header.classes)
         if figures:
             curves = {

@@ -226,4 +226,4 @@ def make_trainer(config: TrainerConfig, callbacks: Sequence[Callback] = ()) -> T
 
 def load_data(config: Config) -> Data:
     """Return the data that a config asks for, in its precision."""
-    return load(config.data, parameter_dtype(config.trainer))
+    return load(config.divided_data, parameter_dtype(config.trainer))

@@ -72,7 +72,7 @@ def fit(config: Config) -> GroupModule:
 
 def test_every_group_of_conf_is_walked_here():
     folders = {path.name for path in conf_dir().iterdir() if path.is_dir()}
-    assert folders - {"hydra", "__pycache__"} == {*GROUPS, "experiment"}
+    assert folders - {"hydra", "usual", "__pycache__"} == {*GROUPS, "experiment"}
     assert all(options(group) for group in GROUPS)
 
 

@@ -28,6 +28,7 @@ CHOICES = {
     "regularizer": ["none", "l1", "elastic"],
     "optimizer": ["sgd", "adam"],
     "model": ["softmax", "mlp"],
+    "data": ["digits", "fashion_mnist"],
     "experiment": ["sgd_network"],
 }
 

@@ -145,23 +145,25 @@ OURS = [
     ("torch", "loss=mse loss.reduction=sum optimizer=momentum classes=10"),
     ("torch", "loss=quadratic optimizer=nesterov optimizer.weight_decay=0.1 classes=10"),
     ("torch", "loss=quadratic loss.reduction=mean model.output=sigmoid optimizer.lr=3"),
-    ("torch", "loss=ce optimizer=adam optimizer.weight_decay=0.1"),
-    ("torch", "loss=ce loss.reduction=sum model.output=sigmoid optimizer=adamw classes=10"),
+    ("torch", "loss=ce optimizer=adam optimizer.lr=0.001 optimizer.weight_decay=0.1"),
+    ("torch", "loss=ce loss.reduction=sum model.output=sigmoid optimizer=adamw optimizer.lr=0.001 "
+     "classes=10"),
     ("torch", "loss=huber loss.delta=0.2 optimizer.lr=2 model.activation=relu"),
     ("keras", "loss=nll regularizer=elastic regularizer.strength=0.01 optimizer.weight_decay=0.25"),
     ("keras", "loss=quadratic optimizer=momentum optimizer.lr=0.125 classes=10"),
     ("keras", "loss=mse regularizer=l1 optimizer=nesterov optimizer.lr=0.25"),
     ("keras", "loss=ce model.output=sigmoid regularizer=l2 regularizer.strength=0.01 "
      "optimizer.lr=0.5"),
-    ("keras", f"loss=nll optimizer=adamw optimizer.eps={NO_EPS} optimizer.weight_decay=0.5"),
+    ("keras", f"loss=nll optimizer=adamw optimizer.lr=0.001 optimizer.eps={NO_EPS} "
+     "optimizer.weight_decay=0.5"),
     ("keras", "loss=huber loss.reduction=sum model.output=sigmoid optimizer.lr=0.25 classes=10"),
     ("sklearn", "loss=nll optimizer=sgd regularizer=l2 regularizer.strength=0.05 "
      "data.batch_size=20"),
     ("sklearn", "loss=nll optimizer=momentum regularizer=l2 data.batch_size=20"),
     ("sklearn", "loss=ce model.output=sigmoid optimizer=nesterov regularizer=l2 "
      "regularizer.strength=0.01 data.batch_size=20 classes=10"),
-    ("sklearn", f"loss=nll optimizer=adam optimizer.eps={NO_EPS} model.activation=identity "
-     "regularizer=none data.batch_size=20"),
+    ("sklearn", f"loss=nll optimizer=adam optimizer.lr=0.001 optimizer.eps={NO_EPS} "
+     "model.activation=identity regularizer=none data.batch_size=20"),
     ("sgdclassifier", "loss=ce model.output=sigmoid regularizer=l2 regularizer.strength=0.01 "
      "optimizer.lr=0.5 data.batch_size=1 classes=10"),
 ]  # fmt: skip

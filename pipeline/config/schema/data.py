@@ -54,8 +54,9 @@ class DataConfig:
     drop (leave the row out)."""
     split_column: str | None = None
     """table only: the column that says train, val or test; null to divide by split_seed."""
-    split_seed: int = 0
-    """≥ 0; it decides which examples are for what, with the same shares of each class."""
+    split_seed: int | None = 0
+    """≥ 0; it decides which examples are for what, with the same shares of each class. null: each
+    run's own seed does, so that intervals over seeds say what other examples would give, too."""
     val_share: float | None = None
     """Share of the examples for validation, 0 ≤ share < 1, where the data don't say."""
     test_share: float | None = None
@@ -72,9 +73,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         """Check names and ranges."""
         one_of("data.scale", self.scale, SCALES)
-        require(
-            0 <= self.split_seed < 2**63, "data.split_seed", self.split_seed, "a whole number ≥ 0"
-        )
+        in_range = self.split_seed is None or 0 <= self.split_seed < 2**63
+        allowed = "a whole number ≥ 0, or null for each run's own seed"
+        require(in_range, "data.split_seed", self.split_seed, allowed)
         self._check_sizes()
         self._check_shares()
         self._check_own()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.config.rules import require
 from pipeline.config.schema.attack import AttackConfig
@@ -42,6 +42,13 @@ class Config:
     """Say what would run, and stop."""
     root: str = ""
     """The project's root: mlflow.db, mlruns/ and data/ lie in it."""
+
+    @property
+    def divided_data(self) -> DataConfig:
+        """The data, with this run's seed in place of a split_seed that is left open."""
+        if self.data.split_seed is not None:
+            return self.data
+        return replace(self.data, split_seed=self.seed)
 
     def __post_init__(self) -> None:
         """Check the rules that tie keys of different groups together."""

@@ -1,1 +1,1 @@
-"""Readers of the data that users bring: a table, arrays, a folder of images."""
+"""Users' own files as examples: a table, a file of arrays, a folder of images."""

@@ -302,8 +302,8 @@ def _as_trained(file: TableFile, column: Column, values: Values, *, fills: bool)
             row = int((positions == at).argmax())
             raise UserError(
                 f"{where} has {shown(text)} in {file.place(row)}, which the network doesn't know. "
-                f"It knows {', '.join(column.values[:MAX_CATEGORIES])}."
-                f"{did_you_mean(text, column.values)}"
+                f"It knows {', '.join(map(shown, column.values[:MAX_CATEGORIES]))}."
+                f"{did_you_mean(shown(text), map(shown, column.values))}"
             )
     return Input(column, np.array([*known, UNKNOWN], np.int32)[positions])
 

@@ -11,9 +11,13 @@ from typing import Any
 
 from pipeline.errors import UserError
 
-__all__ = ["MOUNTED", "TableFile", "check_names", "require_file", "shown"]
+__all__ = ["KEPT_BYTES", "MOUNTED", "TableFile", "check_names", "require_file", "shown"]
 
 MOUNTED = "A container, or a node of a cluster, sees only what is mounted or shared with it."
+
+KEPT_BYTES = 14
+"""Memory for each value of a table: 8 bytes in float64, 4 as a network reads it, and a share of
+what is scaled at a time; 14.2 to 14.8 with all else by `python -m benchmarks.own_data`."""
 
 MAX_SHOWN = 40
 """So many characters of a value stand in a message at most."""
@@ -62,7 +66,7 @@ def require_file(path: Path) -> None:
 
 
 def check_names(path: Path, names: Sequence[str]) -> None:
-    """Check that each column has a name of its own.
+    """Check that each column has a name of its own, on one line.
 
     Raises:
         UserError: one has none, or two have the same.
@@ -70,6 +74,11 @@ def check_names(path: Path, names: Sequence[str]) -> None:
     for number, name in enumerate(names, start=1):
         if not name:
             raise UserError(f"{path}: column {number} has no name. Give it one, or remove it.")
+        if name.splitlines() != [name]:
+            raise UserError(
+                f"{path}: the name of column {number}, {shown(name)}, is of several lines. Write "
+                "it on one, or close its quotes."
+            )
     name, times = Counter(names).most_common(1)[0]
     if times > 1:
         numbers = [str(number) for number, other in enumerate(names, start=1) if other == name]

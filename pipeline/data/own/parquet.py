@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data.own.arrow import ArrowError, pa, parquet, types
-from pipeline.data.own.opening import TableFile, check_names
+from pipeline.data.own.opening import KEPT_BYTES, TableFile, check_names, shown
 from pipeline.data.pool import require_memory
 from pipeline.errors import UserError
 
 __all__ = ["open_parquet"]
 
 BUFFER_BYTES = 2**20
-
-KEPT_BYTES = 12
-"""Memory for each value: 8 bytes in float64 while they are read, 4 as a network reads them."""
 
 
 def open_parquet(path: Path, setting: str) -> TableFile:
@@ -55,8 +52,11 @@ def _pieces(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield the columns of each group of rows, so that no more than one is decoded at a time."""
     with _damage(path), parquet.ParquetFile(path, buffer_size=BUFFER_BYTES) as file:
         for group in range(file.num_row_groups):
+            num_rows = file.metadata.row_group(group).num_rows
             for name in file.schema_arrow.names:
                 table = file.read_row_group(group, columns=[name], use_threads=False)
+                if table.num_rows != num_rows:
+                    raise ValueError(f"the column {shown(name)} has lost rows")
                 for cells in table.column(name).chunks:
                     cells.validate(full=True)
                     yield name, _plain(cells)

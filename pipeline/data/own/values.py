@@ -144,8 +144,8 @@ class Values:
             return
         positions, texts = _encoded(cells)
         numbers = [] if self._is_text else [self._number(text) for text in texts]
-        is_text = np.array([number is None for number in numbers] or [True] * len(texts))
-        if not is_text.any():
+        is_text = np.array([number is None for number in numbers] or [True] * len(texts), bool)
+        if not self._is_text and not is_text.any():
             self._add_numbers(np.array([*numbers, np.nan], np.float64)[positions])
             return
         is_known, is_text = positions != UNKNOWN, np.append(is_text, False)[positions]
@@ -188,7 +188,7 @@ def _encoded(cells: Any) -> tuple[NDArray[np.int32], list[str]]:
     """Return each cell's position among the different texts, and these."""
     encoded = cells.dictionary_encode()
     names = [as_text(value) for value in encoded.dictionary.to_pylist()]
-    texts = {name: at for at, name in enumerate(sorted({name for name in names if name}))}
+    texts = {name: at for at, name in enumerate(dict.fromkeys(filter(None, names)))}
     known = [UNKNOWN if name is None else texts[name] for name in names]
     indices = encoded.indices.fill_null(UNKNOWN).to_numpy(zero_copy_only=False)
     return np.array([*known, UNKNOWN], np.int32)[indices], list(texts)

@@ -29,6 +29,7 @@ BAD: list[tuple[str, str | bytes, dict[str, Any], str]] = [
     ("no header", "1,2,3\n" * 5, {}, "line 1 holds numbers only"),
     ("one column", "y\n1\n2\n", {}, "line 1 names one column only"),
     ("no name", "x,,y\n1,2,3\n", {}, "column 2 has no name"),
+    ("name of two lines", 'x,"y\nz"\n1,2\n', {}, "column 2, 'y\\nz', is of several lines"),
     ("same name", "x,y,x\n1,2,3\n", {}, "2 columns are called 'x' (columns 1, 3)"),
     ("too long a row", "x,y\n1,0\n2,1,7\n", {}, "line 3 has 3 values, but line 1 names 2"),
     ("too short a row", "x,y\n1,0\n\n2\n", {}, "line 4 has 1 values, but line 1 names 2"),

@@ -66,6 +66,28 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path):
     assert (pool.classes, pool.labels.tolist()) == (same.classes, same.labels.tolist())
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.int8(),
+        pa.uint64(),
+        pa.float16(),
+        pa.float32(),
+        pa.decimal128(9, 2),
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+    ],
+    ids=str,
+)
+def test_numbers_of_any_type_in_a_parquet_file(tmp_path: Path, kind: pa.DataType):
+    is_text = not (pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    wide = pa.array([str(value) if is_text else value for value in (7, 0, 3, 1)])
+    narrow = wide.cast(pa.float32()).cast(kind) if kind == pa.float16() else wide.cast(kind)
+    pool = read_parquet(tmp_path, {"x": narrow, "y": [1, 0, 1, 0]})
+    assert features(pool).tolist() == [[7], [0], [3], [1]]
+
+
 def test_newlines_and_delimiters_in_quotes_belong_to_a_value(tmp_path: Path):
     text = '"a, b",y\n"one\ntwo",1\n"x ""y"", z",0\n"one\ntwo",1\n"x ""y"", z",0\n'
     assert names(read(tmp_path, text)) == ["a, b=one\ntwo", 'a, b=x "y", z']
