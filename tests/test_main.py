@@ -251,9 +251,10 @@ def test_the_kept_config_has_every_key(run: Run):
     assert {"seed", "loss", "dropout", "model", "data", "trainer", "tracking"} <= set(config)
 
 
-def test_the_kept_weights_are_those_of_the_network(run: Run):
+def test_the_kept_weights_are_those_of_the_network_and_say_how_inputs_are_scaled(run: Run):
     shapes = {name: array.shape for name, array in weights(run).items()}
-    assert shapes == {"layer1.weight": (10, 64), "layer1.bias": (10,)}
+    scaling = {"inputs.shift": (64,), "inputs.divisor": (64,)}
+    assert shapes == {"layer1.weight": (10, 64), "layer1.bias": (10,)} | scaling
 
 
 def test_the_kept_table_of_confusions_names_the_classes_and_counts_the_test_examples(run: Run):

@@ -154,7 +154,7 @@ def test_names_of_classes_are_text_wherever_they_are_shown(browser: Browser, tmp
     drawn = [
         Figure("confusion", "Confusions", confusion_chart(counts, HOSTILE)),
         Figure("classes", "Class by class", classes_chart(counts, HOSTILE)),
-        Figure("weights", "Weights", weights_chart(np.eye(4), HOSTILE, (2, 2, 1)) or {}),
+        Figure("weights", "Weights", weights_chart(np.eye(4), HOSTILE, (2, 2, 1))),
     ]
     write_report(tmp_path, found, drawn)
     page = browser.new_page()

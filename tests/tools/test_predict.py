@@ -1,4 +1,4 @@
-"""`python -m pipeline.predict`: what a trained network sees in image files."""
+"""`python -m pipeline.predict` on images: what a trained network sees in image files."""
 
 from __future__ import annotations
 
@@ -58,8 +58,9 @@ def predicted(root: Path, folder: str) -> list[dict[str, Any]]:
 def test_images_of_the_networks_own_size_get_its_own_outputs(root: Path, images: np.ndarray):
     outputs = pipeline.network("last", root=root).outputs(images)
     found = predicted(root, "small")
-    assert np.array([image["outputs"] for image in found]) == pytest.approx(outputs, abs=1e-6)
-    assert [image["class"] for image in found] == outputs.argmax(1).tolist()
+    told = np.array([list(image["outputs"].values()) for image in found])
+    assert told == pytest.approx(outputs, abs=1e-6)
+    assert [image["class"] for image in found] == [str(at) for at in outputs.argmax(1)]
     assert not any(image["turned_round"] for image in found)
 
 
@@ -67,7 +68,7 @@ def test_large_ones_in_colour_dark_on_light_are_mostly_seen_alike(root: Path, im
     own = pipeline.network("last", root=root).outputs(images).argmax(1)
     found = predicted(root, "large")
     assert all(image["turned_round"] for image in found)
-    assert np.mean([image["class"] for image in found] == own) > 0.8
+    assert np.mean([int(image["class"]) for image in found] == own) > 0.8
 
 
 def test_a_line_says_the_class_how_probable_and_that_it_was_turned(root: Path):
@@ -101,5 +102,22 @@ def test_a_name_with_a_dot_is_a_name(root: Path):
 
 def test_no_image_at_all_is_an_error(root: Path):
     assert predict(root, "last").errors == [
-        "error: no image: name at least one file, such as three.png."
+        "error: no file: name at least one, such as three.png or new.csv."
+    ]
+
+
+def test_a_table_is_no_image(root: Path, tmp_path: Path):
+    table = tmp_path / "new.csv"
+    table.write_text("a,b\n1,2\n")
+    done = predict(root, str(table))
+    (error,) = done.errors
+    assert done.code == 1
+    assert "is no image" in error
+    assert error.endswith("The network reads images of 8 x 8 pixels.")
+
+
+def test_images_have_no_rows_to_write(root: Path):
+    done = predict(root, files(root, "small")[0], "--output", "out.csv")
+    assert done.errors == [
+        "error: --output out.csv: this network reads images. Leave --output out."
     ]

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import urllib.error
-import urllib.request
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +14,7 @@ import pipeline
 from pipeline.data.digits import read_digits
 from tests import command
 from tests.command import Done
-from tests.mlflow_server import free_port, status_of
+from tests.tools.service import Service, curl_of, serving
 
 NUM_PIXELS = 64
 
@@ -41,52 +36,11 @@ def promote(root: Path, *arguments: str) -> Done:
     return command.run(root, *arguments, f"root={root}", module="pipeline.promote")
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: Any
-
-    @property
-    def reason(self) -> str:
-        return str(self.body["message"])
-
-
-@dataclass(frozen=True)
-class Service:
-    uri: str
-
-    def ask(self, body: bytes) -> Answer:
-        request = urllib.request.Request(
-            f"{self.uri}/invocations", body, {"Content-Type": "application/json"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return Answer(answer.status, json.loads(answer.read()))
-        except urllib.error.HTTPError as error:
-            return Answer(error.code, json.loads(error.read()))
-
-    def predict(self, images: Any) -> Answer:
-        return self.ask(json.dumps({"inputs": images}).encode())
-
-
 @pytest.fixture(scope="module")
 def service(root: Path, promoted: Done) -> Generator[Service]:
     assert promoted.code == 0, promoted.stderr
-    port = free_port()
-    with command.started(
-        root,
-        *("models", "serve", "-m", "models:/digits@champion", "--env-manager", "local"),
-        *("--port", str(port)),
-        module="mlflow",
-        limit_s=300,
-        quiet=True,
-        MLFLOW_TRACKING_URI=f"sqlite:///{root / 'mlflow.db'}",
-        MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false",
-        PATH=f"{command.CHECKOUT / '.venv' / 'bin'}:{os.environ['PATH']}",
-    ):
-        uri = f"http://127.0.0.1:{port}"
-        command.wait_until(lambda: status_of(f"{uri}/ping") == 200, "the model's server", 120)
-        yield Service(uri)
+    with serving(root, "digits") as started:
+        yield started
 
 
 def test_it_says_which_run_it_is_and_how_to_serve_it(root: Path, promoted: Done):
@@ -112,6 +66,14 @@ def test_a_model_holds_no_pickle(root: Path, promoted: Done):
     files = [path for path in (root / "mlruns").rglob("model/**/*") if path.is_file()]
     assert any(path.name == "network.pt2" for path in files)
     assert {path.suffix for path in files}.isdisjoint({".pkl", ".pickle", ".pth", ".ckpt"})
+
+
+def test_the_request_that_is_printed_works_as_it_is_typed(promoted: Done, service: Service):
+    answer = service.ask(curl_of(promoted))
+    assert answer.status == 200
+    (digit,) = answer.body["predictions"]
+    assert sum(digit) == pytest.approx(1)
+    assert "It takes raw pixels from 0 to 16, row by row, 64 for each image" in promoted.stdout
 
 
 @pytest.mark.parametrize("number", [1, 7, 355])
@@ -144,7 +106,7 @@ IMAGE = [8] * NUM_PIXELS
         ([[*IMAGE[1:], -1]], "whole numbers from 0 to 16"),
         ([[pixel / 16 for pixel in IMAGE]], "divided by nothing"),
         ([], "(-1, 64)"),
-        ([IMAGE] * 10_001, "1 to 10,000 images"),
+        ([IMAGE] * 10_001, "1 to 10,000 examples"),
     ],
     ids=["short", "text", "nan", "infinite", "large", "negative", "scaled", "none", "many"],
 )

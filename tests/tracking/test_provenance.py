@@ -3,15 +3,25 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
+from pipeline.config.compose import configure
+from pipeline.config.options import options
 from pipeline.config.schema import Config, LossConfig, ModelConfig, OptimizerConfig, TrackingConfig
+from pipeline.errors import UserError
 from pipeline.tracking import provenance
-from pipeline.tracking.provenance import config_hash, origin_tags, params, plain, run_name
+from pipeline.tracking.provenance import (
+    config_hash,
+    data_config,
+    origin_tags,
+    params,
+    plain,
+    run_name,
+)
 from tests import command
 
 if TYPE_CHECKING:
@@ -217,3 +227,28 @@ def test_a_key_that_is_added_later_leaves_earlier_runs_their_identity(
         assert config_hash(Config(seed=1, loss=LaterLoss(temperature=0.1))) != before
     finally:
         provenance._defaults.cache_clear()
+
+
+@pytest.mark.parametrize("name", options("data"))
+def test_params_give_back_the_config_of_the_data(name: str):
+    said = {
+        "table": [
+            'data.path="/own/My data, v2.csv"',
+            'data.target="it\'s"',
+            'data.drop=["a,b",1st]',
+            "data.missing=drop",
+            "data.split_column=part",
+            "data.val_share=0",
+        ],
+        "arrays": ["data.path=/own.npz", "data.scale=none", "data.split_seed=7"],
+        "images": ["data.path=/own", "data.image_size=[32,20]", "data.color=true"],
+    }
+    config = configure([f"data={name}", *said.get(name, []), "data.batch_size=7"])
+    found = {"data.num_train": "100", "data.num_val": "20"}
+    told = data_config(params(config) | found)
+    assert told == replace(config.data, num_train=100, num_val=20)
+
+
+def test_params_of_something_else_are_no_config_of_data():
+    with pytest.raises(UserError, match="don't say what its data are"):
+        data_config({"data.name": "digits", "data.batch_size": "many"})

@@ -50,7 +50,7 @@ def what_it_takes(layout: Layout) -> str:
         case Table():
             return "rows of the table, each value under the name of its column,"
         case Images():
-            colours = "" if layout.channels == 1 else " three by three"
+            colours = "" if layout.channels == 1 else ", three by three"
             return (
                 f"raw pixels from 0 to {layout.max_pixel}, row by row{colours}, "
                 f"{layout.num_features} for each image"
