@@ -21,14 +21,14 @@ from pipeline.config.schema import Config
 
 __all__ = ["CheckedBase", "can_be_set_later"]
 
-MADE_ABSOLUTE = ("root", "data.root", "data.path")
-"""Keys whose values are not taken as they are typed."""
+NEEDED_FIRST = ("root", "data.root", "data.path", "data.target")
+"""Keys whose values are not taken as they are typed, or without which nothing can be checked."""
 
 
 def can_be_set_later(override: Override) -> bool:
     """Return whether a plain key=value means the same on a config that is checked already."""
     key, text = override.key_or_group, str(override.input_line)
-    return key not in MADE_ABSOLUTE and key.count(".") <= 1 and not re.search(r"\$\{|\?\?\?", text)
+    return key not in NEEDED_FIRST and key.count(".") <= 1 and not re.search(r"\$\{|\?\?\?", text)
 
 
 class CheckedBase:
