@@ -3,10 +3,11 @@
     python -m benchmarks.grid_search [--quick] [--rounds N]
 
 20,000 examples of 50 numbers as a CSV file; 100 settings (learning rate × L2) × 5 seeds of a
-network with 32 hidden units; batches and epochs as data=table has them. Whole processes, from the file to the answer:
-`python -m pipeline -m`, with all runs in MLflow; GridSearchCV over MLPClassifier with all cores;
-and a loop in PyTorch, of which a part of the runs is timed and the rest counted up. Claims: at
-least 10 times faster than both, and validation accuracies that agree within a point on average.
+network with 32 hidden units; batches and epochs as data=table has them. Whole processes, from the
+file to the answer: `python -m pipeline -m`, with all runs in MLflow; GridSearchCV over
+MLPClassifier with all cores; and a loop in PyTorch, of which a part of the runs is timed and the
+rest counted up. Claims: at least 10 times faster than both, and validation accuracies that agree
+within a point on average.
 """
 
 from __future__ import annotations
