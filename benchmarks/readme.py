@@ -63,6 +63,20 @@ ROWS = (
         " a run; once finished, `resume=last` {sweep[most_resumed]:.1f} s",
     ),
     (
+        "500 runs of a table of 20,000 × 50: 100 settings × 5 seeds, 20 epochs, from the file to"
+        " the answer (`python -m benchmarks.grid_search`)",
+        "{grid_search[seconds]:.0f} s: {grid_search[to_sklearn]:.1f} × faster than scikit-learn's"
+        " GridSearchCV over MLPClassifier on all cores, {grid_search[to_loop]:.0f} × than a PyTorch"
+        " loop; accuracies of a setting are {grid_search[apart]:.1f} points apart on average",
+    ),
+    (
+        "a table of a million rows × 100 as training, validation and test examples"
+        " (`python -m benchmarks.own_data`)",
+        "CSV {own_data[csv_to_pandas]:.1f} × and Parquet {own_data[parquet_to_pandas]:.1f} × the"
+        " time of `pandas.read_csv`, in {own_data[csv_memory]:.1f} × the memory of the float32"
+        " features (pandas alone {own_data[pandas_memory]:.1f} ×)",
+    ),
+    (
         "the report on all ten studies and the theory, from nothing"
         " (`python -m benchmarks.reproduce`)",
         "1,782 runs, other work beside them: {reproduce[everything]:.0f} s;"
