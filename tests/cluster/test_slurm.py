@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run
 
-from tests import command
+from tests import command, trips
 from tests.cluster.slurm import Slurm
 from tests.cluster.sweeps import (
     LIMIT_S,
@@ -207,3 +207,20 @@ def test_a_search_hands_its_batches_in(sweeps: Sweeps):
     assert done.code == 0, done.stdout + done.stderr
     assert sweeps.statuses() == ["FINISHED"] * 4
     assert len({run.data.tags["job"] for run in command.children(sweeps.root)}) == 2
+
+
+def test_a_table_of_ones_own_trains_there_as_it_does_here(
+    sweeps: Sweeps, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+):
+    table = trips.write(tmp_path_factory.mktemp("shared") / "trips.csv")
+    of_table = (*trips.OVERRIDES, f"data.path={table}", "trainer.max_epochs=5")
+    grid = ("-m", *of_table, "data.split_seed=null", "loss=mse,nll", "seed=0,1")
+    alone = tmp_path / "basic"
+    alone.mkdir()
+    here = command.run(alone, *words(alone, *grid), limit_s=LIMIT_S)
+    there = sweeps.run(*grid)
+    assert (here.code, there.code) == (0, 0), here.stderr + there.stderr
+    runs = command.children(alone)
+    expected = {run.data.tags["config_hash"]: run.data.metrics["val/accuracy"] for run in runs}
+    assert sweeps.scores() == pytest.approx(expected)
+    assert "Validation chooses" in there.stdout
