@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipeline.tracking.provenance import CANNOT_CHANGE_RESULTS
 from pipeline.tracking.record import RunResult
@@ -21,6 +23,7 @@ __all__ = [
 ]
 
 SEED = "seed"
+DATA_PATH = "data.path"
 
 _STATUSES = {
     "FAILED": "failed",
@@ -86,19 +89,19 @@ def find_cells(runs: Sequence[RunResult], grid: Mapping[str, Sequence[str]] | No
     keys = varied_keys(run.params for run in runs)
     finished = [run for run in runs if run.status == "FINISHED"]
     newest = {run.tags["config_hash"]: run for run in finished}
+    values = _values(runs, keys)
     cells: dict[tuple[str, ...], Cell] = {}
     for run in runs:
-        values = _values(run, keys)
-        cell = cells.setdefault(tuple(values.values()), Cell(values))
+        cell = cells.setdefault(tuple(values[run.run_id].values()), Cell(values[run.run_id]))
         if newest.get(run.tags["config_hash"]) is run:
             cell.runs[int(run.params[SEED])] = run
     open_runs = {run.tags["config_hash"]: run for run in runs if run.status != "FINISHED"}
     for key, run in open_runs.items():
         if key not in newest:
-            cells[tuple(_values(run, keys).values())].holes.append(_open_hole(run))
+            cells[tuple(values[run.run_id].values())].holes.append(_open_hole(run))
     started = {run.tags["config_hash"]: run for run in runs}
     of_cell = {
-        _without_seed(grid[key]): cells[tuple(_values(run, keys).values())]
+        _without_seed(grid[key]): cells[tuple(values[run.run_id].values())]
         for key, run in started.items()
         if grid and key in grid
     }
@@ -168,8 +171,16 @@ def text(values: Mapping[str, str], names: Mapping[str, str] | None = None) -> s
     return " ".join(parts) or "the only cell"
 
 
-def _values(run: RunResult, keys: Sequence[str]) -> dict[str, str]:
-    return {key: run.params.get(key, "") for key in keys}
+def _values(runs: Sequence[RunResult], keys: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return what each run, by its id, has under each key; paths less the folder they share."""
+    values = {run.run_id: {key: run.params.get(key, "") for key in keys} for run in runs}
+    if DATA_PATH in keys:
+        paths = [it[DATA_PATH] for it in values.values() if it[DATA_PATH]]
+        shared = os.path.commonpath([Path(path).parent for path in paths])
+        for it in values.values():
+            if it[DATA_PATH]:
+                it[DATA_PATH] = str(Path(it[DATA_PATH]).relative_to(shared))
+    return values
 
 
 def _open_hole(run: RunResult) -> Hole:

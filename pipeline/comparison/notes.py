@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from pipeline.comparison.cells import Cells, Hole
 from pipeline.comparison.comparison import Comparison, Verdict
@@ -141,13 +142,16 @@ def _differing_sources(runs: Sequence[RunResult]) -> list[str]:
             f"The runs come of different code: hashes {', '.join(codes)}, commits "
             f"{', '.join(commits)}."
         )
-    by_name: defaultdict[str, list[str]] = defaultdict(list)
+    by_name: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for run in runs:
-        by_name[run.params.get("data.name", "?")].append(run.tags.get("data_hash", "?")[:8])
-    for name, hashes in by_name.items():
+        name, path = run.params.get("data.name", "?"), run.params.get("data.path", "")
+        by_name[name, Path(path).name].append(run.tags.get("data_hash", "?")[:8])
+    for (name, file), hashes in by_name.items():
         if len(set(hashes)) > 1:
             differing = ", ".join(_distinct(hashes))
-            found.append(f"The runs come of different data by the name {name}: {differing}.")
+            found.append(
+                f"The runs come of different data by the name {file or name}: {differing}."
+            )
     return found
 
 

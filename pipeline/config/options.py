@@ -33,8 +33,9 @@ def options(group: str) -> tuple[str, ...]:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean …?" for the known name that is nearest, or "" if none is near."""
-    nearest = get_close_matches(name, list(known), n=1)
-    return f" Did you mean {nearest[0]}?" if nearest else ""
+    by_lowercase = {other.lower(): other for other in known}
+    nearest = get_close_matches(name.lower(), by_lowercase, n=1)
+    return f" Did you mean {by_lowercase[nearest[0]]}?" if nearest else ""
 
 
 def one_of(key: str, value: str, known: Iterable[str]) -> None:

@@ -100,7 +100,10 @@ def find_run(store: Store, wanted: str) -> RunResult:
     if wanted == LAST:
         sweeps = _sweeps(store)
         if not sweeps:
-            raise UserError("last: there is no sweep yet. Run `python -m pipeline -m …` first.")
+            raise UserError(
+                "last: there is no sweep yet. Run `python -m pipeline -m …` first, or name a run "
+                "by its id."
+            )
         return sweeps[-1]
     found = _by_id(store, wanted) or store.find(RunFilter(name=wanted))
     named = [run for run in found if is_sweep(run)] or found

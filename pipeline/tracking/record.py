@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 __all__ = [
@@ -86,6 +87,12 @@ class RunResult:
     def objective(self) -> float | None:
         """What sweepers optimise: validation accuracy, None without such examples."""
         return self.metrics.get("val/accuracy")
+
+    @property
+    def trained_on(self) -> str:
+        """What people call its data: the user's file or folder, or the data set."""
+        path = self.params.get("data.path")
+        return Path(path).name if path else self.params["data.name"]
 
 
 @dataclass(frozen=True)

@@ -324,6 +324,23 @@ def test_differing_code_is_told():
     assert any("different code: hashes a, b" in note for note in asked(runs).notes)
 
 
+@pytest.mark.parametrize(
+    ("files", "are_told"), [(("a.csv", "a.csv"), True), (("a.csv", "b.csv"), False)]
+)
+def test_differing_data_are_told_unless_they_are_what_is_compared(
+    files: tuple[str, str], are_told: bool
+):
+    runs = [
+        run({"loss.name": name, "data.path": f"/home/me/{file}"}, seed, 0.9)
+        for name, file in zip(("mse", "nll"), files, strict=True)
+        for seed in (0, 1)
+    ]
+    for it in runs:
+        it.tags["data_hash"] = it.params["loss.name"]
+    told = "The runs come of different data by the name a.csv: mse, nll."
+    assert (told in asked(runs).notes) == are_told
+
+
 def test_a_loss_is_better_when_it_is_lower():
     cells = [{"loss.name": "nll", "optimizer.lr": rate} for rate in ("0.1", "0.5")]
     found = asked(grid(cells, 6, additive), metric="val/loss")

@@ -23,6 +23,12 @@ def test_cells_are_what_is_left_without_the_seed():
     assert found.holes == []
 
 
+def test_files_are_called_as_seen_from_the_folder_that_they_share():
+    paths = [{"data.path": f"/home/me/{name}"} for name in ("a.csv", "more/b.csv")]
+    found = find_cells([*grid(paths, 2, same), run({"loss.name": "nll"}, 0, 0.9)])
+    assert [cell.values["data.path"] for cell in found.cells] == ["a.csv", "more/b.csv", ""]
+
+
 def test_seed_0_is_a_seed():
     (cell,) = find_cells([run({}, 0, 0.9)]).cells
     assert list(cell.runs) == [0]

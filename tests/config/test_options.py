@@ -27,7 +27,7 @@ def test_a_known_name_passes():
     ("value", "message"),
     [
         ("quadratc", "loss.name=quadratc: must be one of mse, quadratic. Did you mean quadratic?"),
-        ("MSEE", "loss.name=MSEE: must be one of mse, quadratic."),
+        ("MSEE", "loss.name=MSEE: must be one of mse, quadratic. Did you mean mse?"),
         ("", "loss.name=: must be one of mse, quadratic."),
     ],
 )

@@ -48,7 +48,15 @@ def test_few_rows_are_told_line_by_line(root: Path):
     assert all("%), then " in line for line in lines)
     assert right.startswith("Right: ")
     assert right.split(" of ")[1].startswith("3 rows")
-    assert source.endswith("trained on table")
+    assert source.endswith("trained on trips.csv")
+
+
+def test_classes_that_the_network_does_not_know_are_told(root: Path, tmp_path: Path):
+    path = tmp_path / "other.csv"
+    path.write_text(head(root, 2).read_text("utf-8").replace("happy", "odd").replace("sad", "odd"))
+    done = predict(root, path)
+    told = "Right: 0 of 2 rows (0.0%); 2 have a class that it doesn't know, such as 'odd'"
+    assert told in done.stdout.splitlines()
 
 
 def test_of_many_rows_the_classes_are_counted_and_written_to_a_file(root: Path, tmp_path: Path):

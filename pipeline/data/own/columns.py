@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from pipeline.config.options import did_you_mean
 from pipeline.data.layout import CATEGORY, NUMBER, Column, Table
 from pipeline.data.own.arrow import types
-from pipeline.data.own.opening import TableFile, require_file, shown
+from pipeline.data.own.opening import TableFile, require_file, shown, some_of
 from pipeline.data.own.roles import TARGET
-from pipeline.data.own.values import UNKNOWN, Values, whole_number
+from pipeline.data.own.values import UNKNOWN, Values, is_number, whole_number
 from pipeline.data.pool import Block
 from pipeline.errors import UserError
 
@@ -45,6 +45,11 @@ BLOCK_FEATURES = 8
 """Neighbouring features that are made at a time: 64 bytes, a line of a processor's cache."""
 
 DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./]\d\d?[./]\d{4}( .*)?|\d\d?:\d\d(:\d\d.*)?")
+
+FORMATTED_NUMBER = re.compile(
+    r"[+-]?[$€£¥]?\s?(\d+|\d{1,3}([.,'’ \u00a0\u202f]\d{3})+)([.,]\d+)?\s?[%$€£¥]?", re.ASCII
+)
+"""Numbers as people write them, such as 1.234,56 or 12%."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,8 @@ def check_values(file: TableFile, name: str, values: Values, *, named: bool) -> 
         others = "numbers" if odd == "text" else "texts"
         raise UserError(
             f"{where} has the {odd} {shown(value)} in {file.place(row)}, but {others} elsewhere. "
-            f"Put it right, or say data.categories=[{name}] if all are names of categories."
+            "Put it right, leave it empty if there is no value, or say "
+            f"data.categories=[{name}] if all are names of categories."
         )
     if "infinite" in values.first:
         row, value = values.first["infinite"]
@@ -170,12 +176,22 @@ def check_values(file: TableFile, name: str, values: Values, *, named: bool) -> 
             f"{where} holds dates or times, such as {shown(next(iter(values.texts)))}. Leave it "
             f"out (data.drop=[{name}]), or write what matters of it as numbers of its own."
         )
+    if values.texts and all(map(_is_formatted_number, values.texts)):
+        raise UserError(
+            f"{where} holds numbers that are written for people, such as "
+            f"{shown(next(iter(values.texts)))}. Write them as programs do, such as 1234.5, or say "
+            f"data.categories=[{name}] if they are names of categories."
+        )
     if values.are_too_many:
         raise UserError(
             f"{where} has more than {MAX_CATEGORIES} different texts, such as "
             f"{shown(next(iter(values.texts)))}. Leave it out (data.drop=[{name}]), or say "
             f"data.categories=[{name}] to have a feature for each of them."
         )
+
+
+def _is_formatted_number(text: str) -> bool:
+    return FORMATTED_NUMBER.fullmatch(text) is not None and not is_number(text)
 
 
 def make_input(name: str, texts: Sequence[str], cells: NDArray[Any], num_missing: int) -> Input:
@@ -276,8 +292,8 @@ def read_rows(
 def _require_column(file: TableFile, name: str) -> None:
     if name not in file.names:
         raise UserError(
-            f"{file.path}: has no column {shown(name)}, which the network reads."
-            f"{did_you_mean(name, file.names)}"
+            f"{file.path}: has no column {shown(name)}, which the network reads, only "
+            f"{some_of(file.names)}.{did_you_mean(name, file.names)}"
         )
 
 

@@ -70,6 +70,9 @@ def read_folder(data: DataConfig) -> Pool:
     setting = f"data.path={root}"
     height, width = data.image_size
     layout = Images(height, width, channels=3 if data.color else 1)
+    if not root.is_dir():
+        what = "is a file" if root.is_file() else "there is no such folder"
+        raise UserError(f"{setting}: {what}. {REMEDY}")
     try:
         files = sorted(_found(root), key=lambda file: file.name)
     except OSError as error:

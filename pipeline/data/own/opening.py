@@ -11,13 +11,16 @@ from typing import Any
 
 from pipeline.errors import UserError
 
-__all__ = ["KEPT_BYTES", "MOUNTED", "TableFile", "check_names", "require_file", "shown"]
+__all__ = ["KEPT_BYTES", "MOUNTED", "TableFile", "check_names", "require_file", "shown", "some_of"]
 
 MOUNTED = "A container, or a node of a cluster, sees only what is mounted or shared with it."
 
 KEPT_BYTES = 14
 """Memory for each value of a table: 8 bytes in float64, 4 as a network reads it, and a share of
 what is scaled at a time; 14.2 to 14.8 with all else by `python -m benchmarks.own_data`."""
+
+MAX_LISTED = 20
+"""So many of a file's columns are named in a message."""
 
 MAX_SHOWN = 40
 """So many characters of a value stand in a message at most."""
@@ -73,7 +76,10 @@ def check_names(path: Path, names: Sequence[str]) -> None:
     """
     for number, name in enumerate(names, start=1):
         if not name:
-            raise UserError(f"{path}: column {number} has no name. Give it one, or remove it.")
+            numbered = " (pandas' to_csv(index=False) writes none)" if number == 1 else ""
+            raise UserError(
+                f"{path}: column {number} has no name. Give it one, or remove it{numbered}."
+            )
         if name.splitlines() != [name]:
             raise UserError(
                 f"{path}: the name of column {number}, {shown(name)}, is of several lines. Write "
@@ -92,3 +98,9 @@ def shown(value: str) -> str:
     """Return a text as messages show it: in quotes, on one line and not too long."""
     short = value if len(value) <= MAX_SHOWN else f"{value[: MAX_SHOWN - 1]}…"
     return repr(short)
+
+
+def some_of(items: Sequence[str]) -> str:
+    """Return a list as messages show it: the first ones, and how many others there are."""
+    others = len(items) - MAX_LISTED
+    return ", ".join(items[:MAX_LISTED]) + (f" and {others:,} others" if others > 0 else "")

@@ -7,15 +7,12 @@ from collections.abc import Sequence
 
 from pipeline.config.options import did_you_mean
 from pipeline.config.schema.data import DataConfig
-from pipeline.data.own.opening import TableFile, shown
+from pipeline.data.own.opening import TableFile, shown, some_of
 from pipeline.errors import UserError
 
 __all__ = ["DROPPED", "INPUT", "SPLIT", "TARGET", "assign_roles"]
 
 INPUT, TARGET, SPLIT, DROPPED = "input", "target", "split", "dropped"
-
-MAX_NAMED = 20
-"""So many of a file's columns are named in a message."""
 
 
 def assign_roles(file: TableFile, data: DataConfig) -> dict[str, str]:
@@ -64,9 +61,8 @@ def _role(name: str, data: DataConfig) -> str:
 def _check_known(file: TableFile, key: str, names: Sequence[str]) -> None:
     for name, times in Counter(names).items():
         if name not in file.names:
-            known = ", ".join(file.names[:MAX_NAMED]) + (", …" if file.names[MAX_NAMED:] else "")
             raise UserError(
-                f"{key}={name}: {file.path} has no such column, only {known}."
+                f"{key}={name}: {file.path} has no such column, only {some_of(file.names)}."
                 f"{did_you_mean(name, file.names)}"
             )
         if times > 1:

@@ -23,7 +23,7 @@ from pipeline.data.own.columns import (
     open_table,
     values_of,
 )
-from pipeline.data.own.opening import TableFile, shown
+from pipeline.data.own.opening import TableFile, shown, some_of
 from pipeline.data.own.roles import DROPPED, INPUT, SPLIT, TARGET, assign_roles
 from pipeline.data.own.target import (
     MAX_CLASSES,
@@ -116,7 +116,7 @@ def _check_missing(
 ) -> None:
     """Refuse missing values for which there is no rule."""
     missing = {name: it.num_missing for name, it in values.items() if it.num_missing}
-    counts = ", ".join(f"{shown(name)} ({number:,})" for name, number in missing.items())
+    counts = some_of([f"{shown(name)} ({number:,})" for name, number in missing.items()])
     if missing and data.missing == "error":
         raise UserError(
             f"{file.path}: values are missing in the columns {counts} of {num_rows:,} rows. Say "

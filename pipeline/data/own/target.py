@@ -95,11 +95,14 @@ def check_classes(
             f"{where} has one class only, {', '.join(map(shown, classes))}: there is nothing to "
             "tell apart. Add rows of another one, or name another column in data.target."
         )
-    for at in np.flatnonzero(counts == 1):
-        row = int((labels == at).argmax())
+    alone = [at for at, count in enumerate(counts) if count == 1]
+    if alone:
+        row = int((labels == alone[0]).argmax())
+        more = f", and of {len(alone) - 1:,} more" if len(alone) > 1 else ""
         raise UserError(
-            f"{where} has one example of the class {shown(classes[at])}, in {file.place(row)}. It "
-            "takes some to train on and to test on: add some, or leave that row out."
+            f"{where} has one example of the class {shown(classes[alone[0]])}, in "
+            f"{file.place(row)}{more}. It takes some to train on and to test on: add some, or "
+            "leave such rows out."
         )
 
 

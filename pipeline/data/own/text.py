@@ -20,6 +20,15 @@ MAX_LINE_BYTES = 16 * 2**20
 
 PIECE_BYTES = 2**18
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MAGIC = {
+    b"PK\x03\x04": ("an Excel workbook or a ZIP archive", "Save the table in it as CSV."),
+    b"\xd0\xcf\x11\xe0": ("an Excel workbook", "Save the table in it as CSV."),
+    b"PAR1": ("a Parquet file", "Let its name end in .parquet."),
+    b"\x1f\x8b": ("compressed", "Decompress it with gunzip."),
+    b"\x89PNG": ("a PNG image", "For folders of images choose data=images."),
+}
+"""How files begin that are no text, what they are and what to do."""
+
 TO_UTF_8 = "Save it as UTF-8, such as with: iconv -f {} -t UTF-8 OLD > NEW"
 END = "end"
 
@@ -46,9 +55,9 @@ def scan(path: Path) -> Scan:
     decoder = codecs.getincrementaldecoder("utf-8")()
     num_lines = num_quotes = open_line = longest = 0
     with path.open("rb") as file:
+        _check_beginning(path, file.read(max(map(len, MAGIC))))
+        file.seek(0)
         while piece := file.read(PIECE_BYTES):
-            if not num_lines and piece.startswith(UTF_16):
-                raise UserError(f"{path}: is UTF-16. {TO_UTF_8.format('UTF-16')}")
             digest.update(piece)
             _check_text(path, piece, decoder, num_lines)
             longest = max(longest, open_line + _first_end(piece))
@@ -63,6 +72,14 @@ def scan(path: Path) -> Scan:
             num_quotes += piece.count(b'"')
     _check_text(path, b"", decoder, num_lines)
     return Scan(digest.hexdigest(), max(longest, open_line, PIECE_BYTES), num_quotes)
+
+
+def _check_beginning(path: Path, beginning: bytes) -> None:
+    if beginning.startswith(UTF_16):
+        raise UserError(f"{path}: is UTF-16. {TO_UTF_8.format('UTF-16')}")
+    for magic, (what, remedy) in MAGIC.items():
+        if beginning.startswith(magic):
+            raise UserError(f"{path}: is {what}, no text. {remedy}")
 
 
 def _first_end(piece: bytes) -> int:

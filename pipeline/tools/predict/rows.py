@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from pipeline.data.layout import Numbers, Table
+from pipeline.data.own.opening import shown
 from pipeline.errors import UserError
 from pipeline.files import write_whole
 from pipeline.tools.predict.examples import Examples, read_numbers, read_table
@@ -72,7 +73,7 @@ def tell_rows(
         return
     print("\n".join(_lines(teller, predictions, has_output=output is not None)))
     if examples.labels is not None:
-        print(_share_right(predictions.predicted, examples.labels))
+        print(_share_right(predictions, examples.labels))
     teller.print_source()
 
 
@@ -97,9 +98,15 @@ def _lines(teller: Teller, predictions: Predictions, *, has_output: bool) -> lis
     return lines if has_output else [*lines, "Row by row: --output FILE.csv keeps all."]
 
 
-def _share_right(predicted: Sequence[str], labels: Sequence[str]) -> str:
-    num_right = sum(map(str.__eq__, predicted, labels))
-    return f"Right: {num_right:,} of {len(labels):,} rows ({num_right / len(labels):.1%})"
+def _share_right(predictions: Predictions, labels: Sequence[str]) -> str:
+    num_right = sum(map(str.__eq__, predictions.predicted, labels))
+    told = f"Right: {num_right:,} of {len(labels):,} rows ({num_right / len(labels):.1%})"
+    unknown = [label for label in labels if label not in predictions.classes]
+    if not unknown:
+        return told
+    return (
+        f"{told}; {len(unknown):,} have a class that it doesn't know, such as {shown(unknown[0])}"
+    )
 
 
 def _write(path: Path, predictions: Predictions) -> None:

@@ -52,5 +52,5 @@ class Teller:
         """Print which network has answered."""
         is_sigmoid = self.network.output == "sigmoid"
         told = "; its sigmoid outputs don't add up to 100%" if is_sigmoid else ""
-        name = self.run.params["data.name"]
-        print(f"Run {self.run.run_id[:14]}, {self.run.name}, trained on {name}{told}")
+        trained_on = self.run.trained_on
+        print(f"Run {self.run.run_id[:14]}, {self.run.name}, trained on {trained_on}{told}")

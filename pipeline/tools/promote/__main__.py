@@ -97,7 +97,7 @@ def _evidence(run: RunResult) -> dict[str, str]:
 def _description(run: RunResult, network: Classifier, answer: Answer | None) -> str:
     """Return what the model is and why it was chosen."""
     told = (
-        f"`{run.name}`, trained on {run.params['data.name']}. Takes "
+        f"`{run.name}`, trained on {run.trained_on}. Takes "
         f"{what_it_takes(network.layout)} and returns {_told_outputs(network)}."
     )
     why = as_markdown(answer) if answer else "It was named, not chosen from a comparison."

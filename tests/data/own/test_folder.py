@@ -194,7 +194,7 @@ def link(name: str, target: str) -> Change:
         (lambda root: os.mkfifo(root / "cat/pipe"), "/cat/pipe lies among the images of a class"),
         (add("train/cat/1.png", "test/cat/1.png"), "cat lies beside the folder train."),
         (lambda root: [shutil.rmtree(root / name) for name in ("cat", "dog")], "holds no folders."),
-        (shutil.rmtree, "can't be read (No such file or directory). It must hold a folder of"),
+        (shutil.rmtree, "/own: there is no such folder. It must hold a folder of"),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, change: Change, message: str):
@@ -214,7 +214,7 @@ def test_a_class_that_training_lacks_is_refused(tmp_path: Path, part: str):
 
 def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path):
     (tmp_path / "own.zip").write_bytes(b"")
-    with pytest.raises(UserError, match=r"own\.zip can't be read \(Not a directory\)"):
+    with pytest.raises(UserError, match=r"own\.zip: is a file\. It must hold a folder"):
         read(tmp_path / "own.zip")
 
 

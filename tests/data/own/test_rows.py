@@ -68,7 +68,8 @@ def test_one_row_without_a_value_at_all(tmp_path: Path, columns: Table):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("agee,color,ok\n1,red,true\n", "has no column 'age', which the network reads. Did you"),
+        ("agee,color,ok\n1,red,true\n", "has no column 'age', which the network reads, only agee"),
+        ("Age,color,ok\n1,red,true\n", "reads, only Age, color, ok. Did you mean Age?"),
         ("age,color,ok\n1,red,true\n2,rod,true\n", "has 'rod' in line 3, which the network does"),
         ("age,color,ok\n1,green,true\n", "It knows 'blue', 'red'."),
         ("age,color,ok\n1,red,true\nold,red,true\n", "has 'old' in line 3: must be a number"),
