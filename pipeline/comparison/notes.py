@@ -11,7 +11,7 @@ from pipeline.comparison.cells import Cells, Hole
 from pipeline.comparison.comparison import Comparison, Verdict
 from pipeline.comparison.question import Metric
 from pipeline.comparison.statistics import mean_interval
-from pipeline.tracking.record import RunResult
+from pipeline.tracking.record import COMMONEST_TAG, RunResult
 
 __all__ = [
     "FEW_SEEDS",
@@ -48,6 +48,7 @@ def find(cells: Cells, whole: Comparison, metric: Metric) -> list[str]:
         found.append("Compared by test examples, so don't choose by this what you then report.")
     found += _few_seeds(whole)
     found += _few_examples(runs)
+    found += _common_class(runs, metric)
     if cells.num_repeated:
         found.append(
             f"{_runs(cells.num_repeated)} are left out, since newer ones have the same config and "
@@ -117,6 +118,17 @@ def _few_examples(runs: Sequence[RunResult]) -> list[str]:
         f"{fewest} validation examples, one of them {100 / fewest:.1g} points: the intervals say "
         "what other seeds would give on these, not what other examples would. With "
         "data.split_seed=null each seed divides the data anew, and they say both."
+    ]
+
+
+def _common_class(runs: Sequence[RunResult], metric: Metric) -> list[str]:
+    """Return what needs no network, where that is much."""
+    shares = [float(run.tags[COMMONEST_TAG]) for run in runs if COMMONEST_TAG in run.tags]
+    if not shares or metric.key != "val/accuracy":
+        return []
+    return [
+        f"Always answering the commonest class is right for {100 * max(shares):.1f}% of the "
+        "validation examples: judge accuracies by what lies above."
     ]
 
 

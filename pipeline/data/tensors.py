@@ -18,7 +18,7 @@ from pipeline.data.pool import Pool
 from pipeline.data.reading import Asked, forget_large, read_pool
 from pipeline.data.scaling import Scaling, fit_scaling, joined
 
-__all__ = ["Data", "Split", "load"]
+__all__ = ["Data", "Split", "commonest_share", "load"]
 
 ROWS = 4096
 """So many rows are scaled at a time, in float64."""
@@ -91,6 +91,11 @@ class Data:
             val=self.val.to(device, dtype),
             test=self.test.to(device, dtype),
         )
+
+
+def commonest_share(split: Split) -> float:
+    """Return the accuracy of answering the commonest class to all examples; 0 if there are none."""
+    return float(split.labels.bincount().max()) / len(split) if len(split) else 0.0
 
 
 def load(data: DataConfig, dtype: torch.dtype = torch.float32) -> Data:

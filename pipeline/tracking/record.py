@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 __all__ = [
+    "COMMONEST_TAG",
     "CURVES",
     "PRUNED_TAG",
     "DatasetRecord",
@@ -34,6 +35,9 @@ CURVES = (
 )
 """The metrics that figures and reports show by epoch."""
 
+
+COMMONEST_TAG = "commonest"
+"""Tag: the share of the validation examples that are of the commonest class, if that is much."""
 
 PRUNED_TAG = "pruned"
 """The tag of a run that a search has stopped early; it says after which epoch."""

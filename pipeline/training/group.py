@@ -9,14 +9,21 @@ from pathlib import Path
 import torch
 
 from pipeline.config.schema import Config
-from pipeline.data.tensors import Data
+from pipeline.data.tensors import Data, commonest_share
 from pipeline.engine.evaluation import Epochs, best_on_val
 from pipeline.engine.grouping import multiplications, steps_per_epoch
 from pipeline.errors import InterruptedRunError, UserError
 from pipeline.process import is_asked_to_stop
 from pipeline.tracking.locks import process_lock
 from pipeline.tracking.provenance import origin_tags, params, run_name
-from pipeline.tracking.record import PRUNED_TAG, DatasetRecord, Record, RunResult, new_ids
+from pipeline.tracking.record import (
+    COMMONEST_TAG,
+    PRUNED_TAG,
+    DatasetRecord,
+    Record,
+    RunResult,
+    new_ids,
+)
 from pipeline.tracking.run import LiveMetrics, TrackedRun, close_runs, renew_tags, start_runs
 from pipeline.tracking.store import open_store
 from pipeline.training.artifacts import write_configs
@@ -33,6 +40,9 @@ Judge = Callable[[int, Mapping[int, float]], Collection[int]]
 MAX_FIGURES = 8
 """Runs of larger groups get their figures from `python -m pipeline.figures`: drawing them takes
 longer than training does."""
+
+MUCH = 0.6
+"""Share of the commonest class from which a run says so."""
 
 MANY_MULTIPLICATIONS = 16_000_000
 """In one product of a step, from which several threads are worth waiting for each other."""
@@ -163,6 +173,8 @@ class Group:
             "checkpoint": self._resumption.name,
             "lock": process_lock(Path(config.root)),
         }
+        if (share := commonest_share(data.val)) > MUCH:
+            tags[COMMONEST_TAG] = f"{share:.4f}"
         if self._parent_run_id:
             tags["mlflow.parentRunId"] = self._parent_run_id
         return Record(

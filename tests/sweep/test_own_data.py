@@ -115,3 +115,14 @@ def test_early_stopping_needs_rows_for_validation(root: Path):
     (error,) = done.errors
     assert "has no validation examples" in error
     assert command.nothing_tracked(root)
+
+
+def test_what_always_answering_the_commonest_class_would_reach_is_said(root: Path):
+    table = pd.read_csv(root / "table.csv")
+    dogs, cats = (table[table.kind == kind] for kind in ("dog", "cat"))
+    pd.concat([dogs, cats.head(10)]).to_csv(root / "table.csv", index=False)
+    done = sweep(root)
+    (share,) = {run.data.tags["commonest"] for run in command.children(root)}
+    assert f"the commonest class is right for {100 * float(share):.1f}%" in " ".join(
+        done.stdout.split()
+    )
