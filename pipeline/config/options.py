@@ -1,15 +1,16 @@
-"""Names that a user can choose from: where conf/ lies, its options, the nearest known name."""
+"""Names that a user can choose from: where conf/ lies, its options, how messages name them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from pipeline.errors import UserError
 
-__all__ = ["conf_dir", "did_you_mean", "one_of", "options", "project_root"]
+__all__ = ["conf_dir", "did_you_mean", "listed", "one_of", "options", "project_root"]
 
 
 def conf_dir() -> Path:
@@ -35,6 +36,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean …?" for the known name that is nearest, or "" if none is near."""
     nearest = get_close_matches(name, list(known), n=1)
     return f" Did you mean {nearest[0]}?" if nearest else ""
+
+
+def listed(names: Iterable[str], at_most: int) -> str:
+    """Return names as a sentence lists them: "a, b, …" if there are more than so many."""
+    first = list(islice(names, at_most + 1))
+    return ", ".join(first[:at_most]) + (", …" if len(first) > at_most else "")
 
 
 def one_of(key: str, value: str, known: Iterable[str]) -> None:

@@ -72,7 +72,7 @@ def fit_scaling(
         fills: missing values become the mean of the others, 0 where all are missing; none of
             pixels are.
     """
-    num_features = inputs.shape[1]
+    num_features: int = inputs.shape[1]
     if scale == "unit" and isinstance(layout, Images):
         return Scaling(np.zeros(num_features), np.full(num_features, float(layout.max_pixel)))
     if scale == "none" and not fills:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pipeline.config.schema.data import DataConfig
 from pipeline.data.dividing import divide
-from pipeline.data.facts import DIVIDE_KEYS
+from pipeline.data.facts import SIZE_KEYS
 from pipeline.data.layout import Layout
 from pipeline.data.pool import Pool
 from pipeline.data.reading import Asked, forget_large, read_pool
@@ -106,7 +106,7 @@ def load(data: DataConfig, dtype: torch.dtype = torch.float32) -> Data:
     Raises:
         UserError: there are no such data, they can't be used, or are too few.
     """
-    return _load(Asked.of(data, (*DIVIDE_KEYS, "scale")), dtype)
+    return _load(Asked.of(data, (*SIZE_KEYS, "split_seed", "scale")), dtype)
 
 
 @lru_cache(maxsize=1)

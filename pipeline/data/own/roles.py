@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pipeline.config.options import did_you_mean
+from pipeline.config.options import did_you_mean, listed
 from pipeline.config.schema.data import DataConfig
 from pipeline.data.own.opening import TableFile, shown
 from pipeline.errors import UserError
@@ -64,10 +64,9 @@ def _role(name: str, data: DataConfig) -> str:
 def _check_known(file: TableFile, key: str, names: Sequence[str]) -> None:
     for name, times in Counter(names).items():
         if name not in file.names:
-            known = ", ".join(file.names[:MAX_NAMED]) + (", …" if file.names[MAX_NAMED:] else "")
             raise UserError(
-                f"{key}={name}: {file.path} has no such column, only {known}."
-                f"{did_you_mean(name, file.names)}"
+                f"{key}={name}: {file.path} has no such column, only "
+                f"{listed(file.names, MAX_NAMED)}.{did_you_mean(name, file.names)}"
             )
         if times > 1:
             raise UserError(f"{key} names the column {shown(name)} {times} times. Once is enough.")
