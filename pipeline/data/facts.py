@@ -13,8 +13,7 @@ from pipeline.data.reading import READ_KEYS, Asked, read_pool
 __all__ = ["SIZE_KEYS", "Facts", "find_facts"]
 
 SIZE_KEYS = (*READ_KEYS, "num_train", "num_val", "val_share", "test_share")
-"""The keys of DataConfig that decide how many examples are for what; by split_seed they are others,
-but as many."""
+"""The keys of DataConfig that decide how many examples are for what; split_seed says only which."""
 
 
 @dataclass(frozen=True)
