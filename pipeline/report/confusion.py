@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pipeline.errors import UserError
-from pipeline.tracking.artifacts import fetch_checked
+from pipeline.trained.artifacts import fetch_checked
 
 if TYPE_CHECKING:
     from pipeline.tracking.store import Store

@@ -11,10 +11,10 @@ from pipeline.data.pool import Pool
 from pipeline.data.reading import read_pool
 from pipeline.data.tensors import Data, load
 from pipeline.errors import UserError
-from pipeline.tracking.artifacts import fetch_checked
 from pipeline.tracking.provenance import data_config
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.store import Store
+from pipeline.trained.artifacts import fetch_checked
 from pipeline.trained.weights import WEIGHTS_FILE, Weights, read_weights
 
 __all__ = ["fetch_weights", "load_again", "read_again"]
