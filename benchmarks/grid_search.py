@@ -44,7 +44,7 @@ class Grid:
     num_examples: int = 20_000
     num_features: int = 50
     num_values: int = 10
-    """Of each of the two axes."""
+    """On each of the two axes."""
     num_seeds: int = 5
     num_epochs: int = 20
     """As data=table has it."""

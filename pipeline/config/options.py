@@ -1,4 +1,4 @@
-"""Names that a user can choose from: where conf/ lies, its options, the nearest known name."""
+"""Names that a user can choose from: where conf/ lies, its options, how messages name them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 
-__all__ = ["conf_dir", "did_you_mean", "one_of", "options", "project_root"]
+__all__ = ["conf_dir", "did_you_mean", "listed", "one_of", "options", "project_root"]
+
+MAX_LISTED = 20
+"""Names that a message lists, at most."""
 
 
 def conf_dir() -> Path:
@@ -36,6 +39,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lowercase = {other.lower(): other for other in known}
     nearest = get_close_matches(name.lower(), by_lowercase, n=1)
     return f" Did you mean {by_lowercase[nearest[0]]}?" if nearest else ""
+
+
+def listed(names: Iterable[str], at_most: int = MAX_LISTED) -> str:
+    """Return names as a sentence lists them: "a, b and 8 others" if there are more than so many."""
+    known = list(names)
+    others = len(known) - at_most
+    return ", ".join(known[:at_most]) + (f" and {others:,} others" if others > 0 else "")
 
 
 def one_of(key: str, value: str, known: Iterable[str]) -> None:

@@ -91,6 +91,11 @@ class Dataset:
         return len(self.classes)
 
     @property
+    def num_bytes(self) -> int:
+        """Return the size of its plain files; 0 if nothing is to fetch."""
+        return sum(file.num_bytes for file in self.files)
+
+    @property
     def digest(self) -> str:
         """Return a SHA-256 that identifies the contents of all the files."""
         listing = "".join(f"{file.checksum}  {file.name}\n" for file in self.files)

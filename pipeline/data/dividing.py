@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from pipeline.config.schema.data import DataConfig
+from pipeline.data.catalog import check_sizes
 from pipeline.data.pool import TEST, TRAIN, UNDIVIDED, VAL, Pool
 from pipeline.errors import UserError
 
@@ -83,10 +84,12 @@ def _place_in_class(labels: Int[NDArray[np.int64], " n"]) -> Float[NDArray[np.fl
 
 
 def _check(pool: Pool, data: DataConfig, division: Division) -> None:
-    found = {"train": len(division.train), "val": len(division.val)}
     if not data.is_divided_here:
-        _check_given(data, found["train"])
+        assert data.num_train is not None
+        assert data.num_val is not None
+        check_sizes(data.name, data.num_train, data.num_val)
         return
+    found = {"train": len(division.train), "val": len(division.val)}
     said = f"data={data.name}"
     for name, part in vars(division).items():
         if name != "val" and not len(part):
@@ -103,17 +106,6 @@ def _check(pool: Pool, data: DataConfig, division: Division) -> None:
     if data.num_val is None and not found["val"] and data.val_share and data.split_column is None:
         raise UserError(f"{said}: no example is for validation. {_remedy(data)}")
     _check_classes(pool, said, division, data.num_train)
-
-
-def _check_given(data: DataConfig, available: int) -> None:
-    assert data.num_train is not None
-    assert data.num_val is not None
-    if data.num_train + data.num_val > available:
-        raise UserError(
-            f"data.num_train={data.num_train} and data.num_val={data.num_val}: together "
-            f"{data.num_train + data.num_val}, but the training set of {data.name} has {available} "
-            "examples. Lower one of them."
-        )
 
 
 def _check_classes(pool: Pool, said: str, division: Division, num_train: int | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pipeline.config.schema.data import DataConfig
@@ -10,10 +10,10 @@ from pipeline.data.catalog import DATASETS, check_sizes, find_dataset
 from pipeline.data.dividing import divide
 from pipeline.data.reading import READ_KEYS, Asked, read_pool
 
-__all__ = ["DIVIDE_KEYS", "Facts", "find_facts"]
+__all__ = ["SIZE_KEYS", "Facts", "find_facts"]
 
-DIVIDE_KEYS = (*READ_KEYS, "num_train", "num_val", "split_seed", "val_share", "test_share")
-"""The keys of DataConfig that decide which examples are for what."""
+SIZE_KEYS = (*READ_KEYS, "num_train", "num_val", "val_share", "test_share")
+"""The keys of DataConfig that decide how many examples are for what; split_seed says only which."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def find_facts(data: DataConfig) -> Facts:
         assert data.num_train is not None
         assert data.num_val is not None
         return _of_dataset(data.name, data.num_train, data.num_val)
-    return _of_pool(Asked.of(data, DIVIDE_KEYS))
+    return _of_pool(Asked.of(data, SIZE_KEYS))
 
 
 @lru_cache
@@ -53,10 +53,10 @@ def _of_dataset(name: str, num_train: int, num_val: int) -> Facts:
     return Facts(num_train, num_val, dataset.num_features, dataset.num_classes, digest)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache
 def _of_pool(asked: Asked) -> Facts:
     pool = read_pool(asked.data)
-    division = divide(pool, asked.data)
+    division = divide(pool, replace(asked.data, split_seed=0))
     return Facts(
         len(division.train),
         len(division.val),

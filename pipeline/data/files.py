@@ -13,7 +13,20 @@ from zipfile import BadZipFile, ZipFile
 from pipeline.data.catalog import DATASETS, Dataset, IdxFile
 from pipeline.errors import UserError
 
-__all__ = ["READ_ERRORS", "check", "checked", "locate", "place", "read_checked", "root_error"]
+__all__ = [
+    "READ_ERRORS",
+    "Stamp",
+    "check",
+    "checked",
+    "locate",
+    "place",
+    "read_checked",
+    "root_error",
+    "stamp",
+]
+
+Stamp = tuple[int, int, int]
+"""A file's inode, size and time of change."""
 
 READ_ERRORS = (UserError, OSError, EOFError, zlib.error, BadZipFile)
 """What reading a file raises that is out of reach, not compressed, or not what it should be."""
@@ -49,6 +62,15 @@ def locate(dataset: Dataset, root: Path) -> dict[IdxFile, Path]:
         if path is not None:
             found[file] = path
     return found
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Return what changes when a file does; None if it can't be reached, as reading it will say."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # called often, and twice as quick
+    except (OSError, ValueError):
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def check(file: IdxFile, path: Path) -> None:
@@ -117,13 +139,12 @@ def _is_as_published(file: IdxFile, path: Path) -> bool:
 
 def _md5_of(path: Path) -> str:
     """Return the MD5 of a file, computed again only when the file has changed."""
-    status = path.stat()
-    return _md5(path, status.st_ino, status.st_size, status.st_mtime_ns)
+    return _md5(path, stamp(path))
 
 
 @lru_cache
-def _md5(path: Path, *stamp: int) -> str:
-    del stamp  # part of the cache's key
+def _md5(path: Path, stamped: Stamp | None) -> str:
+    del stamped  # part of the cache's key
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 

@@ -5,8 +5,11 @@ It travels with the weights, as JSON, so that whoever uses a network knows what 
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from typing import Any
 
 __all__ = [
@@ -18,6 +21,7 @@ __all__ = [
     "Numbers",
     "Table",
     "as_json",
+    "column_list",
     "from_json",
 ]
 
@@ -61,7 +65,8 @@ class Column:
     """number (a feature), category (a feature of 0 or 1 for each of its values), target, split
     (says which part a row belongs to) or dropped."""
     values: tuple[str, ...] = ()
-    """Of a category: its values as text, in the order of its features."""
+    """A category's values as text, in the order of its features; the names of the target's classes,
+    in theirs."""
     num_missing: int = 0
     """How many rows of the file have no value here."""
 
@@ -74,7 +79,7 @@ class Column:
 
     @property
     def is_boolean(self) -> bool:
-        """Return whether its values are true and false, or one of these."""
+        """Return whether its values are true and false, or one of the two."""
         return bool(self.values) and {value.lower() for value in self.values} <= {"true", "false"}
 
 
@@ -94,10 +99,31 @@ class Table:
         """Return the length of one input."""
         return sum(len(column.features) for column in self.columns)
 
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Return where in an input the features of each column are, by its name."""
+        sizes = {column.name: len(column.features) for column in self.inputs}
+        ends = accumulate(sizes.values())
+        return {name: slice(end - sizes[name], end) for name, end in zip(sizes, ends, strict=True)}
+
 
 Layout = Images | Numbers | Table
 
 _KINDS = {"images": Images, "numbers": Numbers, "table": Table}
+
+
+def column_list(layout: Table) -> str:
+    """Return what became of each column, for people: a table as CSV.
+
+    The values are those of a category, or the classes.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["column", "kind", "features", "missing", "values"])
+    for column in layout.columns:
+        sizes = (len(column.features), column.num_missing)
+        writer.writerow([column.name, column.kind, *sizes, ", ".join(column.values)])
+    return text.getvalue()
 
 
 def as_json(layout: Layout) -> dict[str, Any]:

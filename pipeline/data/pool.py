@@ -20,7 +20,6 @@ __all__ = [
     "VAL",
     "Block",
     "Pool",
-    "in_blocks",
     "one_block",
     "require_memory",
 ]
@@ -28,9 +27,6 @@ __all__ = [
 TRAIN, VAL, TEST = 0, 1, 2
 UNDIVIDED = -1
 """For training or validation, and for testing unless other examples are: `split_seed` says."""
-
-BLOCK_VALUES = 2**23
-"""So many values of an array are scaled at a time, in float64 and with copies."""
 
 Block = UInt8[NDArray[np.uint8], "examples _some"] | Float[NDArray[np.floating], "examples _some"]
 """Some neighbouring features of all examples; NaN where a value is missing."""
@@ -63,18 +59,9 @@ class Pool:
         return np.flatnonzero(self.parts == part)
 
 
-def one_block(
-    inputs: Block,
-) -> Callable[[], Iterator[Block]]:
-    """Return the blocks of features that lie in one array."""
+def one_block(inputs: Block) -> Callable[[], Iterator[Block]]:
+    """Return what `Pool.blocks` is where all features lie in one array."""
     return lambda: iter([inputs])
-
-
-def in_blocks(inputs: Block) -> Callable[[], Iterator[Block]]:
-    """Return the features that lie in one array as blocks, views that are small to work with."""
-    width = max(1, BLOCK_VALUES // max(1, len(inputs)))
-    starts = range(0, inputs.shape[1], width)
-    return lambda: (inputs[:, start : start + width] for start in starts)
 
 
 def require_memory(setting: str, num_bytes: float) -> None:

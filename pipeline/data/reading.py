@@ -15,7 +15,7 @@ from pipeline.config.schema.data import OWN, DataConfig
 from pipeline.data.catalog import DATASETS, Dataset, find_dataset
 from pipeline.data.digits import read_digits
 from pipeline.data.fetching import prepare
-from pipeline.data.files import locate
+from pipeline.data.files import Stamp, locate, stamp
 from pipeline.data.idx import read_arrays
 from pipeline.data.layout import Images
 from pipeline.data.pool import TEST, TRAIN, Pool, one_block
@@ -140,18 +140,10 @@ def _read_dataset(dataset: Dataset, data: DataConfig) -> Pool:
     )
 
 
-def _stamps(data: DataConfig) -> list[object]:
-    """Return what changes when a file does."""
+def _stamps(data: DataConfig) -> list[Stamp | None]:
+    """Return what changes when one of a config's files does."""
     if data.name in OWN:
-        return [_stamp(Path(data.path or ""))]
+        return [stamp(Path(data.path or ""))]
     if data.name in DATASETS:
-        return [_stamp(path) for path in locate(find_dataset(data.name), Path(data.root)).values()]
+        return [stamp(path) for path in locate(find_dataset(data.name), Path(data.root)).values()]
     return []
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None  # reading it will say what is wrong
-    return status.st_ino, status.st_size, status.st_mtime_ns

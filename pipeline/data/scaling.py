@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from pipeline.data.layout import Images, Layout
 from pipeline.data.pool import Block
 
 __all__ = ["Scaling", "fit_scaling", "joined"]
+
+FIT_VALUES = 2**23
+"""So many values are looked at at a time, with copies in float64."""
 
 Vector = Float[NDArray[np.float64], " _features"]
 
@@ -34,7 +37,9 @@ class Scaling:
     def apply(self, inputs: Block) -> Float[NDArray[np.float64], "examples _features"]:
         """Return raw inputs as a network reads them."""
         known = inputs if self.fill is None else np.where(np.isnan(inputs), self.fill, inputs)
-        return (known - self.shift) / self.divisor
+        scaled = known - self.shift
+        scaled /= self.divisor  # in place: half of the memory that is gone through
+        return scaled
 
 
 def joined(scalings: Sequence[Scaling]) -> Scaling:
@@ -47,24 +52,42 @@ def joined(scalings: Sequence[Scaling]) -> Scaling:
     )
 
 
-def fit_scaling(examples: Block, scale: str, layout: Layout, *, fills: bool) -> Scaling:
+def fit_scaling(
+    inputs: Block,
+    rows: Int[NDArray[np.int64], " _rows"],
+    scale: str,
+    layout: Layout,
+    *,
+    fills: bool,
+) -> Scaling:
     """Return the scaling of some features.
 
     Of what is the same in all examples only the least value or the mean is subtracted.
 
     Args:
-        examples: to train on; nothing else may have a say.
+        inputs: raw, of all examples.
+        rows: the examples to train on; no other has a say.
         scale: none, unit or standard.
         layout: of all features; pixels have one unit.
-        fills: missing values become the mean of the others, 0 where all are missing.
+        fills: missing values become the mean of the others, 0 where all are missing; none of
+            pixels are.
     """
-    num_features = examples.shape[1]
+    num_features: int = inputs.shape[1]
+    if scale == "unit" and isinstance(layout, Images):
+        return Scaling(np.zeros(num_features), np.full(num_features, float(layout.max_pixel)))
+    if scale == "none" and not fills:
+        return Scaling(np.zeros(num_features), np.ones(num_features))
+    width = max(1, FIT_VALUES // len(rows))
+    blocks = (inputs[:, start : start + width] for start in range(0, num_features, width))
+    return joined([_fit(block[rows], scale, fills=fills) for block in blocks])
+
+
+def _fit(examples: Block, scale: str, *, fills: bool) -> Scaling:
+    """Return the scaling of features by all of their values."""
     fill = _mean_of_known(examples) if fills else None
     known = examples if fill is None else np.where(np.isnan(examples), fill, examples)
-    shift, divisor = np.zeros(num_features), np.ones(num_features)
-    if scale == "unit" and isinstance(layout, Images):
-        divisor = np.full(num_features, float(layout.max_pixel))
-    elif scale == "unit":
+    shift, divisor = np.zeros(examples.shape[1]), np.ones(examples.shape[1])
+    if scale == "unit":
         shift = known.min(axis=0).astype(np.float64)
         divisor = known.max(axis=0) - shift
     elif scale == "standard":

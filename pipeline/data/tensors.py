@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pipeline.config.schema.data import DataConfig
 from pipeline.data.dividing import divide
-from pipeline.data.facts import DIVIDE_KEYS
+from pipeline.data.facts import SIZE_KEYS
 from pipeline.data.layout import Layout
 from pipeline.data.pool import Pool
 from pipeline.data.reading import Asked, forget_large, read_pool
@@ -20,8 +20,8 @@ from pipeline.data.scaling import Scaling, fit_scaling, joined
 
 __all__ = ["Data", "Split", "commonest_share", "load"]
 
-ROWS = 4096
-"""So many rows are scaled at a time, in float64."""
+CHUNK_VALUES = 2**16
+"""So many values are scaled at a time, in float64: a processor's cache holds them."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def load(data: DataConfig, dtype: torch.dtype = torch.float32) -> Data:
     Raises:
         UserError: there are no such data, they can't be used, or are too few.
     """
-    return _load(Asked.of(data, (*DIVIDE_KEYS, "scale")), dtype)
+    return _load(Asked.of(data, (*SIZE_KEYS, "split_seed", "scale")), dtype)
 
 
 @lru_cache(maxsize=1)
@@ -147,19 +147,21 @@ def _scaled(
 ) -> tuple[Float[Tensor, "examples features"], Scaling]:
     """Return rows of the examples as inputs, and how they were scaled.
 
-    Blocks of features and of rows bound what is in memory beside the result.
+    Little is in memory beside the result: features come in blocks, rows in chunks.
     """
     inputs = torch.empty(len(rows), pool.layout.num_features, dtype=dtype)
+    as_array = inputs.numpy()  # which one thread fills faster than several would
     scalings: list[Scaling] = []
     first = 0
     for block in pool.blocks():
         scaling = fit_scaling(
-            block[rows[:num_train]], data.scale, pool.layout, fills=data.missing == "mean"
+            block, rows[:num_train], data.scale, pool.layout, fills=data.missing == "mean"
         )
         last = first + block.shape[1]
-        for start in range(0, len(rows), ROWS):
-            chunk = scaling.apply(block[rows[start : start + ROWS]])
-            inputs[start : start + ROWS, first:last] = torch.from_numpy(chunk)
+        size = max(1, CHUNK_VALUES // (last - first))
+        for start in range(0, len(rows), size):
+            chunk = slice(start, start + size)
+            as_array[chunk, first:last] = scaling.apply(block[rows[chunk]])
         scalings.append(scaling)
         first = last
     return inputs, joined(scalings)

@@ -161,7 +161,7 @@ def multiplications_in_all(config: Config) -> int:
 
 def steps_per_epoch(config: Config) -> int:
     """Return how many mini-batches an epoch has."""
-    return -(-find_facts(config.divided_data).num_train // config.data.batch_size)
+    return -(-find_facts(config.data).num_train // config.data.batch_size)
 
 
 def _fill_cores(config: Config, num_runs: int, num_groups: int, num_cores: int) -> int:
@@ -194,7 +194,7 @@ def multiplications(config: Config) -> int:
 
 def _shapes(config: Config) -> list[tuple[int, int]]:
     """Return (inputs, units) of every layer."""
-    facts = find_facts(config.divided_data)
+    facts = find_facts(config.data)
     return list(pairwise([facts.num_features, *config.model.hidden, facts.num_classes]))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pipeline.errors import UserError
-from pipeline.files import CHECKSUMS, damaged_files
+from pipeline.trained.artifacts import fetch_checked
 
 if TYPE_CHECKING:
     from pipeline.tracking.store import Store
@@ -139,17 +139,11 @@ def fetch_confusion(store: Store, run_id: str) -> Confusion | None:
     Raises:
         UserError: it is damaged.
     """
-    names = store.artifact_names(run_id)
-    if CONFUSION_FILE not in names:
+    if CONFUSION_FILE not in store.artifact_names(run_id):
         return None
     with TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        path = store.fetch_artifact(run_id, CONFUSION_FILE, folder)
-        if CHECKSUMS in names:
-            store.fetch_artifact(run_id, CHECKSUMS, folder)
+        path = fetch_checked(store, run_id, CONFUSION_FILE, Path(temporary))
         try:
-            if CHECKSUMS not in names or CONFUSION_FILE in damaged_files(folder):
-                raise _damaged(path, "its checksum is another, or missing")
             return read_confusion(path)
         except UserError as error:
             raise UserError(f"{run_id}: its {error}") from error

@@ -18,6 +18,8 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
+from pipeline.report.charts.spec import shortened
+
 _SETTINGS = matplotlib.rc_params_from_file(
     Path(__file__).with_name("pipeline.mplstyle"), use_default_template=False
 )
@@ -106,11 +108,9 @@ def text_width(text: str) -> float:
 
 def legible(text: str, num_characters: int = 64) -> str:
     """Return a text shortened in its middle, with a question mark for what the font lacks."""
-    half = num_characters // 2
-    if len(text) > num_characters:  # what sets runs apart is often at the end
-        text = f"{text[: half - 1]}…{text[-half:]}"
     font = _font()
-    return "".join(c if font.get_char_index(ord(c)) else "?" for c in text)
+    short = shortened(text, num_characters)
+    return "".join(c if font.get_char_index(ord(c)) else "?" for c in short)
 
 
 def _font() -> FT2Font:

@@ -125,7 +125,8 @@ def _open(store: Store, grid: Grid) -> Sweep | None:
     parent = _find_parent(store, config) if wanted not in (None, ANY) else None
     if parent is not None:
         return _reopen(store, grid, parent)
-    runs = store.finished(config.tracking.experiment_name) if wanted == ANY else []
+    experiments = dict.fromkeys(it.tracking.experiment_name for it in grid.configs)
+    runs = [run for name in experiments for run in store.finished(name)] if wanted == ANY else []
     plan = make_plan(grid.configs_by_hash, runs, owned=True) if grid.overrides else Plan()
     _say(config, plan, grid.search or plan)
     if config.dry_run:

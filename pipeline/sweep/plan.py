@@ -177,7 +177,7 @@ def _changes(run: RunResult, config: Config) -> str:
     changes: list[str] = []
     if run.tags.get("code_hash") != code_hash():
         changes.append("code")
-    digest = find_facts(config.divided_data).digest
+    digest = find_facts(config.data).digest
     if digest and run.tags.get("data_hash") != digest:
         changes.append("data")
     return " and ".join(changes)

@@ -34,6 +34,9 @@ ROOM_MB = 16
 MEMORY_MB = 600
 """What a command uses before its first step: most of it PyTorch and MLflow."""
 
+BYTES_PER_PIXEL = 5
+"""What data of images take while they are loaded: a byte as in their files, four as float32."""
+
 SERVER_TIMEOUT_S = 5
 
 WORTH_BF16 = 10_000_000
@@ -69,8 +72,7 @@ def check_surroundings(configs: Sequence[Config], *, train_here: bool = True) ->
         for name in _distinct(config.data.name for config in configs):
             _check_memory(name)
     is_dry = any(config.dry_run for config in configs)
-    alike = {(id(it.data), it.divided_data.split_seed): it for it in configs}
-    for config in alike.values():
+    for config in {(id(it.data), it.trainer.early_stopping): it for it in configs}.values():
         _check_sizes(config)
     data = [config.data for config in configs if config.data.name in DATASETS]
     for name, root, download in _distinct((it.name, it.root, it.download) for it in data):
@@ -102,7 +104,7 @@ def check_search(sweeper: Mapping[str, Any], base: Config) -> None:
 
 def _check_sizes(config: Config) -> None:
     """Check that there are enough examples; a user's own data are read for that."""
-    facts = find_facts(config.divided_data)
+    facts = find_facts(config.data)
     if config.trainer.early_stopping and not facts.num_val:
         raise UserError(
             f"trainer.early_stopping=true: {config.data.path} has no validation examples, whose "
@@ -183,8 +185,7 @@ def _check_memory(data: str) -> None:
     """Check that there is more memory than is used before the first step, data included."""
     limit_mb, data_mb = memory.limit_mb(), 0.0
     if data in DATASETS:
-        dataset = find_dataset(data)
-        data_mb = 4 * dataset.num_train * dataset.num_features / 2**20
+        data_mb = BYTES_PER_PIXEL * find_dataset(data).num_bytes / 2**20
     if limit_mb is not None and limit_mb < MEMORY_MB + data_mb:
         raise UserError(
             f"data={data}: this container or job may use {limit_mb:.0f} MB of memory, and some "

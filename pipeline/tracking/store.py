@@ -244,11 +244,11 @@ class Store:
             self.client.log_artifacts(record.known_run_id, str(folder))
 
     def children(self, parent_run_id: str) -> list[RunResult]:
-        """Return the runs of a sweep in the order in which they started, without their curves."""
-        experiment = self.client.get_run(parent_run_id).info.experiment_id
-        return self._runs.search(
-            RunFilter(experiment, tag="mlflow.parentRunId", value=parent_run_id)
-        )
+        """Return the runs of a sweep in the order in which they started, without their curves.
+
+        A sweep over data sets has runs in the experiment of each.
+        """
+        return self._runs.search(RunFilter(tag="mlflow.parentRunId", value=parent_run_id))
 
     def find(self, wanted: RunFilter) -> list[RunResult]:
         """Return the runs of all experiments that a filter finds, the first to start first."""

@@ -60,15 +60,9 @@ def features_by_column(layout: Numbers | Table) -> dict[str, slice]:
     Args:
         layout: of a table, or of numbers without names, which are called x0, x1 and so on.
     """
-    if not isinstance(layout, Table):
-        return {f"x{number}": slice(number, number + 1) for number in range(layout.num_features)}
-    found: dict[str, slice] = {}
-    first = 0
-    for column in layout.inputs:
-        last = first + len(column.features)
-        found[column.name] = slice(first, last)
-        first = last
-    return found
+    if isinstance(layout, Table):
+        return layout.slices
+    return {f"x{number}": slice(number, number + 1) for number in range(layout.num_features)}
 
 
 def permutation_importance(

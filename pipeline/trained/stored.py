@@ -11,10 +11,10 @@ from pipeline.data.pool import Pool
 from pipeline.data.reading import read_pool
 from pipeline.data.tensors import Data, load
 from pipeline.errors import UserError
-from pipeline.files import CHECKSUMS, damaged_files
 from pipeline.tracking.provenance import data_config
 from pipeline.tracking.record import RunResult
 from pipeline.tracking.store import Store
+from pipeline.trained.artifacts import fetch_checked
 from pipeline.trained.weights import WEIGHTS_FILE, Weights, read_weights
 
 __all__ = ["fetch_weights", "load_again", "read_again"]
@@ -29,16 +29,9 @@ def fetch_weights(store: Store, run: RunResult) -> Weights:
     if run.status != "FINISHED" or WEIGHTS_FILE not in store.artifact_names(run.run_id):
         raise UserError(f"{run.run_id}: is {run.status} and has no weights. Name a finished run.")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        for name in (WEIGHTS_FILE, CHECKSUMS):
-            store.fetch_artifact(run.run_id, name, folder)
-        if WEIGHTS_FILE in damaged_files(folder):
-            raise UserError(
-                f"{run.run_id}: its {WEIGHTS_FILE} is damaged (its checksum is another). Train it "
-                "again."
-            )
+        path = fetch_checked(store, run.run_id, WEIGHTS_FILE, Path(temporary))
         try:
-            return read_weights(folder / WEIGHTS_FILE)
+            return read_weights(path)
         except UserError as error:
             raise UserError(f"{run.run_id}: its {error}. Train it again.") from error
 

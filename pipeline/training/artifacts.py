@@ -12,8 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from pipeline.config.schema import Config
-from pipeline.data.layout import Table
-from pipeline.data.own.columns import column_list
+from pipeline.data.layout import Table, column_list
 from pipeline.data.scaling import Scaling
 from pipeline.errors import UserError
 from pipeline.report.confusion import CONFUSION_FILE, write_confusion

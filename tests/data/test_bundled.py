@@ -73,3 +73,6 @@ def test_the_command_trains_on_all_of_them(tmp_path: Path):
     assert done.code == 0, done.stderr
     assert "Validation chooses data=" in done.stdout
     assert all(run.data.metrics["test/accuracy"] > 0.8 for run in command.children(tmp_path))
+    asked = ("data=iris,wine,breast_cancer", f"root={tmp_path}", "dry_run=true")
+    for resume in ("resume=last", "resume=any"):
+        assert "3 finished, 0 to run" in command.run(tmp_path, "-m", *asked, resume).stdout

@@ -207,8 +207,8 @@ SMALL = [0, 1] * 6
         ),
         (
             pool_of(SMALL, [TRAIN] * 10 + [TEST] * 2),
-            DataConfig("mnist", batch_size=1, num_train=8, num_val=3),
-            "data.num_train=8 and data.num_val=3: together 11, but the training set of mnist has",
+            DataConfig("mnist", batch_size=1, num_train=60_000, num_val=3),
+            "data.num_train=60000 and data.num_val=3: together 60003, but the training set of",
         ),
     ],
 )

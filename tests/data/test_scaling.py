@@ -14,7 +14,6 @@ from hypothesis.extra import numpy as arrays
 from pipeline.config.rules import LARGEST
 from pipeline.config.schema.data import DataConfig
 from pipeline.data.layout import Images, Layout, Numbers
-from pipeline.data.pool import in_blocks
 from pipeline.data.scaling import Scaling, fit_scaling, joined
 from pipeline.data.tensors import Data, load
 
@@ -22,8 +21,13 @@ X = np.array([[1.0, -4.0, 7.0], [3.0, 0.0, 7.0], [2.0, 4.0, 7.0]])
 NUMBERS = Numbers(3)
 
 
+def fit(x: np.ndarray, scale: str, layout: Layout = NUMBERS, *, fills: bool = False) -> Scaling:
+    """Return the scaling where all examples are trained on."""
+    return fit_scaling(x, np.arange(len(x)), scale, layout, fills=fills)
+
+
 def scaled(x: np.ndarray, scale: str, layout: Layout = NUMBERS) -> np.ndarray:
-    return fit_scaling(x, scale, layout, fills=False).apply(x)
+    return fit(x, scale, layout).apply(x)
 
 
 def test_each_feature_is_scaled_by_its_own_values():
@@ -38,7 +42,7 @@ def test_each_feature_is_scaled_by_its_own_values():
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e6, 1 / 3 * 1e30, 1e-300])
 def test_a_feature_that_never_changes_becomes_zero(scale: str, value: float):
     constant = np.full((7, 1), value)
-    scaling = fit_scaling(constant, scale, Numbers(1), fills=False)
+    scaling = fit(constant, scale, Numbers(1))
     assert np.abs(scaling.apply(constant)).max() <= abs(value) * 1e-12
     assert scaling.divisor == 1  # so that another value stays what it is, rather than infinite
 
@@ -54,7 +58,7 @@ def test_pixels_have_one_unit(max_pixel: int):
 
 def test_missing_values_become_the_mean_of_those_that_are_known():
     examples = np.array([[1.0, np.nan, np.nan], [np.nan, np.nan, 2.0], [5.0, np.nan, 4.0]])
-    scaling = fit_scaling(examples, "unit", NUMBERS, fills=True)
+    scaling = fit(examples, "unit", fills=True)
     assert scaling.fill is not None
     assert np.array_equal(scaling.fill, [3, 0, 3])
     assert np.array_equal(scaling.apply(examples), [[0, 0, 0.5], [0.5, 0, 0], [1, 0, 1]])
@@ -62,7 +66,7 @@ def test_missing_values_become_the_mean_of_those_that_are_known():
 
 
 def test_a_missing_value_stays_missing_where_none_may_be():
-    scaling = fit_scaling(X, "unit", NUMBERS, fills=False)
+    scaling = fit(X, "unit")
     assert np.isnan(scaling.apply(np.array([[np.nan, 0, 7]]))[0, 0])
 
 
@@ -76,7 +80,7 @@ examples_of_two = arrays.arrays(
 def test_training_examples_stay_finite_and_in_their_range(x: np.ndarray, scale: str):
     result = scaled(x, scale, Numbers(2))
     assert np.isfinite(result).all()
-    is_constant = fit_scaling(x, scale, Numbers(2), fills=False).divisor == 1
+    is_constant = fit(x, scale, Numbers(2)).divisor == 1
     moving = result[:, ~is_constant]
     if scale == "unit":
         assert ((moving >= 0) & (moving <= 1)).all()
@@ -86,8 +90,8 @@ def test_training_examples_stay_finite_and_in_their_range(x: np.ndarray, scale: 
 
 @given(x=examples_of_two, scale=st.sampled_from(["none", "unit", "standard"]))
 def test_blocks_of_features_are_scaled_as_all_at_once(x: np.ndarray, scale: str):
-    whole = fit_scaling(x, scale, Numbers(2), fills=True)
-    halves = [fit_scaling(half, scale, Numbers(2), fills=True) for half in (x[:, :1], x[:, 1:])]
+    whole = fit(x, scale, Numbers(2), fills=True)
+    halves = [fit(half, scale, Numbers(2), fills=True) for half in (x[:, :1], x[:, 1:])]
     for name, vector in vars(joined(halves)).items():
         np.testing.assert_allclose(vector, getattr(whole, name), rtol=1e-12)
 
@@ -128,11 +132,13 @@ def test_validation_and_test_examples_have_no_say(tmp_path: Path, scale: str):
     assert np.array_equal(np.sort(after.test.inputs.numpy(), axis=0), expected)
 
 
-def test_many_features_are_scaled_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_many_features_and_rows_are_scaled_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     x = np.random.default_rng(0).normal(size=(6, 50))
     whole = loaded(tmp_path, x, "standard")
-    monkeypatch.setattr("pipeline.data.pool.BLOCK_VALUES", 6 * 7)
-    assert [block.shape[1] for block in in_blocks(x)()] == [7] * 7 + [1]
+    monkeypatch.setattr("pipeline.data.scaling.FIT_VALUES", 2 * 7)
+    monkeypatch.setattr("pipeline.data.tensors.CHUNK_VALUES", 2 * 50)
     blocks = loaded(tmp_path, x, "standard")
     torch.testing.assert_close(blocks.train.inputs, whole.train.inputs, rtol=1e-12, atol=0)
     np.testing.assert_allclose(blocks.scaling.shift, whole.scaling.shift, rtol=1e-12)

@@ -271,6 +271,7 @@ REFUSED = [
     ("--from", "keras", "optimizer=Adam weight_decay=0.1", "optimizer=adamw"),
     ("--from", "sklearn", "alpha=1", "batch_size: is needed"),
     ("--to", "nielsen", "regularizer=l2", "data.num_train: is needed"),
+    ("--to", "nielsen", "regularizer=l2 data=iris", "data.num_train: is needed"),
     ("--to", "nielsen", "loss=mse model.output=sigmoid optimizer.lr=1", "classes: is needed"),
     ("--to", "nielsen", "loss=nll", "has no such loss. What it can have is loss=quadratic"),
     ("--to", "nielsen", "optimizer=adam", "has no such one, only sgd"),

@@ -13,7 +13,7 @@ import pytest
 
 import pipeline
 from pipeline.data.layout import Table
-from pipeline.data.own.columns import read_rows
+from pipeline.data.own.rows import read_rows
 from tests import command, trips
 from tests.command import Done
 

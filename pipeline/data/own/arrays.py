@@ -17,7 +17,7 @@ from pipeline.config.schema.data import DataConfig
 from pipeline.data.layout import Images, Layout, Numbers
 from pipeline.data.own.labels import in_order, require_classes, settled
 from pipeline.data.own.npz import Header, Npz, opened
-from pipeline.data.pool import TEST, UNDIVIDED, VAL, Block, Pool, in_blocks, require_memory
+from pipeline.data.pool import TEST, UNDIVIDED, VAL, Block, Pool, one_block, require_memory
 from pipeline.errors import UserError
 
 __all__ = ["read_npz"]
@@ -64,7 +64,7 @@ def read_npz(data: DataConfig) -> Pool:
         parts=parts,
         classes=classes,
         layout=_layout(headers["x_train"]),
-        blocks=in_blocks(inputs),
+        blocks=one_block(inputs),
         num_bytes=inputs.nbytes + labels.nbytes,
         digest=file.digest,
         source=str(path),

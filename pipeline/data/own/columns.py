@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 
-from pipeline.config.options import did_you_mean
-from pipeline.data.layout import CATEGORY, NUMBER, Column, Table
+from pipeline.data.layout import CATEGORY, NUMBER, Column
 from pipeline.data.own.arrow import types
-from pipeline.data.own.opening import TableFile, require_file, shown, some_of
-from pipeline.data.own.roles import TARGET
-from pipeline.data.own.values import UNKNOWN, Values, is_number, whole_number
+from pipeline.data.own.opening import TableFile, shown
+from pipeline.data.own.values import UNKNOWN, Values, is_number
 from pipeline.data.pool import Block
 from pipeline.errors import UserError
 
@@ -28,15 +22,10 @@ __all__ = [
     "Input",
     "blocks",
     "check_values",
-    "column_list",
     "gather",
     "make_input",
-    "open_table",
-    "read_rows",
     "values_of",
 ]
-
-FORMATS = (".csv", ".tsv", ".parquet")
 
 MAX_CATEGORIES = 100
 """More different texts than this are hardly categories, but names or sentences."""
@@ -59,35 +48,6 @@ class Input:
     column: Column
     cells: NDArray[np.float64] | NDArray[np.int32]
     """Numbers, NaN where one is missing; or positions in the column's values, UNKNOWN there."""
-
-
-def open_table(path: Path, setting: str) -> TableFile:
-    """Open a file of the format that its suffix says.
-
-    Args:
-        path: where it lies.
-        setting: what named it, for messages about memory.
-
-    Raises:
-        UserError: there is none, or it is no table.
-    """
-    require_file(path)
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise UserError(
-            f"{path}: its name must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. "
-            "Save it as one of these."
-        )
-    try:
-        if suffix == ".parquet":
-            from pipeline.data.own.parquet import open_parquet
-
-            return open_parquet(path, setting)
-        from pipeline.data.own.delimited import open_delimited
-
-        return open_delimited(path, setting)
-    except OSError as error:
-        raise UserError(f"{path}: can't be read ({error.strerror or error}).") from error
 
 
 def values_of(file: TableFile, name: str, *, is_text: bool, max_texts: float) -> Values:
@@ -237,117 +197,3 @@ def _one_hot(it: Input) -> Iterator[Block]:
             yield np.where(is_missing[:, None], np.nan, features)
         else:
             yield features.view(np.uint8)
-
-
-def column_list(layout: Table) -> str:
-    """Return what became of each column, for people: a table as CSV.
-
-    The values are those of a category, or the classes.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["column", "kind", "features", "missing", "values"])
-    for column in layout.columns:
-        sizes = (len(column.features), column.num_missing)
-        writer.writerow([column.name, column.kind, *sizes, ", ".join(column.values)])
-    return text.getvalue()
-
-
-def read_rows(
-    path: Path, columns: Table, *, fills: bool
-) -> tuple[Float[NDArray[np.float64], "rows features"], list[str] | None]:
-    """Return new rows of a table as a trained network takes them.
-
-    Args:
-        path: a .csv, .tsv or .parquet file; columns that are no inputs are ignored.
-        columns: what the network was trained on.
-        fills: whether a value may be missing, as NaN.
-
-    Returns:
-        The raw features, and the class of each row by name where the target column is there.
-
-    Raises:
-        UserError: the file can't be read, a column is missing, or a value is none that the network
-            knows.
-    """
-    file = open_table(path, str(path))
-    inputs = columns.inputs
-    (target,) = (column for column in columns.columns if column.kind == TARGET)
-    for column in inputs:
-        _require_column(file, column.name)
-    wanted = {
-        column.name: values_of(
-            file, column.name, is_text=column.kind == CATEGORY, max_texts=float("inf")
-        )
-        for column in inputs
-    }
-    if target.name in file.names:
-        wanted[target.name] = values_of(file, target.name, is_text=True, max_texts=float("inf"))
-    gather(file, wanted)
-    read = [_as_trained(file, column, wanted[column.name], fills=fills) for column in inputs]
-    labels = _labels(file, target, wanted[target.name]) if target.name in wanted else None
-    return np.concatenate(list(blocks(read)), axis=1, dtype=np.float64), labels
-
-
-def _require_column(file: TableFile, name: str) -> None:
-    if name not in file.names:
-        raise UserError(
-            f"{file.path}: has no column {shown(name)}, which the network reads, only "
-            f"{some_of(file.names)}.{did_you_mean(name, file.names)}"
-        )
-
-
-def _as_trained(file: TableFile, column: Column, values: Values, *, fills: bool) -> Input:
-    """Return a column of new rows, checked against what the network knows."""
-    where = f"{file.path}: the column {shown(column.name)}"
-    if values.num_missing and not fills:
-        raise UserError(
-            f"{where} has no value in {file.place(values.first['missing'][0])}. The network was "
-            "trained without missing values: write one, or leave the row out."
-        )
-    if column.kind == NUMBER:
-        if not values.are_numbers:
-            row, value = values.first["text"]
-            raise UserError(f"{where} has {shown(value)} in {file.place(row)}: must be a number.")
-        check_values(file, column.name, values, named=True)
-        return Input(column, values.take())
-    known = [_position(text, column.values) for text in values.texts]
-    positions = values.take()
-    for at, text in enumerate(values.texts):
-        if known[at] == UNKNOWN:
-            row = int((positions == at).argmax())
-            raise UserError(
-                f"{where} has {shown(text)} in {file.place(row)}, which the network doesn't know. "
-                f"It knows {', '.join(map(shown, column.values[:MAX_CATEGORIES]))}."
-                f"{did_you_mean(shown(text), map(shown, column.values))}"
-            )
-    return Input(column, np.array([*known, UNKNOWN], np.int32)[positions])
-
-
-def _labels(file: TableFile, target: Column, values: Values) -> list[str]:
-    if values.num_missing:
-        raise UserError(
-            f"{file.path}: the target {shown(target.name)} has no value in "
-            f"{file.place(values.first['missing'][0])}. Write one, or leave the column out."
-        )
-    names = [
-        text if (at := _position(text, target.values)) == UNKNOWN else target.values[at]
-        for text in values.texts
-    ]
-    return [names[position] for position in values.take()]
-
-
-def _position(text: str, known: Sequence[str]) -> int:
-    """Return where a text, or another way to write the same, stands among the known ones."""
-    if text in known:
-        return known.index(text)
-    plain = [_plain(other) for other in known]
-    return plain.index(_plain(text)) if _plain(text) in plain else UNKNOWN
-
-
-def _plain(text: str) -> str:
-    """Return what different ways to write a whole number, true or false have in common."""
-    number = whole_number(text)
-    if number is not None:
-        return str(number)
-    return text.lower() if text.lower() in ("true", "false") else text

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pipeline.data.own.arrow import ArrowError, csv, pa
 from pipeline.data.own.opening import KEPT_BYTES, TableFile, check_names
-from pipeline.data.own.text import rows, scan
+from pipeline.data.own.text import Scan, rows, scan
 from pipeline.data.own.values import MISSING, is_number
 from pipeline.data.pool import require_memory
 from pipeline.errors import UserError
@@ -51,7 +51,7 @@ def open_delimited(path: Path, setting: str) -> TableFile:
         digest=found.digest,
         names=names,
         types=(pa.string(),) * len(names),
-        pieces=lambda: _pieces(path, delimiter, names, found.longest_line, found.num_quotes),
+        pieces=lambda: _pieces(path, delimiter, names, found),
         place=lambda row: _place(path, delimiter, row),
         decimal_comma=delimiter == ";",
     )
@@ -92,12 +92,12 @@ def _header(path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _pieces(
-    path: Path, delimiter: str, names: Sequence[str], longest_line: int, num_quotes: int
+    path: Path, delimiter: str, names: Sequence[str], found: Scan
 ) -> Iterator[tuple[str, Any]]:
     """Yield pieces of the columns as texts, missing ones as null."""
     if len(list(islice(rows(path, delimiter), 2))) < 2:  # pyarrow calls that a row cut short
         return
-    if num_quotes % 2:  # pyarrow would close it at the end of the file
+    if found.num_quotes % 2:  # pyarrow would close it at the end of the file
         _see_all_rows(path, delimiter)
     ragged: list[Any] = []
 
@@ -106,32 +106,37 @@ def _pieces(
         return "error"
 
     try:
-        batches = csv.open_csv(
-            path,
-            read_options=csv.ReadOptions(
-                column_names=names,
-                skip_rows_after_names=1,
-                block_size=max(BLOCK_BYTES, 2 * longest_line),
-            ),
-            parse_options=csv.ParseOptions(
-                delimiter=delimiter,
-                newlines_in_values=num_quotes > 0,
-                invalid_row_handler=note,
-            ),
-            convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                null_values=sorted(MISSING),
-                strings_can_be_null=True,
-                check_utf8=False,
-            ),
-        )
-        for batch in batches:
+        for batch in csv.open_csv(path, **_options(delimiter, names, found, note)):
             yield from zip(names, batch.columns, strict=True)
     except ArrowError as error:
         if ragged:
             raise _ragged(path, delimiter, len(names), ragged[0]) from error
         _see_all_rows(path, delimiter)
         raise UserError(f"{path}: can't be read as a table ({error}).") from error
+
+
+def _options(
+    delimiter: str, names: Sequence[str], found: Scan, on_ragged: Callable[[Any], str]
+) -> dict[str, Any]:
+    """Return how pyarrow is to read a file: all values as texts, the first line left out."""
+    return {
+        "read_options": csv.ReadOptions(
+            column_names=names,
+            skip_rows_after_names=1,
+            block_size=max(BLOCK_BYTES, 2 * found.longest_line),
+        ),
+        "parse_options": csv.ParseOptions(
+            delimiter=delimiter,
+            newlines_in_values=found.num_quotes > 0,
+            invalid_row_handler=on_ragged,
+        ),
+        "convert_options": csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=sorted(MISSING),
+            strings_can_be_null=True,
+            check_utf8=False,
+        ),
+    }
 
 
 def _see_all_rows(path: Path, delimiter: str) -> None:

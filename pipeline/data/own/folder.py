@@ -22,7 +22,7 @@ from pipeline.config.schema.data import DataConfig
 from pipeline.data.images import quiet_decoding, read_pixels
 from pipeline.data.layout import Images
 from pipeline.data.own.labels import in_order, require_classes, settled
-from pipeline.data.pool import TEST, UNDIVIDED, VAL, Pool, in_blocks, require_memory
+from pipeline.data.pool import TEST, UNDIVIDED, VAL, Pool, one_block, require_memory
 from pipeline.errors import UserError
 
 __all__ = ["read_folder"]
@@ -95,7 +95,7 @@ def read_folder(data: DataConfig) -> Pool:
         parts=parts,
         classes=classes,
         layout=layout,
-        blocks=in_blocks(pixels),
+        blocks=one_block(pixels),
         num_bytes=pixels.nbytes + labels.nbytes,
         digest=hashlib.sha256(os.fsencode(made + listing)).hexdigest(),
         source=str(root),

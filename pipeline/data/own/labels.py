@@ -12,17 +12,22 @@ from numpy.typing import NDArray
 from pipeline.data.pool import TEST, TRAIN, UNDIVIDED, VAL
 from pipeline.errors import UserError
 
-__all__ = ["in_order", "require_classes", "settled"]
+__all__ = ["in_order", "require_classes", "settled", "whole_number"]
 
-WHOLE = re.compile(r"-?[0-9]{1,20}")
+WHOLE = re.compile(r"([+-]?\d{1,4000})(\.0*)?", re.ASCII)
+
+
+def whole_number(text: str) -> int | None:
+    """Return the whole number that a text is, also one such as 3.0; None if it is none."""
+    found = WHOLE.fullmatch(text)
+    return int(found[1]) if found else None
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Return each name once, sorted: by value if all of them are whole numbers."""
     unique = sorted(set(names))
-    if all(map(WHOLE.fullmatch, unique)):
-        unique.sort(key=int)
-    return tuple(unique)
+    values = {name: number for name in unique if (number := whole_number(name)) is not None}
+    return tuple(sorted(unique, key=values.__getitem__) if len(values) == len(unique) else unique)
 
 
 def settled(parts: Int8[NDArray[np.int8], " examples"]) -> Int8[NDArray[np.int8], " examples"]:

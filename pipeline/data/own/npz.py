@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from pipeline.data.own.opening import require_file
 from pipeline.errors import UserError
 
 __all__ = ["Header", "Npz", "opened"]
@@ -112,6 +113,7 @@ def opened(setting: str, path: Path) -> Generator[Npz]:
     Raises:
         UserError: there is none, or it is of another kind.
     """
+    require_file(path)
     try:
         file = zipfile.ZipFile(path)
     except OSError as error:

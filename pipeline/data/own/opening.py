@@ -11,16 +11,24 @@ from typing import Any
 
 from pipeline.errors import UserError
 
-__all__ = ["KEPT_BYTES", "MOUNTED", "TableFile", "check_names", "require_file", "shown", "some_of"]
+__all__ = [
+    "FORMATS",
+    "KEPT_BYTES",
+    "MOUNTED",
+    "TableFile",
+    "check_names",
+    "open_table",
+    "require_file",
+    "shown",
+]
+
+FORMATS = (".csv", ".tsv", ".parquet")
 
 MOUNTED = "A container, or a node of a cluster, sees only what is mounted or shared with it."
 
 KEPT_BYTES = 14
 """Memory for each value of a table: 8 bytes in float64, 4 as a network reads it, and a share of
 what is scaled at a time; 14.2 to 14.8 with all else by `python -m benchmarks.own_data`."""
-
-MAX_LISTED = 20
-"""So many of a file's columns are named in a message."""
 
 MAX_SHOWN = 40
 """So many characters of a value stand in a message at most."""
@@ -34,7 +42,7 @@ class TableFile:
     digest: str
     """SHA-256 of the file."""
     names: tuple[str, ...]
-    """Of its columns, in their order: each once."""
+    """The names of its columns, in their order, each once."""
     types: tuple[Any, ...]
     """What pyarrow says that each column holds."""
     pieces: Callable[[], Iterator[tuple[str, Any]]]
@@ -44,6 +52,35 @@ class TableFile:
     """Returns where people find a row, counted from 0: "line 7" of a text."""
     decimal_comma: bool = False
     """A number may be written as 1,5."""
+
+
+def open_table(path: Path, setting: str) -> TableFile:
+    """Open a file of the format that its suffix says.
+
+    Args:
+        path: where it lies.
+        setting: what named it, for messages about memory.
+
+    Raises:
+        UserError: there is none, or it is no table.
+    """
+    require_file(path)
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise UserError(
+            f"{path}: its name must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. "
+            "Save it as one of these."
+        )
+    try:
+        if suffix == ".parquet":
+            from pipeline.data.own.parquet import open_parquet
+
+            return open_parquet(path, setting)
+        from pipeline.data.own.delimited import open_delimited
+
+        return open_delimited(path, setting)
+    except OSError as error:
+        raise UserError(f"{path}: can't be read ({error.strerror or error}).") from error
 
 
 def require_file(path: Path) -> None:
@@ -98,9 +135,3 @@ def shown(value: str) -> str:
     """Return a text as messages show it: in quotes, on one line and not too long."""
     short = value if len(value) <= MAX_SHOWN else f"{value[: MAX_SHOWN - 1]}…"
     return repr(short)
-
-
-def some_of(items: Sequence[str]) -> str:
-    """Return a list as messages show it: the first ones, and how many others there are."""
-    others = len(items) - MAX_LISTED
-    return ", ".join(items[:MAX_LISTED]) + (f" and {others:,} others" if others > 0 else "")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pipeline.config.options import did_you_mean
+from pipeline.config.options import did_you_mean, listed
 from pipeline.config.schema.data import DataConfig
-from pipeline.data.own.opening import TableFile, shown, some_of
+from pipeline.data.own.opening import TableFile, shown
 from pipeline.errors import UserError
 
 __all__ = ["DROPPED", "INPUT", "SPLIT", "TARGET", "assign_roles"]
@@ -62,7 +62,7 @@ def _check_known(file: TableFile, key: str, names: Sequence[str]) -> None:
     for name, times in Counter(names).items():
         if name not in file.names:
             raise UserError(
-                f"{key}={name}: {file.path} has no such column, only {some_of(file.names)}."
+                f"{key}={name}: {file.path} has no such column, only {listed(file.names)}."
                 f"{did_you_mean(name, file.names)}"
             )
         if times > 1:

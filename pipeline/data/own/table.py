@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.options import listed
 from pipeline.config.schema.data import DataConfig
 from pipeline.data.layout import Column, Table
 from pipeline.data.own.columns import (
     MAX_CATEGORIES,
+    Input,
     blocks,
     check_values,
     gather,
     make_input,
-    open_table,
     values_of,
 )
-from pipeline.data.own.opening import TableFile, shown, some_of
+from pipeline.data.own.opening import TableFile, open_table, shown
 from pipeline.data.own.roles import DROPPED, INPUT, SPLIT, TARGET, assign_roles
 from pipeline.data.own.target import (
     MAX_CLASSES,
@@ -53,6 +54,7 @@ def read_table(data: DataConfig) -> Pool:
             or a value is missing or of no use; the message names file, row or column and a remedy.
     """
     assert data.path is not None
+    assert data.target is not None
     path = Path(data.path)
     setting = f"data.path={path}"
     file = open_table(path, setting)
@@ -67,15 +69,11 @@ def read_table(data: DataConfig) -> Pool:
     _check_missing(file, data, values, num_rows)
 
     cells = {name: of_column.take() for name, of_column in values.items()}
-    target, split = data.target, data.split_column
-    assert target is not None
-    check_target(file, target, values[target], cells[target])
     kept = _complete(file, cells) if data.missing == "drop" else np.ones(num_rows, bool)
-    of_kept = np.where(kept, cells[target], UNKNOWN)
-    classes, labels = name_classes(list(values[target].texts), of_kept)
-    check_classes(file, target, classes, labels)
+    classes, labels = _classes(file, data.target, values, cells, kept)
     parts = np.full(num_rows, UNDIVIDED, np.int8)
-    if split is not None:
+    if data.split_column is not None:
+        split = data.split_column
         parts = parts_of(file, split, values[split], cells[split])
     rows = slice(None) if kept.all() else kept
     inputs = {
@@ -83,12 +81,7 @@ def read_table(data: DataConfig) -> Pool:
         for name, role in roles.items()
         if role == INPUT
     }
-    others = {
-        name: Column(name, role, classes if role == TARGET else (), missing[name])
-        for name, role in roles.items()
-        if role != INPUT
-    }
-    layout = Table(tuple(inputs[name].column if name in inputs else others[name] for name in roles))
+    layout = _layout(roles, inputs, classes, missing)
     require_memory(setting, float(kept.sum()) * layout.num_features * FEATURE_BYTES)
     return Pool(
         labels=labels[kept],
@@ -100,6 +93,36 @@ def read_table(data: DataConfig) -> Pool:
         digest=_digest(file, data),
         source=str(path),
     )
+
+
+def _classes(
+    file: TableFile,
+    target: str,
+    values: Mapping[str, Values],
+    cells: Mapping[str, NDArray[Any]],
+    kept: NDArray[np.bool_],
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Return the names of the classes and the class of each row, UNKNOWN where it isn't kept."""
+    check_target(file, target, values[target], cells[target])
+    of_kept = np.where(kept, cells[target], UNKNOWN)
+    classes, labels = name_classes(list(values[target].texts), of_kept)
+    check_classes(file, target, classes, labels)
+    return classes, labels
+
+
+def _layout(
+    roles: Mapping[str, str],
+    inputs: Mapping[str, Input],
+    classes: tuple[str, ...],
+    missing: Mapping[str, int],
+) -> Table:
+    """Return what became of each column, in the order of the file."""
+    others = {
+        name: Column(name, role, classes if role == TARGET else (), missing[name])
+        for name, role in roles.items()
+        if role != INPUT
+    }
+    return Table(tuple(inputs[name].column if name in inputs else others[name] for name in roles))
 
 
 def _values(file: TableFile, name: str, role: str, data: DataConfig) -> Values:
@@ -116,7 +139,7 @@ def _check_missing(
 ) -> None:
     """Refuse missing values for which there is no rule."""
     missing = {name: it.num_missing for name, it in values.items() if it.num_missing}
-    counts = some_of([f"{shown(name)} ({number:,})" for name, number in missing.items()])
+    counts = listed(f"{shown(name)} ({number:,})" for name, number in missing.items())
     if missing and data.missing == "error":
         raise UserError(
             f"{file.path}: values are missing in the columns {counts} of {num_rows:,} rows. Say "

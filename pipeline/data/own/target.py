@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.data.own.labels import in_order, whole_number
 from pipeline.data.own.opening import TableFile, shown
-from pipeline.data.own.values import UNKNOWN, Values, is_number, whole_number
+from pipeline.data.own.values import UNKNOWN, Values, is_number
 from pipeline.data.pool import TEST, TRAIN, VAL
 from pipeline.errors import UserError
 
@@ -68,16 +69,14 @@ def name_classes(
     used = [text for text, is_class in zip(texts, is_used, strict=True) if is_class]
     if all(whole_number(text) is not None for text in used):
         names = {text: str(whole_number(text)) for text in used}
-        classes = sorted(set(names.values()), key=int)
     elif all(text.lower() in ("true", "false") for text in used):
         names = {text: text.lower() for text in used}
-        classes = sorted(set(names.values()))
     else:
         names = {text: text for text in used}
-        classes = sorted(used)
+    classes = in_order(names.values())
     place = {name: at for at, name in enumerate(classes)}
     labels = [place[names[text]] if text in names else UNKNOWN for text in texts]
-    return tuple(classes), np.array([*labels, UNKNOWN], np.int64)[positions]
+    return classes, np.array([*labels, UNKNOWN], np.int64)[positions]
 
 
 def check_classes(

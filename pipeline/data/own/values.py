@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.own.arrow import compute, pa
 
-__all__ = ["MISSING", "UNKNOWN", "Values", "as_text", "is_number", "whole_number"]
+__all__ = ["MISSING", "UNKNOWN", "Values", "as_text", "is_number"]
 
 MISSING = frozenset(
     spelling
@@ -24,8 +24,6 @@ MISSING = frozenset(
 
 NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?)", re.ASCII | re.IGNORECASE)
 
-WHOLE = re.compile(r"([+-]?\d{1,4000})(\.0*)?", re.ASCII)
-
 UNKNOWN = -1
 """The position of a missing value."""
 
@@ -33,12 +31,6 @@ UNKNOWN = -1
 def is_number(text: str) -> bool:
     """Return whether a text is a number as programs write them, with a decimal point."""
     return NUMBER.fullmatch(text) is not None
-
-
-def whole_number(text: str) -> int | None:
-    """Return the whole number that a text is, also one such as 3.0; None if it is none."""
-    found = WHOLE.fullmatch(text)
-    return int(found[1]) if found else None
 
 
 def as_text(value: object) -> str | None:

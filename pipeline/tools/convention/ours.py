@@ -61,8 +61,9 @@ def settings_of(overrides: Sequence[str]) -> Settings:
         found |= _optimizer(config.optimizer)
     for key in SINGLE:
         group, _, name = key.partition(".")
-        if keys & {key, group}:
-            found[key] = str(getattr(getattr(config, group), name))
+        value = getattr(getattr(config, group), name)
+        if keys & {key, group} and value is not None:
+            found[key] = str(value)
     return found
 
 

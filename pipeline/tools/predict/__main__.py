@@ -19,6 +19,7 @@ from PIL import Image
 from pipeline.comparison.chosen import choose_run
 from pipeline.config.arguments import make_parser, parse
 from pipeline.data.layout import Images
+from pipeline.data.own.opening import FORMATS
 from pipeline.errors import UserError
 from pipeline.tools.predict.images import tell_images
 from pipeline.tools.predict.rows import tell_rows
@@ -28,7 +29,7 @@ from pipeline.trained.stored import fetch_weights
 
 __all__ = ["main"]
 
-FILES = (".csv", ".tsv", ".parquet", ".npz")
+FILES = (*FORMATS, ".npz")
 
 
 def main() -> None:

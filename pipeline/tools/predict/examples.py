@@ -12,18 +12,18 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from pipeline.config.options import listed
 from pipeline.data.layout import Table
-from pipeline.data.own.columns import open_table, read_rows
 from pipeline.data.own.npz import opened
+from pipeline.data.own.opening import FORMATS, open_table
+from pipeline.data.own.rows import read_rows
 from pipeline.errors import UserError
 from pipeline.trained.classifier import Classifier
 
 __all__ = ["Examples", "read_numbers", "read_table"]
 
-TABLES = (".csv", ".tsv", ".parquet")
-
 MAX_NAMED = 8
-"""Columns that an error lists."""
+"""Columns, or arrays, that an error lists."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,10 @@ def read_table(path: Path, network: Classifier) -> Examples:
     """
     layout = network.layout
     assert isinstance(layout, Table)
-    if path.suffix.lower() not in TABLES:
-        names = [column.name for column in layout.inputs]
-        listed = ", ".join(names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
+    if path.suffix.lower() not in FORMATS:
+        names = listed((column.name for column in layout.inputs), MAX_NAMED)
         raise UserError(
-            f"{path}: this network reads a table with the columns {listed}. Name a .csv, .tsv or "
+            f"{path}: this network reads a table with the columns {names}. Name a .csv, .tsv or "
             ".parquet file."
         )
     features, labels = read_rows(path, layout, fills=network.fills_missing)
@@ -113,8 +112,8 @@ def read_numbers(path: Path, network: Classifier) -> Examples:
 def _read_x(path: Path) -> NDArray[Any]:
     with opened(str(path), path) as file:
         if "x" not in file.names:
-            listed = ", ".join(file.names) or "nothing"
-            raise UserError(f"{path}: holds {listed}, but no array x. np.savez(path, x=…) adds it.")
+            names = listed(file.names, MAX_NAMED) or "nothing"
+            raise UserError(f"{path}: holds {names}, but no array x. np.savez(path, x=…) adds it.")
         return file.array("x")
 
 

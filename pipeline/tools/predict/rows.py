@@ -23,7 +23,7 @@ from pipeline.trained.classifier import Classifier
 __all__ = ["tell_rows"]
 
 NUM_LINES = 20
-"""Of more rows than these, the classes are counted."""
+"""When there are more rows than these, the classes are counted."""
 
 ROWS = 10_000
 """So many go through the network at a time."""

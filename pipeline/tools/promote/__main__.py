@@ -15,6 +15,7 @@ import sys
 from pipeline.comparison.answer import Answer
 from pipeline.comparison.chosen import choose_run
 from pipeline.config.arguments import make_parser, parse
+from pipeline.config.options import listed
 from pipeline.errors import UserError
 from pipeline.report.answer import as_markdown
 from pipeline.secrets import without_password
@@ -107,15 +108,12 @@ def _description(run: RunResult, network: Classifier, answer: Answer | None) -> 
 
 def _told_outputs(network: Classifier) -> str:
     """Return what comes back, for people."""
-    names = ", ".join(network.classes[:MAX_NAMED]) + (
-        "" if len(network.classes) <= MAX_NAMED else ", …"
-    )
     what = (
         "a probability for each class"
         if network.output == "softmax"
         else "a sigmoid output for each class, each for itself: they don't sum to 1"
     )
-    return f"{what} ({names})"
+    return f"{what} ({listed(network.classes, MAX_NAMED)})"
 
 
 if __name__ == "__main__":

@@ -80,13 +80,12 @@ def request(example: Float[NDArray[np.float64], " features"], layout: Layout) ->
     """
     if not isinstance(layout, Table):
         return json.dumps({"inputs": [[_number(value) for value in example.tolist()]]})
-    values: dict[str, object] = {}
-    first = 0
-    for column in layout.inputs:
-        features = example[first : first + len(column.features)]
-        first += len(features)
-        if not np.isnan(features).any():
-            values[column.name] = _value(column, features)
+    slices = layout.slices
+    values = {
+        column.name: _value(column, example[slices[column.name]])
+        for column in layout.inputs
+        if not np.isnan(example[slices[column.name]]).any()
+    }
     return json.dumps({"dataframe_records": [values]}, ensure_ascii=False)
 
 

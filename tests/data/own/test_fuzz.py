@@ -17,7 +17,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from pipeline.data.layout import Table
-from pipeline.data.own.columns import read_rows
+from pipeline.data.own.rows import read_rows
 from pipeline.data.own.table import read_table
 from pipeline.data.pool import Pool
 from pipeline.errors import UserError

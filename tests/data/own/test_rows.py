@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from pipeline.data.layout import Table
-from pipeline.data.own.columns import read_rows
+from pipeline.data.own.rows import read_rows
 from pipeline.errors import UserError
 from tests.data.own.tables import GOOD, features, read
 

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.data.layout import Column, Table
-from pipeline.data.own.columns import column_list
+from pipeline.data.layout import Column, Table, column_list
 from pipeline.data.pool import TEST, TRAIN, UNDIVIDED, VAL
 from pipeline.data.tensors import load
 from pipeline.errors import UserError
