@@ -4,7 +4,7 @@
 
 From the file to scaled training, validation and test examples, against `pandas.read_csv`, which
 only reads; each time in a process of its own. Memory is what a process takes beyond its imports,
-at most, over the size of all features in float32. Claims: a CSV file takes at most 4 times as long
+at most, over the size of all features in float32. Claims: a CSV file takes at most 5 times as long
 as pandas reads it; memory at most 4 times the float32 features, which is twice the float64 ones.
 """
 
