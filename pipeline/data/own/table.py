@@ -42,6 +42,9 @@ __all__ = ["read_table"]
 IDENTITY = ("target", "columns", "drop", "categories", "missing", "split_column")
 """The keys that decide what is made of a file."""
 
+MIN_NUMBERED = 20
+"""Rows from which a column that counts them can't be chance."""
+
 FEATURE_BYTES = 4
 """Memory for a feature of an example, as a network reads it."""
 
@@ -69,6 +72,7 @@ def read_table(data: DataConfig) -> Pool:
     _check_missing(file, data, values, num_rows)
 
     cells = {name: of_column.take() for name, of_column in values.items()}
+    _check_numbered(file, data, roles, cells)
     kept = _complete(file, cells) if data.missing == "drop" else np.ones(num_rows, bool)
     classes, labels = _classes(file, data.target, values, cells, kept)
     parts = np.full(num_rows, UNDIVIDED, np.int8)
@@ -93,6 +97,24 @@ def read_table(data: DataConfig) -> Pool:
         digest=_digest(file, data),
         source=str(path),
     )
+
+
+def _check_numbered(
+    file: TableFile, data: DataConfig, roles: Mapping[str, str], cells: Mapping[str, NDArray[Any]]
+) -> None:
+    """Refuse columns that number the rows, unless they are asked for by name."""
+    for name, role in roles.items():
+        if role == INPUT and name not in (data.columns or []) and _numbers_rows(cells[name]):
+            raise UserError(
+                f"{file.path}: the column {shown(name)} numbers the rows, which says nothing of a "
+                f"new one. Leave it out: data.drop=[{name}]. Or name it in data.columns."
+            )
+
+
+def _numbers_rows(cells: NDArray[Any]) -> bool:
+    """Return whether a column counts 0, 1, 2, … or 1, 2, 3, … down a table that isn't tiny."""
+    is_counting = len(cells) >= MIN_NUMBERED and cells.dtype == np.float64 and cells[0] in (0, 1)
+    return bool(is_counting and np.array_equal(cells, np.arange(len(cells)) + cells[0]))
 
 
 def _classes(

@@ -220,3 +220,15 @@ def test_a_changed_file_is_read_again(tmp_path: Path):
     assert load(asked).train.inputs.max() == 4
     path.write_text("x,y\n" + TWO.replace("4", "44") * 5)
     assert load(replace(asked)).train.inputs.max() == 44
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_column_that_numbers_the_rows_is_refused_unless_it_is_asked_for(
+    tmp_path: Path, first: int
+):
+    rows = [f"{first + at},{at * at % 7},{'ab'[at % 2]}\n" for at in range(30)]
+    text = "id,x,y\n" + "".join(rows)
+    with pytest.raises(UserError, match=r"column 'id' numbers the rows.* data\.drop=\[id\]"):
+        read(tmp_path, text)
+    assert names(read(tmp_path, text, drop=["id"])) == ["x"]
+    assert names(read(tmp_path, text, columns=["id", "x"])) == ["id", "x"]
