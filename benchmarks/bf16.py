@@ -46,11 +46,14 @@ class Bf16Options(Options):
 def make_group(shape: tuple[int, list[int], int], precision: str, data: Data) -> list[Config]:
     """Return the members of a group: they differ in their learning rates."""
     num_members, hidden, batch_size = shape
+    of_data = DataConfig(
+        data.name, batch_size=batch_size, num_train=len(data.train), num_val=len(data.val)
+    )
     return [
         Config(
             optimizer=OptimizerConfig(lr=0.1 * (1 + member / num_members)),
             model=ModelConfig(list(hidden), "relu", init="he"),
-            data=DataConfig(data.name, batch_size=batch_size, num_train=len(data.train)),
+            data=of_data,
             trainer=TrainerConfig("auto", max_epochs=1, precision=precision),
         )
         for member in range(num_members)
