@@ -22,7 +22,7 @@ from pipeline.tracking.locks import JOB_VARIABLE
 
 __all__ = ["do", "say_all", "stop_at"]
 
-STOP_WITHIN_S = 15.0
+STOP_WITHIN_S = 30.0
 
 LOOK_EVERY_S = 0.1
 

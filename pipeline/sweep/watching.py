@@ -32,7 +32,7 @@ MAX_SHARE = 0.1
 
 SUMMARY_EVERY_S = 30.0
 
-CANCEL_WITHIN_S = 20.0
+CANCEL_WITHIN_S = 40.0
 """For jobs that are cancelled to leave a checkpoint and to say how their runs ended."""
 
 LOST_AFTER = 2
