@@ -23,6 +23,7 @@ from pipeline.tracking.locks import JOB_VARIABLE
 __all__ = ["do", "say_all", "stop_at"]
 
 STOP_WITHIN_S = 30.0
+"""For an interrupted process to end an epoch and leave a checkpoint; the sweep waits longer."""
 
 LOOK_EVERY_S = 0.1
 

@@ -19,8 +19,9 @@ class ResumeConfig:
     sweep: str | None = None
     """last, a sweep's run id, or any: what is finished of whatever sweep. For short, `resume=…`."""
     code: str = "warn"
-    """When code or data have changed since: warn counts what the same sweep finished, not what
-    another one did; strict counts neither, ignore both."""
+    """When code or data have changed since: warn counts what the same sweep finished with other
+    code, not what another one did, and refuses to go on with a sweep on other data; strict counts
+    neither, ignore both."""
 
     def __post_init__(self) -> None:
         """Check the names; whether there is such a sweep is seen when one starts."""
